@@ -1,0 +1,1 @@
+"""Robots-as-a-Service: a small real application to break."""

@@ -1,0 +1,1 @@
+"""The host: from an alert to a checked conclusion."""

@@ -1,0 +1,1 @@
+"""The evidence contract that every midwatch server shares."""

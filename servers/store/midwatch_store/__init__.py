@@ -1,0 +1,1 @@
+"""The embedded telemetry store: OTLP in, Parquet on disk, DuckDB out."""
