@@ -1,0 +1,210 @@
+"""From what a tool found to what a client gets: the evidence envelope, cut to a budget, with nothing lost.
+
+A tool's body returns an `Answer`: every row, and how each reads. The rows become an evidence document, named by
+its hash; the reply shows as many lines as the budget takes, exact counts, and the way to the rest.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mcp import types
+from pydantic import BaseModel, JsonValue
+
+from midwatch_kit.evidence import PAGE_CHARS, EvidenceStore, canonical, cite
+from midwatch_kit.paging import Page
+from midwatch_kit.records import Finding, Observation, Signal, TopologyFragment, Window
+from midwatch_kit.window import rfc3339
+
+MAX_LINE = 600
+MAX_EVIDENCE_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tool found, before it is cut.
+
+    `rows` are the evidence: plain JSON, as the backend gave it. `lines` are for reading; a drill-down gives one for
+    each row, and then `positions` (one for each row, in the order of the rows) lets the next page begin after any of
+    them; `more` says that rows follow the last one. A survey gives `findings`, whose `cites` point into the document
+    `{"rows": [...]}`; discover gives a `fragment`. `matched` is exact, however few rows are here.
+    """
+
+    query: str
+    rows: Sequence[JsonValue]
+    lines: Sequence[str]
+    matched: int
+    window: Window | None = None
+    baseline: Window | None = None
+    findings: Sequence["CitedFinding"] | None = None
+    fragment: TopologyFragment | None = None
+    page: Page | None = None
+    positions: Sequence[tuple[JsonValue, ...]] = ()
+    more: bool = False
+    lag_seconds: float | None = None
+    url: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class CitedFinding:
+    """A finding and the places in the evidence document that it rests on, as JSON Pointers (`/rows/3/errors`)."""
+
+    finding: Finding
+    cites: Sequence[str]
+
+
+class Reply(BaseModel):
+    """What every tool of the suite gives; fields without a value are left out.
+
+    The way to the stored bytes is in the result's `_meta`: `midwatch/evidence` and, for surveys and discover,
+    `midwatch/records` (typed observations or a topology fragment), each an id and its number of pages.
+    """
+
+    window: str | None = None
+    baseline: str | None = None
+    query: str
+    matched: int
+    returned: int
+    truncated: bool
+    lines: list[str]
+    evidence: str
+    next_cursor: str | None = None
+    lag_seconds: float | None = None
+    url: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who answers: the names that go into evidence documents and observations."""
+
+    server: str
+    tool: str
+    signal: Signal
+
+
+def reply_to(answer: Answer, asker: Asker, store: EvidenceStore, budget: int) -> types.CallToolResult:
+    """Keep the answer's evidence and records in `store` and return the reply, at most about `budget` characters."""
+    document = _evidence_document(answer, asker)
+    stored = canonical(document)
+    name = store.put(stored)
+    records = _records(answer, asker, name, document)
+    kept_rows = len(_rows_of(document))
+    lines = _fit(answer.lines[:kept_rows] if answer.positions else answer.lines, budget)
+    truncated = answer.more or len(lines) < max(len(answer.lines), 0)
+    reply = Reply(
+        window=_interval(answer.window),
+        baseline=_interval(answer.baseline),
+        query=answer.query,
+        matched=answer.matched,
+        returned=len(lines),
+        truncated=truncated,
+        lines=lines,
+        evidence=name,
+        next_cursor=_next_cursor(answer, len(lines), truncated),
+        lag_seconds=answer.lag_seconds,
+        url=answer.url,
+        hint=answer.hint or _hint(answer, name, truncated),
+    )
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=_text(reply))],
+        structured_content=reply.model_dump(mode="json", exclude_none=True),
+        _meta={
+            "midwatch/evidence": {"id": name, "pages": _pages(stored)},
+            **({"midwatch/records": _kept(records, store)} if records else {}),
+        },
+    )
+
+
+def _kept(records: dict[str, JsonValue], store: EvidenceStore) -> dict[str, JsonValue]:
+    stored = canonical(records)
+    return {"id": store.put(stored), "pages": _pages(stored)}
+
+
+def _evidence_document(answer: Answer, asker: Asker) -> dict[str, JsonValue]:
+    rows: list[JsonValue] = []
+    size = 0
+    for row in answer.rows:
+        size += len(canonical(row)) + 1
+        if rows and size > MAX_EVIDENCE_BYTES:
+            break
+        rows.append(row)
+    return {
+        "server": asker.server,
+        "tool": asker.tool,
+        "query": answer.query,
+        "window": _interval(answer.window),
+        "baseline": _interval(answer.baseline),
+        "matched": answer.matched,
+        "rows": rows,
+    }
+
+
+def _rows_of(document: dict[str, JsonValue]) -> list[JsonValue]:
+    rows = document["rows"]
+    return rows if isinstance(rows, list) else []
+
+
+def _records(
+    answer: Answer, asker: Asker, evidence: str, document: dict[str, JsonValue]
+) -> dict[str, JsonValue] | None:
+    if answer.fragment is not None:
+        return {"fragment": answer.fragment.model_dump(mode="json")}
+    if answer.findings is None:
+        return None
+    seen = [_observation(cited, asker, evidence, document) for cited in answer.findings]
+    return {"observations": [observation.model_dump(mode="json") for observation in seen]}
+
+
+def _observation(cited: CitedFinding, asker: Asker, evidence: str, document: dict[str, JsonValue]) -> Observation:
+    finding = cited.finding
+    name = canonical([evidence, finding.model_dump(mode="json")])
+    return Observation(
+        **dict(finding),
+        id=hashlib.sha256(name).hexdigest()[:26],
+        signal=asker.signal,
+        citations=cite(evidence, document, cited.cites),
+        by=asker.server,
+    )
+
+
+def _fit(lines: Sequence[str], budget: int) -> list[str]:
+    fitting: list[str] = []
+    for line in lines:
+        short = line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}…[+{len(line) - MAX_LINE} characters]"
+        budget -= len(short) + 1
+        if budget < 0 and fitting:
+            break
+        fitting.append(short)
+    return fitting
+
+
+def _next_cursor(answer: Answer, shown: int, truncated: bool) -> str | None:
+    if not (truncated and answer.page and answer.positions and shown):
+        return None
+    return answer.page.cursor_after(answer.positions[shown - 1])
+
+
+def _hint(answer: Answer, evidence: str, truncated: bool) -> str | None:
+    if not answer.matched and not answer.lines:
+        return "Nothing matched. Widen the window, drop a filter, or list what exists first."
+    if truncated:
+        return f"Cut to fit. All rows read here: midwatch://evidence/{evidence}/page/0, or …/grep/TEXT."
+    return None
+
+
+def _interval(window: Window | None) -> str | None:
+    return f"{rfc3339(window.start)}/{rfc3339(window.end)}" if window else None
+
+
+def _pages(stored: bytes) -> int:
+    return max(1, -(-len(stored) // PAGE_CHARS))
+
+
+def _text(reply: Reply) -> str:
+    facts = reply.model_dump(exclude={"lines", "query", "hint"}, exclude_none=True)
+    head = " ".join(
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in facts.items()
+    )
+    return "\n".join([f"# {head}", f"# query: {reply.query}", *reply.lines, *([reply.hint] if reply.hint else [])])
