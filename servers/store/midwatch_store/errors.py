@@ -1,0 +1,48 @@
+"""What can go wrong with a store, each error written for the person who has to act on it.
+
+StoreError
+├── StoreNotFound   the directory is not there
+├── StoreBusy       another process writes to this store
+├── QueryTimeout    a query ran longer than it was allowed to
+└── InvalidRows     rows that do not fit their table
+"""
+
+from pathlib import Path
+
+
+class StoreError(Exception):
+    """Any error of the store itself; errors in a caller's SQL stay `duckdb.Error`."""
+
+
+class StoreNotFound(StoreError):
+    """The directory of the store does not exist."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"there is no telemetry store at {path}: start one with 'midwatch-store serve --dir {path}', "
+            "or correct the directory"
+        )
+        self.path = path
+
+
+class StoreBusy(StoreError):
+    """Another process holds the store's writer lock."""
+
+    def __init__(self, path: Path, pid: str) -> None:
+        super().__init__(
+            f"the store at {path} already has a writer (process {pid}): send telemetry to that one, stop it first, "
+            "or write to another directory"
+        )
+        self.path = path
+
+
+class QueryTimeout(StoreError):
+    """A query was interrupted at its deadline."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the query was stopped after {seconds:g} s: narrow the time window or the filter")
+        self.seconds = seconds
+
+
+class InvalidRows(StoreError):
+    """Rows whose table or columns the store does not have, or whose values do not fit."""
