@@ -1,0 +1,140 @@
+"""Who is hurt by whom: the rules that turn relations into the direction in which an outage spreads.
+
+Harm mostly runs against a relation: who calls a broken service is hurt by it. An entity can be hurt in one aspect
+only, and what spreads from it then differs: a service of which one instance is broken hurts its callers, but not
+its other instances; a queue that is starved hurts its consumers, but not its producers. So the graph that is walked
+has a node for each aspect of each entity. Which aspect was hit is not told: callers see entities.
+
+Not followed on purpose: bad rows through a shared database (a whole database is too coarse a thing to follow data
+through), noisy neighbours on one host, and relations that carry no harm, such as `owned_by`.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from midwatch_kit.records import EntityId, Relation
+
+if TYPE_CHECKING:
+    HarmGraph = nx.DiGraph["Hurt"]
+
+DEPENDENCIES = frozenset({"calls", "reads", "writes", "uses", "depends_on", "deployed_from"})
+"""Relations whose source is hurt when their target breaks, and that carry nothing else."""
+
+_EXPLORED_FOR_EACH_PATH = 20
+
+
+class Aspect(StrEnum):
+    """In what way an entity is hurt."""
+
+    WHOLE = "whole"
+    PART = "part"
+    STARVED = "starved"
+    CLOGGED = "clogged"
+    AT_ALL = "at all"
+
+
+@dataclass(frozen=True, order=True)
+class Hurt:
+    """An entity, and the aspect in which it is hurt."""
+
+    entity: EntityId
+    aspect: Aspect = Aspect.WHOLE
+
+
+@dataclass(frozen=True)
+class HarmPath:
+    """How harm gets from a cause (the first entity) to a symptom (the last); one relation ties each pair."""
+
+    entities: tuple[EntityId, ...]
+    relations: tuple[Relation, ...]
+
+    @property
+    def hops(self) -> int:
+        """How many relations the path goes over."""
+        return len(self.relations)
+
+
+def harm_graph(entities: Iterable[EntityId], relations: Iterable[Relation]) -> "HarmGraph":
+    """Return the graph of spreading harm over entities' aspects; edges between entities carry their `relation`."""
+    graph: HarmGraph = nx.DiGraph()
+    for entity in entities:
+        for aspect in Aspect:
+            if aspect is not Aspect.AT_ALL:
+                graph.add_edge(Hurt(entity, aspect), Hurt(entity, Aspect.AT_ALL))
+    for relation in relations:
+        for cause, victim in _harms(relation):
+            if not graph.has_edge(cause, victim):
+                graph.add_edge(cause, victim, relation=relation)
+    return graph
+
+
+def hurt_by(graph: "HarmGraph", cause: EntityId, hops: int | None = None) -> dict[EntityId, int]:
+    """Return what is hurt when `cause` breaks, with the number of hops, nearest first; itself left out."""
+    lengths = nx.single_source_shortest_path_length(graph, Hurt(cause), cutoff=None if hops is None else hops + 1)
+    found = {hurt.entity: length - 1 for hurt, length in lengths.items() if hurt.aspect is Aspect.AT_ALL}
+    return _nearest_first(found, cause)
+
+
+def that_hurt(graph: "HarmGraph", symptom: EntityId, hops: int | None = None) -> dict[EntityId, int]:
+    """Return what can hurt `symptom` by breaking, with the number of hops, nearest first; itself left out."""
+    lengths = nx.single_source_shortest_path_length(
+        graph.reverse(copy=False), Hurt(symptom, Aspect.AT_ALL), cutoff=None if hops is None else hops + 1
+    )
+    found = {hurt.entity: length - 1 for hurt, length in lengths.items() if hurt.aspect is Aspect.WHOLE}
+    return _nearest_first(found, symptom)
+
+
+def harm_paths(graph: "HarmGraph", cause: EntityId, symptom: EntityId, limit: int, hops: int) -> list[HarmPath]:
+    """Return up to `limit` paths of up to `hops` hops from cause to symptom, shortest first; none when none exist.
+
+    Simple paths in order of length (Yen 1971, as networkx has it).
+    """
+    found: dict[tuple[EntityId, ...], HarmPath] = {}
+    walks = nx.shortest_simple_paths(graph, Hurt(cause), Hurt(symptom, Aspect.AT_ALL))
+    try:
+        for walk in islice(walks, limit * _EXPLORED_FOR_EACH_PATH):
+            path = _path(graph, walk)
+            if path.hops > hops or len(found) == limit:
+                break
+            if len(set(path.entities)) == len(path.entities):
+                found.setdefault(path.entities, path)
+    except nx.NetworkXNoPath:
+        return []
+    return list(found.values())
+
+
+def _harms(relation: Relation) -> Iterator[tuple[Hurt, Hurt]]:
+    source, target = relation.source, relation.target
+    match relation.kind:
+        case kind if kind in DEPENDENCIES:
+            yield from ((Hurt(target, aspect), Hurt(source)) for aspect in (Aspect.WHOLE, Aspect.PART))
+        case "runs_on":
+            yield Hurt(target), Hurt(source, Aspect.PART)
+            if target.startswith("instance:"):
+                yield Hurt(source), Hurt(target)
+        case "alarmed_by":
+            yield from ((Hurt(source, aspect), Hurt(target)) for aspect in Aspect if aspect is not Aspect.AT_ALL)
+        case "sends_to":
+            yield Hurt(target), Hurt(source)
+            yield from ((Hurt(source, aspect), Hurt(target, Aspect.STARVED)) for aspect in (Aspect.WHOLE, Aspect.PART))
+        case "receives_from":
+            yield from ((Hurt(target, aspect), Hurt(source)) for aspect in (Aspect.WHOLE, Aspect.STARVED))
+            yield from ((Hurt(source, aspect), Hurt(target, Aspect.CLOGGED)) for aspect in (Aspect.WHOLE, Aspect.PART))
+
+
+def _path(graph: "HarmGraph", walk: list[Hurt]) -> HarmPath:
+    steps = [(one, other) for one, other in pairwise(walk) if one.entity != other.entity]
+    return HarmPath(
+        entities=(walk[0].entity, *(other.entity for _, other in steps)),
+        relations=tuple(graph.edges[step]["relation"] for step in steps),
+    )
+
+
+def _nearest_first(distances: dict[EntityId, int], left_out: EntityId) -> dict[EntityId, int]:
+    ordered = sorted((hops, entity) for entity, hops in distances.items() if entity != left_out)
+    return {entity: hops for hops, entity in ordered}
