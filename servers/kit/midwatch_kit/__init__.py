@@ -24,7 +24,8 @@ from midwatch_kit.records import (
     Window,
 )
 from midwatch_kit.reply import Answer, CitedFinding, Reply
-from midwatch_kit.server import EvidenceServer, Role, run
+from midwatch_kit.serve import run
+from midwatch_kit.server import EvidenceServer, Role
 from midwatch_kit.settings import ServerSettings
 from midwatch_kit.window import clock, parse_time, resolve_baseline, resolve_window, rfc3339
 

@@ -6,14 +6,18 @@ page of bytes. What a citation quotes is looked up in the stored bytes, never in
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterable, Sequence
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from jsonpointer import JsonPointerException, resolve_pointer
 from pydantic import JsonValue
 
-from midwatch_kit.errors import BadInput, NotFound
+from midwatch_kit.errors import BackendDown, BadInput, NotFound
 from midwatch_kit.records import Citation, Observation
 
 PAGE_CHARS = 64_000
@@ -35,26 +39,28 @@ def evidence_id(stored: bytes) -> str:
 class EvidenceStore:
     """A folder of documents named by their hash; the oldest go when `max_bytes` is passed.
 
-    One process may write while others read: files appear whole, by rename.
+    Any number of processes and threads may share the folder: files appear whole, by rename. Only its owner may read it.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder = folder
         self._max_bytes = max_bytes
         self._bytes: int | None = None
+        self._lock = threading.Lock()
 
     def put(self, stored: bytes) -> str:
-        """Keep a document and return its id; the same bytes are kept once."""
+        """Keep a document and return its id; the same bytes are kept once. Raises `BackendDown` if the disk refuses."""
         name = evidence_id(stored)
         path = self._path(name)
-        if path.exists():
-            path.touch()
-            return name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half_written = path.with_suffix(".part")
-        half_written.write_bytes(stored)
-        half_written.replace(path)
-        self._make_room(len(stored))
+        try:
+            if not _touched(path):
+                self._write(path, stored)
+                self._make_room(len(stored))
+        except OSError as error:
+            raise BackendDown(
+                f"cannot keep evidence in {self.folder} ({error.strerror}): free space there, "
+                "or name another folder in MIDWATCH_EVIDENCE_DIR"
+            ) from error
         return name
 
     def get(self, name: str) -> bytes:
@@ -75,32 +81,69 @@ class EvidenceStore:
         return text[number * PAGE_CHARS : (number + 1) * PAGE_CHARS]
 
     def grep(self, name: str, text: str) -> list[str]:
-        """Return the rows of a document that contain `text`, in any case, each as JSON, up to one page of them."""
-        rows = json.loads(self.get(name)).get("rows", [])
-        found: list[str] = []
-        for row in rows:
-            line = json.dumps(row, sort_keys=True)
-            if text.casefold() in line.casefold():
-                found.append(line)
-            if sum(map(len, found)) > PAGE_CHARS:
-                break
+        """Return the rows of a document that contain `text`, in any case, each as JSON, up to one page of them.
+
+        When there are more, the last line is not a row but says how many.
+        """
+        lines = (
+            json.dumps(row, sort_keys=True, ensure_ascii=False) for row in json.loads(self.get(name)).get("rows", [])
+        )
+        found = [line for line in lines if text.casefold() in line.casefold()]
+        shown = 0
+        for count, line in enumerate(found):
+            shown += len(line) + 1
+            if count and shown > PAGE_CHARS:
+                return [*found[:count], f"… and {len(found) - count} more rows contain it: give a longer text"]
         return found
 
     def _path(self, name: str) -> Path:
         return self.folder / name[:2] / f"{name}.json"
 
-    def _make_room(self, added: int) -> None:
-        self._bytes = self._measure() if self._bytes is None else self._bytes + added
-        if self._bytes <= self._max_bytes:
-            return
-        for path in sorted(self.folder.glob("*/*.json"), key=lambda file: file.stat().st_mtime)[:-1]:
-            self._bytes -= path.stat().st_size
-            path.unlink(missing_ok=True)
-            if self._bytes <= self._max_bytes * 0.8:
-                return
+    def _write(self, path: Path, stored: bytes) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
+        number, half_written = tempfile.mkstemp(suffix=".part", dir=path.parent)  # a name that no other writer has
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(stored)
+            Path(half_written).replace(path)
+        except OSError:
+            Path(half_written).unlink(missing_ok=True)
+            raise
 
-    def _measure(self) -> int:
-        return sum(path.stat().st_size for path in self.folder.glob("*/*.json"))
+    def _make_room(self, added: int) -> None:
+        with self._lock:
+            if self._bytes is not None and self._bytes + added <= self._max_bytes:
+                self._bytes += added
+                return
+            kept = sorted(self._kept())  # others may share the folder, so what is there is measured, oldest first
+            self._bytes = sum(size for _, size, _ in kept)
+            if self._bytes > self._max_bytes:
+                self._drop(kept[:-1])
+
+    def _drop(self, kept: Sequence[tuple[int, int, Path]]) -> None:
+        total = self._bytes or 0
+        for _, size, path in kept:
+            if total <= self._max_bytes * 0.8:
+                break
+            path.unlink(missing_ok=True)
+            total -= size
+        self._bytes = total
+
+    def _kept(self) -> Iterator[tuple[int, int, Path]]:
+        for path in self.folder.glob("*/*"):  # what a killed writer left half-written ages out as well
+            with suppress(FileNotFoundError):
+                stat = path.stat()
+                yield stat.st_mtime_ns, stat.st_size, path
+
+
+def _touched(path: Path) -> bool:
+    """Make a document the youngest; False when it is not there."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def cite(name: str, document: JsonValue, pointers: Iterable[str]) -> tuple[Citation, ...]:
@@ -112,7 +155,7 @@ def broken_citations(observation: Observation, stored: dict[str, bytes]) -> Sequ
     """Return what is wrong with an observation's citations, in words; nothing when each one checks out.
 
     `stored` holds the documents by id. A citation holds when the bytes still have the hash that names them and the
-    quoted value stands where it says.
+    quoted value stands where it says; a quoted text may be a part of the text there.
     """
     if not observation.citations:
         return [f"observation {observation.id} cites nothing"]
@@ -128,6 +171,7 @@ def _fault(citation: Citation, stored: dict[str, bytes]) -> str | None:
         value: JsonValue = resolve_pointer(json.loads(found), citation.where)
     except (JsonPointerException, ValueError):
         return f"evidence {citation.evidence} has nothing at {citation.where}"
-    if value != citation.quote:
+    part_of_text = isinstance(value, str) and isinstance(citation.quote, str) and citation.quote in value
+    if value != citation.quote and not part_of_text:
         return f"evidence {citation.evidence} says {value!r} at {citation.where}, not {citation.quote!r}"
     return None

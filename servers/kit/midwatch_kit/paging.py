@@ -8,11 +8,13 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from midwatch_kit.errors import BadInput
 from midwatch_kit.evidence import canonical
 from midwatch_kit.records import Record, Window
+
+_CHECK_BYTES = 6
 
 
 class Page(Record):
@@ -29,8 +31,8 @@ class Page(Record):
 
     def cursor_after(self, position: tuple[JsonValue, ...]) -> str:
         """Return the cursor of the page that begins after `position`."""
-        resumed = self.model_copy(update={"after": position})
-        return base64.urlsafe_b64encode(resumed.model_dump_json().encode()).decode()
+        resumed = self.model_copy(update={"after": position}).model_dump_json().encode()
+        return base64.urlsafe_b64encode(_checksum(resumed) + resumed).decode()
 
 
 def open_page(
@@ -45,12 +47,24 @@ def open_page(
     another query.
     """
     fingerprint = hashlib.sha256(canonical(dict(arguments))).hexdigest()[:16]
-    if cursor is None:
+    if not cursor:
         return Page(arguments=fingerprint, window=window(), pin=pin())
-    try:
-        page = Page.model_validate_json(base64.urlsafe_b64decode(cursor.encode()))
-    except (ValidationError, ValueError):
-        raise BadInput("the cursor is damaged: pass next_cursor back unchanged, or leave it out") from None
+    page = _read(cursor)
     if page.arguments != fingerprint:
         raise BadInput("the cursor belongs to another query: repeat the same arguments, or leave the cursor out")
     return page
+
+
+def _read(cursor: str) -> Page:
+    try:
+        read = base64.b64decode(cursor, altchars=b"-_", validate=True)
+        if read[:_CHECK_BYTES] == _checksum(read[_CHECK_BYTES:]):
+            return Page.model_validate_json(read[_CHECK_BYTES:])
+    except ValueError:
+        pass
+    raise BadInput("the cursor is damaged: pass next_cursor back unchanged, or leave it out")
+
+
+def _checksum(resumed: bytes) -> bytes:
+    """A model that copies a cursor may get a character wrong, and the walk would go on from a wrong place."""
+    return hashlib.sha256(resumed).digest()[:_CHECK_BYTES]

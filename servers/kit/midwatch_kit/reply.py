@@ -92,7 +92,7 @@ def reply_to(answer: Answer, asker: Asker, store: EvidenceStore, budget: int) ->
     records = _records(answer, asker, name, document)
     kept_rows = len(_rows_of(document))
     lines = _fit(answer.lines[:kept_rows] if answer.positions else answer.lines, budget)
-    truncated = answer.more or len(lines) < max(len(answer.lines), 0)
+    truncated = answer.more or len(lines) < len(answer.lines)
     reply = Reply(
         window=_interval(answer.window),
         baseline=_interval(answer.baseline),
@@ -127,7 +127,7 @@ def _evidence_document(answer: Answer, asker: Asker) -> dict[str, JsonValue]:
     size = 0
     for row in answer.rows:
         size += len(canonical(row)) + 1
-        if rows and size > MAX_EVIDENCE_BYTES:
+        if rows and answer.positions and size > MAX_EVIDENCE_BYTES:  # only where a next page brings the rest
             break
         rows.append(row)
     return {

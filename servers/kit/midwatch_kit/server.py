@@ -7,32 +7,27 @@ is done here, once. This is deliberately no framework for backends: a backend is
 import functools
 import inspect
 import logging
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias
 
 import anyio
 from mcp import types
 from mcp.server import CacheHint, MCPServer
-from mcp.server.mcpserver.exceptions import ResourceError
-from mcp.server.mcpserver.tools import Tool
-from mcp.server.transport_security import TransportSecuritySettings
-from pydantic import ValidationError
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from midwatch_kit.errors import KitError
+from midwatch_kit.errors import BadInput, KitError, NotFound
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Signal
 from midwatch_kit.reply import Answer, Asker, Reply, reply_to
-from midwatch_kit.schema import lean
 from midwatch_kit.settings import ServerSettings
+from midwatch_kit.strict import StrictTool, failure
 
 log = logging.getLogger("midwatch")
 
-SettingsT = TypeVar("SettingsT", bound=ServerSettings)
 Body: TypeAlias = Callable[..., Awaitable[Answer]]
 
 
@@ -67,7 +62,7 @@ class EvidenceServer:
         self.settings = settings
         self._signal = signal
         self._evidence = EvidenceStore(settings.evidence_dir, settings.evidence_max_bytes)
-        self._tools: list[Tool] = []
+        self._tools: list[StrictTool] = []
         self._make = functools.partial(
             MCPServer, name, title=title, version=version, instructions=instructions, lifespan=lifespan
         )
@@ -88,7 +83,7 @@ class EvidenceServer:
     def build(self) -> MCPServer[Any]:
         """Return the MCP server with every tool offered so far, the evidence resources and a health route."""
         server: MCPServer[Any] = self._make(
-            tools=self._tools,
+            tools=[*self._tools],
             log_level=self.settings.log_level,
             cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
         )
@@ -100,10 +95,10 @@ class EvidenceServer:
         server.custom_route("/healthz", methods=["GET"])(healthz)
         return server
 
-    def _as_tool(self, body: Body, role: Role, title: str, key: str | None) -> Tool:
+    def _as_tool(self, body: Body, role: Role, title: str, key: str | None) -> StrictTool:
         writes = role is Role.ACT
         meta = {"midwatch/role": role.value, "midwatch/signal": self._signal.value}
-        tool = Tool.from_function(
+        return StrictTool.of(
             self._guarded(body),
             title=title,
             annotations=types.ToolAnnotations(
@@ -114,27 +109,25 @@ class EvidenceServer:
             ),
             meta={**meta, "midwatch/key": key} if key else meta,
         )
-        return _strict(tool)
 
     def _guarded(self, body: Body) -> Callable[..., Awaitable[types.CallToolResult]]:
         asker = Asker(self.name, body.__name__, self._signal)
 
         @functools.wraps(body)
         async def guarded(**arguments: Any) -> types.CallToolResult:
+            limit = self.settings.deadline_seconds
             try:
-                with anyio.fail_after(self.settings.deadline_seconds):
+                with anyio.move_on_after(limit):
                     answer = await body(**arguments)
                     return await anyio.to_thread.run_sync(
                         reply_to, answer, asker, self._evidence, self.settings.reply_chars
                     )
+                return failure("timed_out", f"no answer within {limit:g} s: narrow the window or add a filter")
             except KitError as error:
-                return _failure(error.code, str(error))
-            except TimeoutError:
-                limit = self.settings.deadline_seconds
-                return _failure("timed_out", f"no answer within {limit:g} s: narrow the window or add a filter")
+                return failure(error.code, str(error))
             except Exception as error:  # the last line of defence: a client must get words, not a dead call
                 log.exception("%s failed", asker.tool)
-                return _failure(
+                return failure(
                     "internal", f"{asker.tool} failed on its side ({type(error).__name__}); its log has more"
                 )
 
@@ -155,62 +148,10 @@ class EvidenceServer:
             return await _readable(lambda: "\n".join(self._evidence.grep(id, text)))
 
 
-def run(build: Callable[[SettingsT], EvidenceServer], settings_class: type[SettingsT]) -> None:
-    """Read settings from the environment and the command line and serve until the client leaves or a signal comes.
-
-    Exits with 2 and one clear line when a setting cannot be used, with 1 when the server cannot start.
-    """
-    try:
-        settings = settings_class(_cli_parse_args=True)
-        server = build(settings)
-    except ValidationError as error:
-        sys.exit(_setting_faults(error))
-    except KitError as error:
-        sys.exit(str(error))
-    if settings.transport == "stdio":
-        server.build().run("stdio")
-        return
-    security = TransportSecuritySettings(
-        allowed_hosts=["127.0.0.1:*", "localhost:*", *settings.allowed_hosts],
-        allowed_origins=["http://127.0.0.1:*", "http://localhost:*"],
-    )
-    server.build().run(
-        "streamable-http",
-        host=settings.host,
-        port=settings.port,
-        stateless_http=True,
-        json_response=True,
-        transport_security=security,
-    )
-
-
-def _strict(tool: Tool) -> Tool:
-    """Refuse unknown arguments, which the SDK drops without a word, and publish schemas without noise."""
-    arguments = tool.fn_metadata.arg_model
-    arguments.model_config["extra"] = "forbid"
-    arguments.model_rebuild(force=True)
-    output = tool.fn_metadata.output_schema
-    metadata = tool.fn_metadata.model_copy(update={"output_schema": lean(output, "description") if output else None})
-    return tool.model_copy(
-        update={"parameters": lean(arguments.model_json_schema(by_alias=True)), "fn_metadata": metadata}
-    )
-
-
-def _failure(code: str, text: str) -> types.CallToolResult:
-    return types.CallToolResult(
-        content=[types.TextContent(type="text", text=text)], is_error=True, _meta={"midwatch/error": code}
-    )
-
-
 async def _readable(read: Callable[[], str]) -> str:
     try:
         return await anyio.to_thread.run_sync(read)
+    except (BadInput, NotFound) as error:
+        raise ResourceNotFoundError(str(error)) from None
     except KitError as error:
         raise ResourceError(str(error)) from None
-
-
-def _setting_faults(error: ValidationError) -> str:
-    faults = [
-        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']} (got {fault['input']!r})" for fault in error.errors()
-    ]
-    return "These settings cannot be used:\n  " + "\n  ".join(faults)

@@ -1,5 +1,7 @@
 """Settings that every server has; read once, from the environment and then from the command line."""
 
+import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Literal
@@ -9,7 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def _cache_folder() -> Path:
-    return Path(tempfile.gettempdir()) / "midwatch-evidence"
+    user = "" if sys.platform == "win32" else f"-{os.getuid()}"  # a shared temporary folder is not a shared one of ours
+    return Path(tempfile.gettempdir()) / f"midwatch-evidence{user}"
 
 
 class ServerSettings(BaseSettings):

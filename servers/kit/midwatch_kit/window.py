@@ -55,7 +55,7 @@ def resolve_baseline(window: Window, start: str | None, end: str | None, now: da
     Raises `BadInput` when only one of the two is given, or when the baseline reaches into the window.
     """
     if start is None and end is None:
-        return Window(start=window.start - 3 * window.length, end=window.start)
+        return Window(start=_before(window), end=window.start)
     if start is None or end is None:
         raise BadInput("baseline_start and baseline_end go together: give both, or neither")
     baseline = resolve_window(start, end, now)
@@ -72,6 +72,13 @@ def rfc3339(moment: datetime) -> str:
 def clock(moment: datetime) -> str:
     """Return the time of day of `moment` in UTC, for people: `02:48:07`."""
     return moment.astimezone(UTC).strftime("%H:%M:%S")
+
+
+def _before(window: Window) -> datetime:
+    try:
+        return window.start - 3 * window.length
+    except OverflowError:
+        raise BadInput(f"no baseline fits before {rfc3339(window.start)}: choose a later start") from None
 
 
 def _span(count: str, unit: str) -> timedelta:

@@ -1,0 +1,96 @@
+"""From settings to a running server: the command line, both transports, signals, and exit codes that mean something.
+
+0: the client left. 1: the server could not start, or could not go on. 2: a setting cannot be used. Both come with
+one clear line on stderr. A signal ends the process at once: a server keeps nothing that a signal could tear.
+"""
+
+import re
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import anyio
+import uvicorn
+from mcp.server import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsError
+
+from midwatch_kit.errors import KitError
+from midwatch_kit.server import EvidenceServer
+from midwatch_kit.settings import ServerSettings
+
+SettingsT = TypeVar("SettingsT", bound=ServerSettings)
+
+PATH = "/mcp"
+LAST_CALLS_SECONDS = 2
+"""How long calls under way may take to end when a signal comes, over HTTP."""
+
+
+def run(build: Callable[[SettingsT], EvidenceServer], settings_class: type[SettingsT]) -> None:
+    """Read settings from the environment and the command line and serve until the client leaves or a signal comes."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler waits for a thread that waits for stdin
+    try:
+        settings = settings_class(_cli_parse_args=True)
+        server = build(settings)
+    except ValidationError as error:
+        _leave(2, "These settings cannot be used:", *map(_fault, error.errors()))
+    except (SettingsError, KitError) as error:
+        _leave(2, f"These settings cannot be used: {error}")
+    if settings.transport == "stdio":
+        server.build().run("stdio")
+    else:
+        _serve_http(server.name, server.build(), settings)
+
+
+def _serve_http(name: str, server: MCPServer[Any], settings: ServerSettings) -> None:
+    try:
+        listening = _listen(settings.host, settings.port)
+    except OSError as error:
+        _leave(1, f"{name} cannot listen on {settings.host} port {settings.port}: {error.strerror}; choose another")
+    host, port = listening.getsockname()[:2]
+    app = server.streamable_http_app(
+        streamable_http_path=PATH, stateless_http=True, json_response=True, transport_security=_security(settings)
+    )
+    config = uvicorn.Config(
+        app, log_level=settings.log_level.lower(), timeout_graceful_shutdown=LAST_CALLS_SECONDS, log_config=None
+    )
+    sys.stderr.write(f"{name} listens on http://{f'[{host}]' if ':' in host else host}:{port}{PATH}\n")
+    anyio.run(uvicorn.Server(config).serve, [listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, protocol)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(address)
+    listening.listen()
+    return listening
+
+
+def _security(settings: ServerSettings) -> TransportSecuritySettings:
+    """Only who reaches the server by a name it knows is answered: a web page cannot reach it by rebinding a name."""
+    return TransportSecuritySettings(
+        allowed_hosts=["127.0.0.1:*", "localhost:*", "[::1]:*", *settings.allowed_hosts],
+        allowed_origins=["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"],
+    )
+
+
+def _fault(fault: ErrorDetails) -> str:
+    where, message, given = ".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, "), fault["input"]
+    if not where:  # the settings as a whole are at fault, and among them may be a secret
+        return f"  {message}"
+    named = f" (got {_without_password(given)!r})" if isinstance(given, str | int | float) else ""
+    return f"  {where}: {message}{named}"
+
+
+def _without_password(given: str | int | float) -> str:
+    return re.sub(r"//[^/@]*@", "//…@", str(given))
+
+
+def _leave(code: int, *lines: str) -> NoReturn:
+    sys.stderr.write("\n".join(lines) + "\n")
+    sys.exit(code)

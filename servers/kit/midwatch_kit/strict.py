@@ -1,0 +1,66 @@
+"""A tool that refuses what it does not know, and says so in words; its schemas are published without noise.
+
+The SDK drops unknown arguments silently and answers wrong ones with a validator's dump: neither helps a caller.
+"""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from mcp import types
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from midwatch_kit.schema import lean
+
+MAX_NAMED_VALUE = 80
+
+
+class StrictTool(Tool):
+    """A tool of the SDK whose arguments are all known and whose refusals can be acted on."""
+
+    @classmethod
+    def of(
+        cls, body: Callable[..., Any], *, title: str, annotations: types.ToolAnnotations, meta: dict[str, Any]
+    ) -> Self:
+        """Return `body` as a tool, named and described as the function is."""
+        tool = super().from_function(body, title=title, annotations=annotations, meta=meta)
+        arguments = tool.fn_metadata.arg_model
+        arguments.model_config["extra"] = "forbid"
+        arguments.model_rebuild(force=True)
+        output = tool.fn_metadata.output_schema
+        published = {"output_schema": lean(output, "description") if output else None}
+        return cls(
+            **{
+                **dict(tool),
+                "parameters": lean(arguments.model_json_schema(by_alias=True)),
+                "fn_metadata": tool.fn_metadata.model_copy(update=published),
+            }
+        )
+
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
+        """Run the tool, or refuse with every fault of the arguments in words."""
+        try:
+            self.fn_metadata.validate_arguments(arguments)
+        except ValidationError as error:
+            return failure("bad_input", "; ".join(self._fault(fault) for fault in error.errors()))
+        return await super().run(arguments, context, convert_result)
+
+    def _fault(self, fault: ErrorDetails) -> str:
+        name = ".".join(map(str, fault["loc"]))
+        known = ", ".join(self.parameters.get("properties", {})) or "no arguments"
+        match fault["type"]:
+            case "extra_forbidden":
+                return f"{self.name} has no argument {name[:MAX_NAMED_VALUE]!r}: it takes {known}"
+            case "missing":
+                return f"{self.name} needs the argument {name!r}: it takes {known}"
+            case _:
+                return f"{name}: {fault['msg']} (got {repr(fault['input'])[:MAX_NAMED_VALUE]})"
+
+
+def failure(code: str, text: str) -> types.CallToolResult:
+    """Return the result of a call that failed: `text` for the caller, `code` for code."""
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text)], is_error=True, _meta={"midwatch/error": code}
+    )
