@@ -1,0 +1,80 @@
+"""Ways of getting a person's yes or no to a plan: at the terminal, or through the journal from anywhere else.
+
+A plan is approved as a whole, by its digest. No answer in time is a no.
+"""
+
+import os
+from dataclasses import dataclass
+
+import anyio
+from rich.console import Console
+from rich.prompt import Confirm
+
+from midwatch.errors import HostError
+from midwatch.journal import Journal
+from midwatch.records import Decision, Incident, Plan
+
+_LOOK_EVERY = 0.5
+
+
+@dataclass(frozen=True)
+class AtTheTerminal:
+    """Shows the plan and asks whoever sits there; with CI=true in the environment it says yes by that rule."""
+
+    console: Console
+
+    async def decide(self, incident: Incident, plan: Plan) -> Decision:
+        """Return the decision; a terminal that is not interactive says no."""
+        self.console.print(plan_text(plan))
+        if os.environ.get("CI", "").casefold() == "true":
+            return Decision(
+                digest=plan.digest, approved=True, by="CI=true", reason="approved by the rule that CI=true sets"
+            )
+        if not self.console.is_interactive:
+            return Decision(digest=plan.digest, approved=False, by="nobody", reason="no terminal to ask at")
+        question = f"Run plan {plan.digest[:12]} as a whole?"
+        yes = await anyio.to_thread.run_sync(
+            lambda: Confirm.ask(question, console=self.console, default=False), abandon_on_cancel=True
+        )
+        return Decision(digest=plan.digest, approved=yes, by="person at the terminal", reason="asked and answered")
+
+
+@dataclass(frozen=True)
+class ThroughTheJournal:
+    """Waits until `midwatch approve` or `midwatch reject` has put a decision into the journal."""
+
+    journal: Journal
+    seconds: float
+
+    async def decide(self, incident: Incident, plan: Plan) -> Decision:
+        """Return the decision that somebody puts on record, or a no when nobody does in time."""
+        with anyio.move_on_after(self.seconds):
+            while True:
+                if decision := self.journal.recall(incident.id, "decision", plan.digest, Decision):
+                    return decision
+                await anyio.sleep(_LOOK_EVERY)
+        return Decision(digest=plan.digest, approved=False, by="nobody", reason=f"no answer within {self.seconds:g} s")
+
+
+def decide_by_name(journal: Journal, investigation: str, digest: str, *, approved: bool, by: str) -> Decision:
+    """Put a person's decision on record; `digest` may be shortened to its first eight digits or more.
+
+    Raises `HostError` when it is not the digest of the plan that waits.
+    """
+    plans = journal.values(investigation, Plan)
+    if not plans or len(digest) < 8 or not plans[-1].digest.startswith(digest):
+        waiting = plans[-1].digest[:12] if plans else "none"
+        raise HostError(f"{digest!r} is not the digest of the plan that waits ({waiting}): read the plan again")
+    decision = Decision(digest=plans[-1].digest, approved=approved, by=by, reason="said at the command line")
+    return journal.note(investigation, "decision", plans[-1].digest, decision, by)
+
+
+def plan_text(plan: Plan) -> str:
+    """Return a plan as plain text, phase by phase."""
+    lines = [f"Plan {plan.digest[:12]}: {plan.action}", f"Why: {plan.reasoning}", f"Risk: {plan.risk}"]
+    for step in plan.steps:
+        undo = (
+            f"  (undo: {step.inverse.tool} {step.inverse.arguments})" if step.inverse and step.phase == "apply" else ""
+        )
+        lines.append(f"  {step.phase:<13} {step.title}{undo}")
+    return "\n".join(lines)

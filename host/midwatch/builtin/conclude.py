@@ -1,0 +1,143 @@
+"""From verdicts to a conclusion, and its outcome by rule: no cause without evidence, time and a path."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from midwatch.builtin import weights as w
+from midwatch.builtin.judge import confidence
+from midwatch.builtin.scene import Scene
+from midwatch.records import (
+    Cause,
+    Conclusion,
+    Gap,
+    Hypothesis,
+    Impact,
+    NextCheck,
+    Outcome,
+    RuledOut,
+    Verdict,
+)
+from midwatch_kit.records import EntityId, Observation
+
+_ESSENTIAL = frozenset({"traces", "metrics"})
+_LOOKS = frozenset({"traces", "metrics", "logs"})
+
+
+def conclude(
+    scene: Scene, hypotheses: Sequence[Hypothesis], verdicts: Mapping[str, Verdict], gaps: Sequence[Gap]
+) -> Conclusion:
+    """Return what the evidence says; every hypothesis has a verdict under its id."""
+    ranked = sorted(hypotheses, key=lambda h: (-verdicts[h.id].probability, h.id))
+    standing = [h for h in ranked if verdicts[h.id].result == "supported"]
+    outcome = _outcome(scene, standing, verdicts)
+    causes = tuple(_cause(h, verdicts, scene) for h in standing[:1]) if outcome in _NAMED else ()
+    return Conclusion(
+        outcome=outcome,
+        statement=_statement(outcome, causes, scene),
+        root_causes=causes,
+        ruled_out=tuple(_ruled_out(h, verdicts[h.id]) for h in ranked if verdicts[h.id].result == "refuted"),
+        gaps=tuple(gaps),
+        next_checks=tuple(_next_checks(outcome, ranked, verdicts, scene)),
+        impact=_impact(scene),
+    )
+
+
+_NAMED = (Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT)
+
+
+def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str, Verdict]) -> Outcome:
+    if scene.blind >= _LOOKS:
+        return Outcome.BLOCKED
+    if not _shifted(scene):
+        return Outcome.INCONCLUSIVE if scene.blind & _ESSENTIAL else Outcome.NO_INCIDENT
+    if not standing:
+        return Outcome.INCONCLUSIVE
+    decisive = any(argument.decisive for argument in verdicts[standing[0].id].arguments)
+    return Outcome.ROOT_CAUSE if decisive else Outcome.BEST_EFFORT
+
+
+def _shifted(scene: Scene) -> bool:
+    """Return whether anything is wrong: the symptom's own shift, or failures that begin somewhere in scope."""
+    seen = (*scene.scope.symptoms, *scene.origins.values())
+    return any(o.score >= w.SHIFTED for o in seen)
+
+
+def _cause(hypothesis: Hypothesis, verdicts: Mapping[str, Verdict], scene: Scene) -> Cause:
+    verdict = verdicts[hypothesis.id]
+    speaking = [a for a in verdict.arguments if a.weight > 0]
+    against = [a for a in verdict.arguments if a.weight < 0]
+    blind = bool(scene.blind & (_ESSENTIAL | {"changes"}))
+    trigger = hypothesis.trigger
+    return Cause(
+        entity=hypothesis.entity,
+        kind=hypothesis.kind,
+        statement=trigger.statement if trigger else hypothesis.rationale,
+        onset=trigger.onset if trigger else scene.scope.onset,
+        confidence=confidence(verdict, verdicts.values(), blind=blind),
+        path=path_to_symptom(hypothesis.entity, scene),
+        supports=tuple(dict.fromkeys(name for a in speaking for name in a.observations)),
+        contradicts=tuple(dict.fromkeys(name for a in against for name in a.observations)),
+        trigger=trigger,
+        hypothesis=hypothesis.id,
+    )
+
+
+def path_to_symptom(entity: EntityId, scene: Scene) -> tuple[EntityId, ...]:
+    """Return the shortest way from an entity to the symptom, both ends included, and on to the alarm."""
+    symptom, known = scene.scope.symptom, scene.topology
+    alarms = [r.target for r in known.relations if r.kind == "alarmed_by" and r.source == symptom]
+    if entity == symptom:
+        return (entity, *alarms[:1])
+    if entity not in known or symptom not in known:
+        return (entity, symptom)
+    paths = known.paths(entity, symptom, limit=1)
+    return (*(paths[0].entities if paths else (entity, symptom)), *alarms[:1])
+
+
+def _statement(outcome: Outcome, causes: Sequence[Cause], scene: Scene) -> str:
+    symptom = scene.scope.symptom
+    match outcome:
+        case Outcome.ROOT_CAUSE:
+            return f"{causes[0].statement} made {symptom} fail"
+        case Outcome.BEST_EFFORT:
+            return f"{causes[0].statement} probably made {symptom} fail; decisive evidence is missing"
+        case Outcome.NO_INCIDENT:
+            return f"nothing is wrong with {symptom}: its figures are what they were before"
+        case Outcome.BLOCKED:
+            return f"nothing could be looked at, so nothing can be said about {symptom}"
+        case Outcome.INCONCLUSIVE:
+            return f"something may be wrong with {symptom}, but no hypothesis stands on its evidence"
+
+
+def _ruled_out(hypothesis: Hypothesis, verdict: Verdict) -> RuledOut:
+    return RuledOut(
+        hypothesis=hypothesis.id,
+        statement=f"{hypothesis.kind} at {hypothesis.entity}: {hypothesis.rationale}"[:300],
+        reason=verdict.reason,
+        observations=verdict.observations,
+    )
+
+
+def _next_checks(
+    outcome: Outcome, ranked: Sequence[Hypothesis], verdicts: Mapping[str, Verdict], scene: Scene
+) -> Iterable[NextCheck]:
+    if outcome in (Outcome.ROOT_CAUSE, Outcome.NO_INCIDENT):
+        return
+    for signal in sorted(scene.blind):
+        yield NextCheck(
+            what=f"bring the {signal} server back and investigate again",
+            why=f"without {signal} rivals cannot be told apart",
+            cost="a minute",
+        )
+    for hypothesis in [h for h in ranked if verdicts[h.id].result == "inconclusive"][:2]:
+        yield NextCheck(
+            what=f"look at {hypothesis.entity}: is it so that {hypothesis.confirms}?",
+            why=f"it would settle whether it was {hypothesis.kind}",
+            cost="one look by a person",
+        )
+
+
+def _impact(scene: Scene) -> Impact | None:
+    worst: Observation | None = next(iter(scene.scope.symptoms), None)
+    if worst is None or worst.score < w.SHIFTED:
+        return None
+    return Impact(statement=worst.statement, observations=(worst.id,))

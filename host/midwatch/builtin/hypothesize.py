@@ -1,0 +1,140 @@
+"""From what was seen to what could explain it: hypotheses worth testing, the likeliest first."""
+
+import hashlib
+from collections.abc import Iterable
+
+from midwatch.builtin.scene import Scene
+from midwatch.builtin.vocabulary import kind_of
+from midwatch.builtin.weights import NEARLY_ALL, PRIORS
+from midwatch.records import Hypothesis, HypothesisKind
+from midwatch.steering import Steering
+from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
+
+_TESTS: dict[HypothesisKind, tuple[str, str]] = {
+    HypothesisKind.CHANGE: (
+        "the failures begin in what was changed, soon after, wherever the change is in use",
+        "what was changed stayed healthy, or the symptom was there before it",
+    ),
+    HypothesisKind.OPERATOR: (
+        "only the machine that was touched fails, since the session",
+        "the machine that was touched stayed healthy, or others like it fail as well",
+    ),
+    HypothesisKind.RESOURCE: (
+        "the resource stays short for as long as the symptom lasts, and failures begin there",
+        "the resource recovered while the symptom went on, or nothing fails there",
+    ),
+    HypothesisKind.DEPENDENCY: (
+        "calls to it fail or slow down, and nothing behind it is to blame",
+        "calls to it are as fast and as sound as before",
+    ),
+    HypothesisKind.TRAFFIC: (
+        "more requests, or others, arrive since the onset",
+        "as many requests arrive as before",
+    ),
+    HypothesisKind.STATE: (
+        "failures begin there and speak of data, with no change that would explain it",
+        "nothing fails there, or a change explains it",
+    ),
+    HypothesisKind.ACCESS: (
+        "failures begin there and speak of a permission, a credential or a quota",
+        "nothing fails there, or a change explains it",
+    ),
+    HypothesisKind.PLATFORM: (
+        "one instance fails while others with the same version do not, and nobody touched it",
+        "its siblings fail as well, or somebody touched it",
+    ),
+}
+_OPERATORS_HAND = "session"
+
+
+def hypothesize(scene: Scene, steering: Iterable[Steering]) -> tuple[Hypothesis, ...]:
+    """Return the hypotheses that the scene and the steering files suggest, each once, the likeliest first."""
+    suggested = [
+        *(_from_change(change, scene) for change in scene.changes),
+        *_from_origins(scene),
+        *_from_metrics(scene),
+        *_from_dependencies(scene),
+        _from_traffic(scene),
+        *(_make(c.kind, c.entity, f"{s.name}: {c.because}") for s in steering for c in s.checks),
+    ]
+    once = {hypothesis.id: hypothesis for hypothesis in reversed(suggested)}
+    return tuple(sorted(once.values(), key=lambda h: (-h.prior, h.id)))
+
+
+def _from_change(change: Observation, scene: Scene) -> Hypothesis:
+    by_hand = change.subject == _OPERATORS_HAND
+    kind = HypothesisKind.OPERATOR if by_hand else HypothesisKind.CHANGE
+    after = scene.scope.onset_latest and change.onset and change.onset > scene.scope.onset_latest
+    return _make(kind, change.entity, change.statement, trigger=change, odds=0.25 if after else 1.0)
+
+
+def _from_origins(scene: Scene) -> Iterable[Hypothesis]:
+    for entity, origin in scene.origins.items():
+        if entity.startswith("instance:"):
+            continue
+        place = _concentrated(entity, scene) or entity
+        words = " ".join([origin.attributes.get("exception", ""), *_new_messages(place, scene)])
+        yield _make(kind_of(words), place, f"{origin.statement}; the errors say: {words[:160] or 'nothing'}")
+        if place != entity:
+            yield _make(HypothesisKind.PLATFORM, place, f"failing traces begin in {place} and not in its siblings")
+
+
+def _from_metrics(scene: Scene) -> Iterable[Hypothesis]:
+    strongest: dict[EntityId, Observation] = {}
+    for observation in scene.anomalies:
+        if observation.signal is Signal.METRICS and _is_resource(observation):
+            strongest.setdefault(observation.entity, observation)
+    for entity, observation in strongest.items():
+        yield _make(HypothesisKind.RESOURCE, entity, observation.statement, trigger=observation)
+
+
+def _from_dependencies(scene: Scene) -> Iterable[Hypothesis]:
+    for entity in scene.scope.topology.entities:
+        if entity.kind in ("database", "external", "queue", "cache"):
+            yield _make(HypothesisKind.DEPENDENCY, entity.id, f"{scene.scope.symptom} depends on {entity.id}")
+
+
+def _from_traffic(scene: Scene) -> Hypothesis:
+    return _make(HypothesisKind.TRAFFIC, scene.scope.symptom, "more requests than before would show as this symptom")
+
+
+def _make(
+    kind: HypothesisKind, entity: EntityId, rationale: str, *, trigger: Observation | None = None, odds: float = 1.0
+) -> Hypothesis:
+    name = f"{kind}|{entity}|{trigger.id if trigger and trigger.kind is ObservationKind.CHANGE else ''}"
+    confirms, refutes = _TESTS[kind]
+    return Hypothesis(
+        id=hashlib.sha256(name.encode()).hexdigest()[:12],
+        kind=kind,
+        entity=entity,
+        rationale=rationale,
+        confirms=confirms,
+        refutes=refutes,
+        prior=PRIORS[kind] * odds,
+        trigger=trigger,
+    )
+
+
+def _concentrated(service: EntityId, scene: Scene) -> EntityId | None:
+    """Return the one instance of several in which a service's failing traces begin, if there is one."""
+    instances = scene.instances(service)
+    begun = {i: scene.origins[i].magnitude or 0.0 for i in instances if i in scene.origins}
+    if len(instances) < 2 or not begun:
+        return None
+    most = max(begun, key=lambda instance: (begun[instance], instance))
+    return most if begun[most] >= NEARLY_ALL * sum(begun.values()) else None
+
+
+def _new_messages(entity: EntityId, scene: Scene) -> list[str]:
+    members = scene.members(entity)
+    return [
+        o.attributes.get("exemplar", o.statement)
+        for o in scene.anomalies
+        if o.kind is ObservationKind.NEW_PATTERN and members & {o.entity, o.related}
+    ]
+
+
+def _is_resource(observation: Observation) -> bool:
+    saturated = observation.kind is ObservationKind.SATURATION
+    shares = any(word in observation.subject for word in ("utilization", "usage", "memory", "cpu", "disk", "pool"))
+    return saturated or (observation.kind is ObservationKind.SPIKE and shares)

@@ -1,0 +1,61 @@
+"""From arguments to a verdict, and from verdicts to how sure one can be. All combining happens here.
+
+The arguments of a hypothesis look at independent things, so their log-odds add up (naive Bayes) on top of the
+prior. Rivals share what probability there is with "something that nobody thought of", whose odds are 1.
+"""
+
+import math
+from collections.abc import Iterable
+
+from midwatch.builtin import weights as w
+from midwatch.builtin.arguments import arguments
+from midwatch.builtin.scene import Scene
+from midwatch.records import Argument, Hypothesis, Verdict
+
+_KILLED = -1e8
+
+
+def judge(hypothesis: Hypothesis, scene: Scene) -> Verdict:
+    """Return the verdict on a hypothesis by itself: what it is, how likely, and the arguments."""
+    weighed = arguments(hypothesis, scene)
+    killing = [argument for argument in weighed if argument.weight <= _KILLED]
+    odds = _odds(hypothesis, weighed)
+    probability = 0.0 if killing else odds / (1 + odds)
+    strongest = max(weighed, key=lambda argument: abs(argument.weight), default=None)
+    if killing or probability <= w.REFUTED:
+        result, why = "refuted", killing[0] if killing else strongest
+    elif probability >= w.SUPPORTED:
+        result, why = "supported", max(weighed, key=lambda argument: argument.weight)
+    else:
+        result, why = "inconclusive", strongest
+    return Verdict(
+        hypothesis=hypothesis.id,
+        result=result,
+        reason=why.text if why else "nothing was seen that speaks for or against it",
+        probability=round(probability, 4),
+        arguments=weighed,
+        observations=tuple(dict.fromkeys(name for argument in weighed for name in argument.observations)),
+    )
+
+
+def confidence(leader: Verdict, rivals: Iterable[Verdict], *, blind: bool) -> float:
+    """Return how sure one can be of the leader among its rivals, in 0 to 1; capped as `weights` says."""
+    against = sum(_rival_odds(rival) for rival in rivals if rival.hypothesis != leader.hypothesis)
+    share = _rival_odds(leader) / (1 + _rival_odds(leader) + against)
+    caps = [w.HIGHEST]
+    if not any(argument.decisive for argument in leader.arguments):
+        caps.append(w.WITHOUT_DECISIVE)
+    if blind:
+        caps.append(w.WITH_BLIND_SPOT)
+    return round(min(share, *caps), 2)
+
+
+def _odds(hypothesis: Hypothesis, weighed: Iterable[Argument]) -> float:
+    prior = math.log(hypothesis.prior / (1 - hypothesis.prior))
+    return math.exp(max(-700.0, min(700.0, prior + sum(argument.weight for argument in weighed))))
+
+
+def _rival_odds(verdict: Verdict) -> float:
+    if verdict.result == "refuted":
+        return 0.0
+    return verdict.probability / max(1e-6, 1 - verdict.probability)

@@ -1,0 +1,71 @@
+"""Everything an investigation has seen so far, arranged for looking things up. Nothing here judges."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from midwatch.records import Scope
+from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
+from midwatch_topology import Topology
+
+_QUIET = {ObservationKind.NORMAL, ObservationKind.ABSENCE, ObservationKind.CHANGE}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The scope, the graph and the observations; `blind` names the signals that nobody could look at."""
+
+    scope: Scope
+    topology: Topology
+    observations: tuple[Observation, ...]
+    blind: frozenset[str] = frozenset()
+
+    def having(self, more: Iterable[Observation]) -> "Scene":
+        """Return the scene with further observations, each of them once."""
+        known = {observation.id: observation for observation in (*self.observations, *more)}
+        return replace(self, observations=tuple(known.values()))
+
+    @cached_property
+    def changes(self) -> tuple[Observation, ...]:
+        """The change events, oldest first."""
+        seen = [o for o in self.observations if o.kind is ObservationKind.CHANGE and o.subject != "content"]
+        return tuple(sorted(seen, key=lambda o: (o.onset is None, o.onset)))
+
+    @cached_property
+    def anomalies(self) -> tuple[Observation, ...]:
+        """What is not as it was before, strongest first; changes by people are not anomalies."""
+        return tuple(sorted((o for o in self.observations if o.kind not in _QUIET), key=lambda o: -o.score))
+
+    @cached_property
+    def origins(self) -> dict[EntityId, Observation]:
+        """Where failing traces begin: the observation for each entity that originates some."""
+        return {o.entity: o for o in reversed(self.anomalies) if o.subject == "error_origin"}
+
+    def members(self, entity: EntityId) -> frozenset[EntityId]:
+        """Return the entity and, for a service, its instances."""
+        return frozenset({entity, *self.instances(entity)})
+
+    def instances(self, service: EntityId) -> tuple[EntityId, ...]:
+        """Return the instances that a service runs on, in order of their names."""
+        related = {o.entity for o in self.observations if o.related == service and o.entity.startswith("instance:")}
+        runs = {r.target for r in self.topology.relations if r.source == service and r.kind == "runs_on"}
+        return tuple(sorted(related | {target for target in runs if target.startswith("instance:")}))
+
+    def service_of(self, entity: EntityId) -> EntityId:
+        """Return the service that an instance belongs to; any other entity belongs to itself."""
+        if not entity.startswith("instance:"):
+            return entity
+        for relation in self.topology.relations:
+            if relation.kind == "runs_on" and relation.target == entity:
+                return relation.source
+        owners = (o.related for o in self.observations if o.entity == entity and o.related)
+        return next((owner for owner in owners if owner.startswith("service:")), entity)
+
+    def normal(self, entity: EntityId, signal: Signal = Signal.TRACES) -> Observation | None:
+        """Return the observation that an entity was healthy, if one was made."""
+        healthy = (o for o in self.observations if o.kind is ObservationKind.NORMAL and o.signal is signal)
+        return next((o for o in healthy if o.entity == entity), None)
+
+    def strongest(self, entity: EntityId, *subjects: str) -> Observation | None:
+        """Return the strongest anomaly of an entity in one of these subjects."""
+        return next((o for o in self.anomalies if o.entity == entity and o.subject in subjects), None)

@@ -1,0 +1,50 @@
+"""The words in which software says what is wrong with it, by the kind of cause they point to.
+
+These are the standard vocabularies: errno names and texts (POSIX), SQLSTATE classes (ISO/IEC 9075), HTTP and gRPC
+status names, TLS alerts. They suggest a kind; they never decide a cause.
+"""
+
+import re
+
+from midwatch.records import HypothesisKind
+
+_WORDS: tuple[tuple[HypothesisKind, str], ...] = (
+    (
+        HypothesisKind.ACCESS,
+        r"permission|access ?denied|unauthori[sz]ed|forbidden|credential|certificate|expired token|EACCES|EPERM"
+        r"|authentication failed|insufficient ?privilege|quota|\b401\b|\b403\b|\b42501\b|\b28P01\b",
+    ),
+    (
+        HypothesisKind.RESOURCE,
+        r"out of memory|OOM|MemoryError|ENOMEM|no space left|ENOSPC|disk (is )?full|too many open files|EMFILE"
+        r"|too many connections|pool (is )?(exhausted|timeout)|PoolTimeout|resource ?exhausted|\b53\d{3}\b",
+    ),
+    (
+        HypothesisKind.DEPENDENCY,
+        r"connection (refused|reset|timed out)|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ConnectError|ReadTimeout"
+        r"|upstream|bad gateway|service unavailable|\b50[234]\b|name or service not known|\b08\d{3}\b",
+    ),
+    (
+        HypothesisKind.STATE,
+        r"deseriali[sz]|unexpected (field|key|keyword)|unknown (field|column)|extra inputs|validation ?error|schema"
+        r"|corrupt|malformed|decode|parse|KeyError|no such (table|file|column)|unable to open database|ENOENT"
+        r"|integrity|constraint|\b22\d{3}\b|\b23\d{3}\b|\b42P01\b",
+    ),
+)
+_PATTERNS = tuple((kind, re.compile(words, re.IGNORECASE)) for kind, words in _WORDS)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
+_EVERYWHERE = frozenset({
+    "error", "errors", "exception", "file", "files", "line", "lines", "self", "none", "true", "false", "return",
+    "import", "from", "class", "with", "that", "this", "failed", "failure", "service", "index", "async",
+    "await", "python", "json", "http", "post", "name", "value", "values", "string", "null", "info", "warning",
+})  # fmt: skip
+
+
+def kind_of(text: str) -> HypothesisKind:
+    """Return the kind of cause that an error's words point to; `state` when they point nowhere else."""
+    return next((kind for kind, pattern in _PATTERNS if pattern.search(text)), HypothesisKind.STATE)
+
+
+def names_in(text: str) -> frozenset[str]:
+    """Return the identifiers of a text, without words that stand in any text of their sort."""
+    return frozenset(word.casefold() for word in _NAME.findall(text)) - _EVERYWHERE

@@ -1,0 +1,48 @@
+"""Every number the builtin reasoner weighs with, in one place.
+
+Weights are log-odds: +2.2 makes a hypothesis nine times as likely against "something else", -2.2 nine times less.
+They were set by hand from what each argument can tell, not fitted to any data: STRONG is an argument that is wrong
+about once in twenty times, FAIR once in seven, SLIGHT once in three.
+
+The priors follow one published figure: about 70 % of outages are due to changes in a live system (Beyer et al.,
+"Site Reliability Engineering", 2016, chapter 1). The other kinds share the rest.
+"""
+
+from midwatch.records import HypothesisKind
+
+STRONG = 3.0
+FAIR = 1.8
+SLIGHT = 0.7
+
+PRIORS = {
+    HypothesisKind.CHANGE: 0.20,
+    HypothesisKind.OPERATOR: 0.20,
+    HypothesisKind.RESOURCE: 0.10,
+    HypothesisKind.DEPENDENCY: 0.08,
+    HypothesisKind.TRAFFIC: 0.06,
+    HypothesisKind.STATE: 0.08,
+    HypothesisKind.ACCESS: 0.08,
+    HypothesisKind.PLATFORM: 0.06,
+}
+
+SUPPORTED = 0.6
+"""A hypothesis at least this likely, by itself, counts as supported."""
+REFUTED = 0.05
+"""A hypothesis at most this likely counts as refuted even when no single argument kills it."""
+WITHOUT_DECISIVE = 0.5
+"""Confidence without decisive evidence is never above this."""
+WITH_BLIND_SPOT = 0.7
+"""Confidence is never above this when a signal that could name a rival could not be looked at."""
+HIGHEST = 0.97
+"""Nothing is ever certain."""
+
+SHIFTED = 3.5
+"""A score from here on is a shift (Iglewicz and Hoaglin 1993 recommend 3.5 for modified z scores)."""
+MOST = 0.5
+"""A share of the failing traces from here on makes an entity the place where they begin."""
+NEARLY_ALL = 0.8
+"""One of several instances in which at least this share of a service's failing traces begins fails alone."""
+SOON_SECONDS = 300.0
+"""A change this long before the onset has lost most of its weight; its weight falls off exponentially."""
+SLACK_SECONDS = 2.0
+"""Clocks of different machines agree to within this."""

@@ -1,0 +1,33 @@
+"""What can go wrong in the host, in words for the person at the terminal.
+
+HostError
+├── BadAlert         an alert or a sentence cannot be understood
+├── BadSteering      a steering file cannot be used
+├── BadSettings      the settings contradict each other or name something that isn't there
+├── UnknownIncident  no such incident is in the journal
+└── JournalDamaged   the journal's chain of hashes is broken
+"""
+
+
+class HostError(Exception):
+    """An error whose text is meant to be read."""
+
+
+class BadAlert(HostError):
+    """Raised when an alert cannot be understood; the message names the field."""
+
+
+class BadSteering(HostError):
+    """Raised when a steering file cannot be used; the message names the file and the line."""
+
+
+class BadSettings(HostError):
+    """Raised when the settings name something that isn't there."""
+
+
+class UnknownIncident(HostError):
+    """Raised when no incident has the id that was given."""
+
+
+class JournalDamaged(HostError):
+    """Raised when a record's hash does not follow from the records before it."""

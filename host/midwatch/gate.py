@@ -1,0 +1,127 @@
+"""The gate: the one place from which anything in production can be changed.
+
+A plan runs only when a person (or a rule that a person set) approved its digest, step by step, in order. Health is
+taken before and after; what makes it worse is undone. This module alone holds `Hands`.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+import anyio
+
+from midwatch.builtin.planning import digest
+from midwatch.health import health, window_ending, worse
+from midwatch.inquiry import Inquiry
+from midwatch.links import Unanswered
+from midwatch.records import Action, Call, Decision, Expectation, Health, Incident, Plan, Scope, Step
+from midwatch.toolbox import Hands
+
+_LOOKS = 12
+
+
+class Approver(Protocol):
+    """Whoever may say yes or no to a plan, as a whole."""
+
+    async def decide(self, incident: Incident, plan: Plan) -> Decision:
+        """Return the decision on the plan's digest; waits for a person as long as it may."""
+        ...
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait after a change before judging it, and how long recovery may take, in seconds."""
+
+    settle: float
+    recovery: float
+
+
+@dataclass
+class Gate:
+    """Runs approved plans with the hands it alone holds, and notes every step."""
+
+    inquiry: Inquiry
+    hands: Hands
+    patience: Patience
+    scope: Scope
+
+    async def carry_out(self, plan: Plan, decision: Decision) -> bool:
+        """Run a plan if it was approved and return whether the symptom is gone; every step goes on record."""
+        if not decision.approved or decision.digest != plan.digest or digest(plan) != plan.digest:
+            return False
+        if not any(step.call for step in plan.steps if step.phase == "apply"):
+            self._note_manual(plan)
+            return False
+        before = await self._health("before")
+        if before is None or before.healthy:
+            self._note(
+                plan.steps[0], "skipped", "the symptom is no longer there, or cannot be seen: nothing was changed"
+            )
+            return before is not None
+        for step in (step for step in plan.steps if step.phase == "apply"):
+            if not await self._apply(step):
+                return False
+        return await self._prove(plan, before)
+
+    async def _apply(self, step: Step) -> bool:
+        recorded = self.inquiry.journal.recall(self.inquiry.investigation, "action", step.title, Action)
+        if recorded:
+            return recorded.outcome == "done"
+        if step.call is None:
+            return True
+        outcome, detail, evidence = await self._call(step.call, step.timeout_seconds)
+        self._note(step, outcome, detail, evidence)
+        return outcome == "done"
+
+    async def _prove(self, plan: Plan, before: Health) -> bool:
+        """Watch until the symptom is gone; undo when health gets worse or recovery takes too long."""
+        pause = self.patience.recovery / _LOOKS
+        await anyio.sleep(self.patience.settle)
+        for _ in range(_LOOKS):
+            after = await self._health("after")
+            if after and after.healthy:
+                return True
+            if after and worse(after, before):
+                await self._undo(plan, f"health got worse: {after.statement}")
+                return False
+            await anyio.sleep(pause)
+        await self._undo(plan, f"the symptom was still there after {self.patience.recovery:g} s")
+        return False
+
+    async def _undo(self, plan: Plan, why: str) -> None:
+        for step in (step for step in plan.steps if step.phase == "roll_back" and step.call):
+            if step.call:
+                outcome, detail, evidence = await self._call(step.call, step.timeout_seconds)
+                self._note(step, "undone" if outcome == "done" else "failed", f"{why}; {detail}", evidence)
+
+    async def _call(self, call: Call, seconds: float) -> tuple[Literal["done", "failed"], str, str | None]:
+        try:
+            answer = await self.hands.act(call.server, call.tool, call.arguments, seconds)
+        except Unanswered as error:
+            return "failed", str(error), None
+        lines = answer.reply.get("lines")
+        return "done", "; ".join(map(str, lines)) if isinstance(lines, list) else "done", answer.evidence
+
+    async def _health(self, when: Literal["before", "after"]) -> Health | None:
+        now = datetime.now(UTC)
+        seen = await health(self.inquiry, self.scope, window_ending(now, max(self.patience.settle, 2.0)), when)
+        if seen is None:
+            return None
+        key = when if when == "before" else f"{when}:{now.isoformat()}"  # the first look is the one that counts
+        return self.inquiry.journal.note(self.inquiry.investigation, "health", key, seen)
+
+    def _note_manual(self, plan: Plan) -> None:
+        for step in (step for step in plan.steps if step.expect is Expectation.BY_A_PERSON):
+            self._note(step, "for_a_person", step.command or step.title)
+
+    def _note(
+        self,
+        step: Step,
+        outcome: Literal["done", "failed", "skipped", "undone", "for_a_person"],
+        detail: str,
+        evidence: str | None = None,
+    ) -> None:
+        action = Action(
+            step=step.title, phase=step.phase, call=step.call, outcome=outcome, detail=detail[:2000], evidence=evidence
+        )
+        self.inquiry.journal.note(self.inquiry.investigation, "action", step.title, action)

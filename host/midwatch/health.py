@@ -1,0 +1,72 @@
+"""Health: the symptom's own figures over one window, by the same survey that found them bad.
+
+This is how midwatch tells better from worse; it changes nothing and judges no cause.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import JsonValue
+
+from midwatch.builtin.weights import SHIFTED
+from midwatch.inquiry import Inquiry
+from midwatch.records import Health, Scope
+from midwatch_kit.records import Observation, Signal, Window
+from midwatch_kit.server import Role
+from midwatch_kit.window import rfc3339
+
+_WORSE = 1.25
+
+
+async def health(
+    inquiry: Inquiry, scope: Scope, window: Window, when: Literal["before", "after", "at_the_end"]
+) -> Health | None:
+    """Return the symptom's health over `window` against the incident's baseline; None when nobody can say."""
+    arguments: dict[str, JsonValue] = {
+        "start": rfc3339(window.start),
+        "end": rfc3339(window.end),
+        "baseline_start": rfc3339(scope.baseline.start),
+        "baseline_end": rfc3339(scope.baseline.end),
+        "entities": [scope.symptom],
+    }
+    tools = inquiry.eyes.tools(Role.SURVEY, Signal.TRACES)
+    answers = await inquiry.ask_all(((tool, arguments) for tool in tools), "health")
+    seen = [o for answer in answers for o in inquiry.checked(answer.observations) if o.entity == scope.symptom]
+    counted = next((o for o in seen if "requests" in o.attributes), None)
+    if counted is None:
+        return None
+    bad = [o for o in seen if o.subject in ("error_rate", "latency_p95") and o.direction == "up" and o.score >= SHIFTED]
+    return Health(
+        when=when,
+        window=window,
+        healthy=not bad,
+        requests=int(float(counted.attributes["requests"])),
+        errors=int(float(counted.attributes.get("errors", "0"))),
+        latency_p95_ms=_latency(seen),
+        statement=(bad[0] if bad else counted).statement,
+        evidence=tuple(answer.evidence for answer in answers),
+    )
+
+
+def worse(after: Health, before: Health) -> bool:
+    """Return whether the share of failing requests, or the latency, grew by more than a quarter."""
+    share_before, share_after = _share(before), _share(after)
+    slower = (after.latency_p95_ms or 0.0) > _WORSE * (before.latency_p95_ms or float("inf"))
+    return share_after > max(_WORSE * share_before, share_before + 0.01) or (slower and not after.healthy)
+
+
+def window_ending(now: datetime, seconds: float) -> Window:
+    """Return the last `seconds` before `now`."""
+    return Window(start=now - timedelta(seconds=seconds), end=now)
+
+
+def _share(health: Health) -> float:
+    return health.errors / health.requests if health.requests else 0.0
+
+
+def _latency(seen: list[Observation]) -> float | None:
+    slow = next((o for o in seen if o.subject == "latency_p95"), None)
+    if slow and slow.magnitude is not None:
+        return slow.magnitude
+    told = next((o.attributes["latency_p95"] for o in seen if "latency_p95" in o.attributes), None)
+    return float(told) if told else None

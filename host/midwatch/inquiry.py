@@ -1,0 +1,174 @@
+"""Asking on behalf of one investigation: journalled, cached, within budget, with gaps where there is no answer.
+
+All subagents of an investigation share one `Inquiry`: a question that one has asked is not asked again, not even
+after a crash, because the cache is the journal itself.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import anyio
+from pydantic import JsonValue
+
+from midwatch.journal import Journal
+from midwatch.links import Unanswered
+from midwatch.records import Budget, Gap, ToolCall
+from midwatch.toolbox import Answer, Eyes, Tool
+from midwatch_kit.evidence import EvidenceStore, broken_citations, canonical
+from midwatch_kit.records import Evidence, Observation, Window
+
+_HIDES = {
+    "logs": "errors and new messages that only logs hold",
+    "metrics": "resource trouble: CPU, memory, pools, queues",
+    "traces": "where errors begin and which calls are slow",
+    "changes": "a deploy, a configuration change or a person's hand",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one investigation may spend on questions, up to its conclusion."""
+
+    seconds: float
+    calls: int
+    call_seconds: float
+
+
+@dataclass
+class Inquiry:
+    """The questions of one investigation, and what they have cost so far."""
+
+    investigation: str
+    journal: Journal
+    eyes: Eyes
+    kept: EvidenceStore
+    limits: Limits
+    calls: int = 0
+    _began: float = field(default_factory=time.monotonic)
+    _asking: dict[str, anyio.Lock] = field(default_factory=dict)
+
+    async def ask(self, tool: Tool, arguments: Mapping[str, JsonValue], by: str) -> Answer | None:
+        """Return the answer to a question, asked once; None when there is none, and then a gap is on record."""
+        key = f"{tool.server}.{tool.name}:{hashlib.sha256(canonical(dict(arguments))).hexdigest()[:16]}"
+        async with self._asking.setdefault(key, anyio.Lock()):
+            known = self.journal.recall(self.investigation, "tool_call", key, ToolCall)
+            if known and known.evidence:
+                return Answer({}, known.evidence.id, known.records, self.kept)
+            if over := self._over_budget():
+                self._gap(tool, over)
+                return None
+            return await self._ask(tool, arguments, key, by)
+
+    async def ask_all(self, questions: Iterable[tuple[Tool, Mapping[str, JsonValue]]], by: str) -> list[Answer]:
+        """Ask several questions at once and return the answers that came, in the order of the questions."""
+        asked = list(questions)
+        answers: list[Answer | None] = [None] * len(asked)
+
+        async def put(place: int) -> None:
+            answers[place] = await self.ask(*asked[place], by)
+
+        async with anyio.create_task_group() as group:
+            for place in range(len(asked)):
+                group.start_soon(put, place)
+        return [answer for answer in answers if answer is not None]
+
+    def checked(self, observations: Iterable[Observation]) -> list[Observation]:
+        """Return the observations whose every citation stands in the stored bytes; the others become gaps."""
+        good: list[Observation] = []
+        for observation in observations:
+            stored = {c.evidence: self.kept.get(c.evidence) for c in observation.citations}
+            if faults := broken_citations(observation, stored):
+                self.gap(f"observation of {observation.entity}", "; ".join(faults), "nothing: it was dropped")
+            else:
+                good.append(observation)
+        return good
+
+    def gap(self, what: str, why: str, may_hide: str) -> None:
+        """Put on record what could not be looked at."""
+        key = hashlib.sha256(f"{what}|{why}".encode()).hexdigest()[:16]
+        self.journal.note(self.investigation, "gap", key, Gap(what=what, why=why[:600], may_hide=may_hide))
+
+    def spent(self) -> Budget:
+        """Return what has been spent so far, beside what may be."""
+        return Budget(
+            seconds=round(time.monotonic() - self._began, 2),
+            seconds_allowed=self.limits.seconds,
+            tool_calls=self.calls,
+            tool_calls_allowed=self.limits.calls,
+        )
+
+    async def _ask(self, tool: Tool, arguments: Mapping[str, JsonValue], key: str, by: str) -> Answer | None:
+        self.calls += 1
+        began = time.monotonic()
+        try:
+            answer = await self.eyes.ask(tool, arguments, self.limits.call_seconds)
+        except Unanswered as error:
+            failed = ToolCall(
+                server=tool.server,
+                tool=tool.name,
+                arguments=dict(arguments),
+                error=str(error)[:600],
+                seconds=_since(began),
+            )
+            self.journal.note(self.investigation, "tool_call", f"{key}:failed:{self.calls}", failed, by)
+            self._gap(tool, str(error))
+            return None
+        call = _as_record(tool, arguments, answer, _since(began))
+        self.journal.note(self.investigation, "tool_call", key, call, by)
+        return answer
+
+    def _over_budget(self) -> str | None:
+        if self.calls >= self.limits.calls:
+            return f"the budget of {self.limits.calls} tool calls is spent"
+        if time.monotonic() - self._began >= self.limits.seconds:
+            return f"the budget of {self.limits.seconds:g} s is spent"
+        return None
+
+    def _gap(self, tool: Tool, why: str) -> None:
+        self.gap(f"{tool.server}: {tool.name}", why, _HIDES.get(tool.signal, f"what only {tool.server} knows"))
+
+
+def _as_record(tool: Tool, arguments: Mapping[str, JsonValue], answer: Answer, seconds: float) -> ToolCall:
+    reply = answer.reply
+    lines = reply.get("lines")
+    evidence = Evidence(
+        id=answer.evidence,
+        server=tool.server,
+        tool=tool.name,
+        arguments=dict(arguments),
+        window=_window(reply.get("window")),
+        query=str(reply.get("query", "")),
+        rows_matched=_whole(reply.get("matched")),
+        returned_rows=_whole(reply.get("returned")),
+        truncated=bool(reply.get("truncated")),
+        lag_seconds=lag if isinstance(lag := reply.get("lag_seconds"), int | float) else None,
+        url=url if isinstance(url := reply.get("url"), str) else None,
+        bytes=len(answer.kept.get(answer.evidence)),
+    )
+    return ToolCall(
+        server=tool.server,
+        tool=tool.name,
+        arguments=dict(arguments),
+        evidence=evidence,
+        records=answer.records,
+        lines=tuple(str(line) for line in lines[:20]) if isinstance(lines, list) else (),
+        seconds=seconds,
+    )
+
+
+def _window(text: JsonValue) -> Window | None:
+    if not isinstance(text, str):
+        return None
+    start, end = (datetime.fromisoformat(moment).astimezone(UTC) for moment in text.split("/"))
+    return Window(start=start, end=end)
+
+
+def _whole(value: JsonValue) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 3)

@@ -1,0 +1,164 @@
+"""Intake: every trigger becomes the same thing. One pure function for each kind of body.
+
+Nothing here is stored or decided; `BadAlert` says which field could not be used.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from midwatch.errors import BadAlert
+from midwatch.records import Alert, Severity
+from midwatch_kit.errors import BadInput
+from midwatch_kit.window import parse_time, rfc3339
+
+_SEVERITIES = {
+    "page": Severity.CRITICAL,
+    "error": Severity.HIGH,
+    "warning": Severity.MEDIUM,
+    "warn": Severity.MEDIUM,
+    "none": Severity.INFO,
+    **{severity.value: severity for severity in Severity},
+}
+_SINCE = re.compile(r"\bsince\s+(\S+)", re.IGNORECASE)
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+
+class _AlertmanagerAlert(BaseModel):
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    annotations: dict[str, str] = {}
+    starts_at: datetime = Field(alias="startsAt")
+    generator_url: str = Field("", alias="generatorURL")
+    fingerprint: str = ""
+
+
+class _Alertmanager(BaseModel):
+    """Alertmanager's webhook body, version 4 (prometheus.io/docs/alerting/latest/configuration/#webhook_config)."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    version: Literal["4"]
+    common_labels: dict[str, str] = Field({}, alias="commonLabels")
+    alerts: list[_AlertmanagerAlert] = Field(min_length=1)
+
+
+class _Generic(BaseModel):
+    """The plain form, for senders that can be told what to send."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = Field(min_length=1, max_length=400)
+    service: str = Field(min_length=1)
+    started_at: datetime
+    description: str = Field("", max_length=10_000)
+    severity: str = "medium"
+    action: Literal["created", "updated", "resolved"] = "created"
+    external_id: str = ""
+    labels: dict[str, str] = {}
+    links: list[str] = []
+
+
+def alerts_from(body: JsonValue) -> list[Alert]:
+    """Return the alerts in a body, whichever of the known forms it has; raises `BadAlert`."""
+    if isinstance(body, dict) and "alerts" in body:
+        return from_alertmanager(body)
+    return [from_generic(body)]
+
+
+def from_alertmanager(body: JsonValue) -> list[Alert]:
+    """Return the alerts of an Alertmanager webhook body; raises `BadAlert`."""
+    message = _validated(_Alertmanager, body)
+    return [_from_one(alert, message.common_labels, body) for alert in message.alerts]
+
+
+def from_generic(body: JsonValue) -> Alert:
+    """Return the alert of a plain JSON body: title, service, started_at, and what else is known."""
+    alert = _validated(_Generic, body)
+    external = alert.external_id or f"{alert.service}:{alert.title}"
+    started = alert.started_at if alert.started_at.tzinfo else alert.started_at.replace(tzinfo=UTC)
+    return Alert(
+        id=_id("generic", external, started),
+        source="generic",
+        external_id=external,
+        action=alert.action,
+        title=alert.title,
+        description=alert.description,
+        severity=_severity(alert.severity),
+        service=alert.service,
+        started_at=started,
+        labels=alert.labels,
+        links=tuple(alert.links),
+        raw=body,
+    )
+
+
+def from_sentence(text: str, services: Iterable[str], now: datetime) -> Alert:
+    """Return the alert that a sentence describes: it must name a known service, and may say `since TIME`.
+
+    Raises `BadAlert` when it names none, with the names that would be known.
+    """
+    known = sorted(services)
+    words = {word.casefold() for word in re.findall(r"[\w.-]+", text)}
+    named = [name for name in known if name.casefold() in words]
+    if not named:
+        raise BadAlert(f"the sentence names no service that is known here; known are: {', '.join(known) or 'none'}")
+    since = _SINCE.search(text)
+    try:
+        started = parse_time(since[1].rstrip(".,"), now) if since else now
+    except BadInput as error:
+        raise BadAlert(str(error)) from None
+    return Alert(
+        id=_id("sentence", text, started),
+        source="sentence",
+        external_id=text[:200],
+        title=text[:400],
+        service=named[0],
+        started_at=started,
+        raw=text,
+    )
+
+
+def _from_one(alert: _AlertmanagerAlert, common: dict[str, str], body: JsonValue) -> Alert:
+    labels = {**common, **alert.labels}
+    service = labels.get("service") or labels.get("service_name") or labels.get("job")
+    if not service:
+        raise BadAlert("alerts.labels: no label service, service_name or job says which service this is about")
+    title = alert.annotations.get("summary") or labels.get("alertname") or "alert"
+    external = alert.fingerprint or f"{labels.get('alertname', '')}:{service}"
+    return Alert(
+        id=_id("alertmanager", external, alert.starts_at),
+        source="alertmanager",
+        external_id=external,
+        action="resolved" if alert.status == "resolved" else "created",
+        title=title[:400],
+        description=alert.annotations.get("description", "")[:10_000],
+        severity=_severity(labels.get("severity", "")),
+        service=service,
+        started_at=alert.starts_at,
+        labels=labels,
+        links=(alert.generator_url,) if alert.generator_url else (),
+        raw=body,
+    )
+
+
+def _validated(shape: type[BodyT], body: JsonValue) -> BodyT:
+    try:
+        return shape.model_validate(body)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()]
+        raise BadAlert("; ".join(faults)) from None
+
+
+def _severity(text: str) -> Severity:
+    return _SEVERITIES.get(text.casefold(), Severity.MEDIUM)
+
+
+def _id(source: str, external: str, started: datetime) -> str:
+    return hashlib.sha256(f"{source}|{external}|{rfc3339(started)}".encode()).hexdigest()[:20]

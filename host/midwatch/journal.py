@@ -1,0 +1,174 @@
+"""The journal: an append-only list of typed records for each investigation, chained by hashes, in SQLite.
+
+Everything else (the live view, the report, resuming after a crash) is a reading of it. Noting is idempotent: a
+record has a key within its investigation, and noting the same key again gives back what was noted first. That is
+all that resuming takes: the flow runs again, and what was settled stays settled.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import sqlalchemy as sa
+from pydantic import JsonValue
+
+from midwatch.errors import JournalDamaged
+from midwatch.records import BODIES, RecordType
+from midwatch_kit.evidence import canonical, evidence_id
+from midwatch_kit.records import Moment, Record
+from midwatch_kit.window import rfc3339
+
+BodyT = TypeVar("BodyT", bound=Record)
+
+_tables = sa.MetaData()
+_records = sa.Table(
+    "records",
+    _tables,
+    sa.Column("investigation", sa.String, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("key", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+    sa.Column("actor", sa.String, nullable=False),
+    sa.Column("type", sa.String, nullable=False),
+    sa.Column("body", sa.String, nullable=False),
+    sa.Column("prev_hash", sa.String, nullable=False),
+    sa.Column("hash", sa.String, nullable=False),
+    sa.UniqueConstraint("investigation", "type", "key"),
+)
+_meta = sa.Table("format", _tables, sa.Column("version", sa.Integer, primary_key=True))
+FORMAT_VERSION = 1
+
+
+class Entry(Record):
+    """One record as it stands in the journal."""
+
+    investigation: str
+    seq: int
+    key: str
+    at: Moment
+    actor: str
+    type: RecordType
+    body: dict[str, JsonValue]
+    prev_hash: str
+    hash: str
+
+    def value(self) -> Record:
+        """Return the body in its own shape."""
+        return BODIES[self.type].model_validate(self.body)
+
+
+class Journal:
+    """Appends records and reads them back; one process writes, any number read.
+
+    `listeners` are called with each entry as it is appended, in the order of the journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 15})
+        sa.event.listen(self._engine, "connect", _keep_every_commit)
+        _tables.create_all(self._engine)
+        self.listeners: list[Callable[[Entry], None]] = []
+        self._check_format()
+
+    def note(self, investigation: str, kind: RecordType, key: str, body: BodyT, actor: str = "host") -> BodyT:
+        """Append `body` under `key` and return it; if the key was noted before, return what was noted then."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.text("BEGIN IMMEDIATE"))
+            if (known := self._find(connection, investigation, kind, key)) is not None:
+                return type(body).model_validate_json(known)
+            entry = self._next(connection, investigation, kind, key, body, actor)
+            connection.execute(sa.insert(_records).values(**_row(entry)))
+        for listener in self.listeners:
+            listener(entry)
+        return body
+
+    def recall(self, investigation: str, kind: RecordType, key: str, shape: type[BodyT]) -> BodyT | None:
+        """Return what was noted under `key`, or None."""
+        with self._engine.connect() as connection:
+            known = self._find(connection, investigation, kind, key)
+        return None if known is None else shape.model_validate_json(known)
+
+    def entries(self, investigation: str, after: int = 0) -> Iterator[Entry]:
+        """Yield the records of an investigation with a sequence number above `after`, in order."""
+        query = sa.select(_records).where(_records.c.investigation == investigation, _records.c.seq > after)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query.order_by(_records.c.seq)).mappings():
+                yield Entry(**{**row, "body": json.loads(row["body"])})
+
+    def values(self, investigation: str, shape: type[BodyT]) -> list[BodyT]:
+        """Return every value of one shape that an investigation noted, in order."""
+        return [value for entry in self.entries(investigation) if isinstance(value := entry.value(), shape)]
+
+    def investigations(self) -> list[str]:
+        """Return the ids of all investigations, oldest first."""
+        query = sa.select(_records.c.investigation).where(_records.c.seq == 1).order_by(_records.c.at)
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def check(self, investigation: str) -> int:
+        """Follow the chain of hashes and return how many records it has; raises `JournalDamaged`."""
+        previous, count = "", 0
+        for entry in self.entries(investigation):
+            if entry.prev_hash != previous or entry.hash != _hash(entry) or entry.seq != count + 1:
+                raise JournalDamaged(
+                    f"record {entry.seq} ({entry.type}) of {investigation} is not what was written: its hash differs"
+                )
+            previous, count = entry.hash, count + 1
+        return count
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    def _find(self, connection: sa.Connection, investigation: str, kind: str, key: str) -> str | None:
+        query = sa.select(_records.c.body).where(
+            _records.c.investigation == investigation, _records.c.type == kind, _records.c.key == key
+        )
+        return connection.execute(query).scalar_one_or_none()
+
+    def _next(
+        self, connection: sa.Connection, investigation: str, kind: RecordType, key: str, body: Record, actor: str
+    ) -> Entry:
+        query = sa.select(_records.c.seq, _records.c.hash).where(_records.c.investigation == investigation)
+        last = connection.execute(query.order_by(_records.c.seq.desc()).limit(1)).one_or_none()
+        entry = Entry(
+            investigation=investigation,
+            seq=last.seq + 1 if last else 1,
+            key=key,
+            at=datetime.now(UTC),
+            actor=actor,
+            type=kind,
+            body=body.model_dump(mode="json"),
+            prev_hash=last.hash if last else "",
+            hash="",
+        )
+        return entry.model_copy(update={"hash": _hash(entry)})
+
+    def _check_format(self) -> None:
+        with self._engine.begin() as connection:
+            version = connection.execute(sa.select(_meta.c.version)).scalar_one_or_none()
+            if version is None:
+                connection.execute(sa.insert(_meta).values(version=FORMAT_VERSION))
+            elif version != FORMAT_VERSION:
+                raise JournalDamaged(
+                    f"the journal has format {version}, this midwatch reads {FORMAT_VERSION}: use a matching version"
+                )
+
+
+def _hash(entry: Entry) -> str:
+    return evidence_id(canonical(entry.model_dump(mode="json", exclude={"hash"})))
+
+
+def _row(entry: Entry) -> dict[str, JsonValue]:
+    row = entry.model_dump(mode="json")
+    return {**row, "at": rfc3339(entry.at), "body": json.dumps(row["body"])}
+
+
+def _keep_every_commit(connection: sa.engine.interfaces.DBAPIConnection, _: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()

@@ -1,0 +1,112 @@
+"""The packet: what a person reads first, as plain text. A reading of the journal; it decides nothing.
+
+`[E3]` names an observation; `evidence_index` gives each its evidence, so that every line can be looked up.
+"""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from midwatch.journal import Journal
+from midwatch.records import Action, Conclusion, Decision, Gap, Health, Incident, Outcome, Plan
+from midwatch_kit.records import Observation
+from midwatch_kit.window import clock
+
+ValueT = TypeVar("ValueT")
+_MOST = 6
+
+
+def packet(incident: Incident, journal: Journal) -> str:
+    """Return an incident's packet, at most about fifty lines."""
+    conclusion = _last(journal.values(incident.id, Conclusion))
+    if conclusion is None:
+        return f"Incident packet\nService: {incident.service}\n{incident.title}\nNo conclusion yet."
+    index = evidence_index(incident, journal)
+    lines = [
+        "Incident packet",
+        f"Service: {incident.service:<28}  Severity: {incident.severity}",
+        f"First seen: {clock(incident.started_at)} UTC             Outcome: {conclusion.outcome}{_confidence(conclusion)}",
+        *_causes(conclusion, index, journal, incident),
+        *_ruled_out(conclusion, index),
+        *_health(journal.values(incident.id, Health)),
+        *_plan(incident, journal),
+        *(f"Not looked at: {gap.what}: {gap.why}" for gap in _few(conclusion.gaps)),
+        *(f"Next check: {check.what} ({check.cost})" for check in conclusion.next_checks),
+        f"Evidence: midwatch report {incident.id} --check",
+    ]
+    return "\n".join(lines)
+
+
+def evidence_index(incident: Incident, journal: Journal) -> dict[str, str]:
+    """Return a short name (`E1`, `E2`, …) for each observation that the conclusion rests on, by its id."""
+    conclusion = _last(journal.values(incident.id, Conclusion))
+    if conclusion is None:
+        return {}
+    named = [name for cause in conclusion.root_causes for name in (*cause.supports, *cause.contradicts)]
+    named += [name for out in conclusion.ruled_out for name in out.observations]
+    return {name: f"E{number}" for number, name in enumerate(dict.fromkeys(named), start=1)}
+
+
+def _causes(conclusion: Conclusion, index: dict[str, str], journal: Journal, incident: Incident) -> Iterable[str]:
+    yield f"Conclusion: {conclusion.statement}"
+    seen = {o.id: o for o in journal.values(incident.id, Observation)}
+    for cause in conclusion.root_causes:
+        yield f"Root cause: {cause.kind} at {cause.entity}"
+        if cause.trigger:
+            files = cause.trigger.attributes.get("files")
+            yield f"- {cause.trigger.statement}" + (f" in {files}" if files else "")
+        yield f"Path: {' → '.join(cause.path)}"
+        yield "Signals:"
+        for name in [n for n in cause.supports if n in seen][:_MOST]:
+            yield f"- {seen[name].statement}  [{index[name]}]"
+    if conclusion.impact:
+        yield f"Impact: {conclusion.impact.statement}"
+
+
+def _ruled_out(conclusion: Conclusion, index: dict[str, str]) -> Iterable[str]:
+    if conclusion.ruled_out:
+        yield "Ruled out:"
+    for out in conclusion.ruled_out:
+        marks = ", ".join(index[name] for name in out.observations[:3])
+        yield f"- {out.statement[:90]}: {out.reason[:110]}  [{marks}]"
+
+
+def _health(looks: list[Health]) -> Iterable[str]:
+    before = next((look for look in looks if look.when == "before"), None)
+    after = next((look for look in reversed(looks) if look.when != "before"), None)
+    if before:
+        yield f"Health before: {_share(before)} — {before.statement}"
+    if after:
+        yield f"Health after:  {_share(after)} — {after.statement}"
+
+
+def _plan(incident: Incident, journal: Journal) -> Iterable[str]:
+    plan = _last(journal.values(incident.id, Plan))
+    if plan is None:
+        return
+    yield f"Suggested next action: {plan.action}"
+    decision = _last(journal.values(incident.id, Decision))
+    actions = journal.values(incident.id, Action)
+    if plan.steps and decision is None:
+        yield f"Requires approval: midwatch approve {incident.id} {plan.digest[:12]}"
+    if decision:
+        yield f"{'Approved' if decision.approved else 'Not approved'} by {decision.by}: {decision.reason}"
+    yield from (f"- {action.outcome}: {action.step}" for action in actions)
+
+
+def _share(look: Health) -> str:
+    share = 100 * look.errors / look.requests if look.requests else 0.0
+    return f"{look.errors} of {look.requests} requests failed ({share:.1f}%)"
+
+
+def _confidence(conclusion: Conclusion) -> str:
+    if conclusion.outcome in (Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT) and conclusion.root_causes:
+        return f", confidence {conclusion.root_causes[0].confidence:.2f} (not calibrated)"
+    return ""
+
+
+def _few(gaps: Iterable[Gap]) -> list[Gap]:
+    return list({(gap.what, gap.why): gap for gap in gaps}.values())[:_MOST]
+
+
+def _last(values: list[ValueT]) -> ValueT | None:
+    return values[-1] if values else None

@@ -1,0 +1,356 @@
+"""What flows through an investigation, in the order in which it comes to exist.
+
+Every value is frozen and goes into the journal as it appears. The set of record types is closed: `BODIES` names
+each with its shape, and `midwatch schema` publishes them as JSON Schema.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from midwatch_kit.records import (
+    EntityId,
+    Evidence,
+    Moment,
+    Observation,
+    Record,
+    TopologyFragment,
+    Window,
+)
+
+
+class Severity(StrEnum):
+    """How bad an alert says it is."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+
+
+class Alert(Record):
+    """What a trigger said, whatever sent it; `raw` is the sender's payload, kept whole."""
+
+    id: str
+    source: str
+    external_id: str
+    action: Literal["created", "updated", "resolved"] = "created"
+    title: str = Field(max_length=400)
+    description: str = Field("", max_length=10_000)
+    severity: Severity = Severity.MEDIUM
+    service: str
+    started_at: Moment
+    labels: dict[str, str] = Field(default_factory=dict)
+    links: tuple[str, ...] = ()
+    raw: JsonValue = None
+
+
+class Status(StrEnum):
+    """Where an incident stands."""
+
+    TRIAGING = "triaging"
+    INVESTIGATING = "investigating"
+    AWAITING_APPROVAL = "awaiting_approval"
+    MITIGATING = "mitigating"
+    WATCHING = "watching"
+    RESOLVED = "resolved"
+    LINKED = "linked"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Incident(Record):
+    """One outage, however many alerts; a later record with a higher `version` replaces an earlier one."""
+
+    id: str
+    title: str
+    status: Status
+    reason: str = Field("", description="why it has this status, when that needs a reason")
+    severity: Severity
+    service: EntityId
+    started_at: Moment
+    first_seen: Moment
+    symptoms: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    owner: str | None = None
+    alerts: tuple[str, ...] = ()
+    version: int = 1
+
+
+class Scope(Record):
+    """What is looked at: the part of the graph that can hurt the symptom, and the two windows to compare.
+
+    `onset` is when the symptom itself began, with its uncertainty; None when no shift was found in it.
+    """
+
+    symptom: EntityId
+    window: Window
+    baseline: Window
+    onset: Moment | None
+    onset_earliest: Moment | None = None
+    onset_latest: Moment | None = None
+    symptoms: tuple[Observation, ...] = ()
+    topology: TopologyFragment
+    age_seconds: float | None = None
+
+
+class HypothesisKind(StrEnum):
+    """Kinds of cause; each maps to a way of mitigating it."""
+
+    CHANGE = "change"
+    RESOURCE = "resource"
+    DEPENDENCY = "dependency"
+    TRAFFIC = "traffic"
+    STATE = "state"
+    ACCESS = "access"
+    PLATFORM = "platform"
+    OPERATOR = "operator"
+
+
+class Hypothesis(Record):
+    """A cause that could explain the symptom, with what would confirm it and what would kill it."""
+
+    id: str
+    kind: HypothesisKind
+    entity: EntityId
+    rationale: str
+    confirms: str
+    refutes: str
+    prior: float = Field(gt=0, lt=1)
+    trigger: Observation | None = Field(None, description="the change it starts from, if it starts from one")
+
+
+class ToolCall(Record):
+    """One question to one server; `records` is the id of the typed records that came with the evidence."""
+
+    server: str
+    tool: str
+    arguments: dict[str, JsonValue]
+    evidence: Evidence | None = None
+    records: str | None = None
+    lines: tuple[str, ...] = ()
+    error: str | None = None
+    seconds: float = 0.0
+
+
+class Argument(Record):
+    """One independent piece of evidence for or against a hypothesis, and how much it weighs, in log-odds."""
+
+    name: str
+    weight: float
+    text: str
+    observations: tuple[str, ...] = ()
+    decisive: bool = False
+
+
+class Verdict(Record):
+    """What became of a hypothesis; `refuted` is what a report lists as ruled out."""
+
+    hypothesis: str
+    result: Literal["supported", "refuted", "inconclusive"]
+    reason: str
+    probability: float = Field(ge=0, le=1)
+    arguments: tuple[Argument, ...] = ()
+    observations: tuple[str, ...] = ()
+
+
+class Gap(Record):
+    """What could not be looked at, why, and what that may hide."""
+
+    what: str
+    why: str
+    may_hide: str
+
+
+class Outcome(StrEnum):
+    """How an investigation ended; the last three are honest answers too."""
+
+    ROOT_CAUSE = "root_cause"
+    BEST_EFFORT = "best_effort"
+    INCONCLUSIVE = "inconclusive"
+    NO_INCIDENT = "no_incident"
+    BLOCKED = "blocked"
+
+
+class Cause(Record):
+    """One cause: what, since when, how sure, and how it reaches the symptom."""
+
+    entity: EntityId
+    kind: HypothesisKind
+    statement: str
+    onset: Moment | None
+    confidence: float = Field(ge=0, le=1)
+    path: tuple[EntityId, ...]
+    supports: tuple[str, ...]
+    contradicts: tuple[str, ...] = ()
+    trigger: Observation | None = None
+    hypothesis: str
+
+
+class RuledOut(Record):
+    """A hypothesis that died, and of what."""
+
+    hypothesis: str
+    statement: str
+    reason: str
+    observations: tuple[str, ...]
+
+
+class NextCheck(Record):
+    """A look that would tell rivals apart."""
+
+    what: str
+    why: str
+    cost: str
+
+
+class Impact(Record):
+    """What was hit, how much, since when, and how that was measured."""
+
+    statement: str
+    observations: tuple[str, ...] = ()
+
+
+class Conclusion(Record):
+    """What the evidence says; claims without evidence never get here."""
+
+    outcome: Outcome
+    statement: str
+    root_causes: tuple[Cause, ...] = ()
+    contributing: tuple[Cause, ...] = ()
+    ruled_out: tuple[RuledOut, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    next_checks: tuple[NextCheck, ...] = ()
+    impact: Impact | None = None
+
+
+class Call(Record):
+    """A tool call that a plan's step makes."""
+
+    server: str
+    tool: str
+    arguments: dict[str, JsonValue]
+
+
+Phase = Literal["prepare", "pre_validate", "apply", "post_validate", "roll_back"]
+
+
+class Expectation(StrEnum):
+    """What code can check after a step."""
+
+    SUCCEEDS = "succeeds"
+    SYMPTOM_PERSISTS = "symptom_persists"
+    SYMPTOM_GONE = "symptom_gone"
+    BY_A_PERSON = "by_a_person"
+
+
+class Step(Record):
+    """One step: a tool call or a command for a person, what to expect of it, and how to take it back."""
+
+    title: str
+    phase: Phase
+    call: Call | None = None
+    command: str | None = None
+    expect: Expectation
+    timeout_seconds: float = 30.0
+    safety: Literal["read_only", "mutating", "destructive"]
+    inverse: Call | None = None
+
+
+class Plan(Record):
+    """What to do about it, as a whole; what was approved (the digest) is what runs."""
+
+    action: str
+    reasoning: str
+    risk: str
+    blast_radius: tuple[EntityId, ...] = ()
+    steps: tuple[Step, ...] = ()
+    digest: str
+
+
+class Decision(Record):
+    """A yes or a no to a plan's digest, by a person or by a rule."""
+
+    digest: str
+    approved: bool
+    by: str
+    reason: str
+
+
+class Action(Record):
+    """A step that ran, and how it went."""
+
+    step: str
+    phase: Phase
+    call: Call | None = None
+    outcome: Literal["done", "failed", "skipped", "undone", "for_a_person"]
+    detail: str
+    evidence: str | None = None
+
+
+class Health(Record):
+    """The symptom's own figures over one window: how midwatch tells better from worse."""
+
+    when: Literal["before", "after", "at_the_end"]
+    window: Window
+    healthy: bool
+    requests: int
+    errors: int
+    latency_p95_ms: float | None = None
+    statement: str
+    evidence: tuple[str, ...] = ()
+
+
+class Budget(Record):
+    """What an investigation has spent, and what it may spend."""
+
+    seconds: float
+    seconds_allowed: float
+    tool_calls: int
+    tool_calls_allowed: int
+    tokens: int = 0
+    money_usd: float = 0.0
+
+
+class Report(Record):
+    """The end of an investigation: the packet, as text, and what was done."""
+
+    outcome: Outcome
+    mitigated: bool
+    packet: str
+
+
+class Message(Record):
+    """Something said in the course of an investigation."""
+
+    text: str
+
+
+RecordType = Literal[
+    "incident", "topology", "hypothesis", "tool_call", "observation", "verdict", "gap", "steer", "conclusion",
+    "plan", "decision", "action", "health", "message", "budget", "report", "recommendation", "feedback",
+]  # fmt: skip
+
+BODIES: dict[RecordType, type[Record]] = {
+    "incident": Incident,
+    "topology": Scope,
+    "hypothesis": Hypothesis,
+    "tool_call": ToolCall,
+    "observation": Observation,
+    "verdict": Verdict,
+    "gap": Gap,
+    "steer": Message,
+    "conclusion": Conclusion,
+    "plan": Plan,
+    "decision": Decision,
+    "action": Action,
+    "health": Health,
+    "message": Message,
+    "budget": Budget,
+    "report": Report,
+    "recommendation": Message,
+    "feedback": Message,
+}

@@ -1,0 +1,115 @@
+"""From an incident to its scope: what the application is made of, when the symptom began, which windows to compare.
+
+The windows are settled here once, as absolute times, and journalled: whatever is asked later is asked of them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pydantic import JsonValue
+
+from midwatch.builtin.weights import SHIFTED
+from midwatch.inquiry import Inquiry
+from midwatch.records import Incident, Scope
+from midwatch.toolbox import Tool
+from midwatch_kit.records import Entity, Observation, Signal, TopologyFragment, Window
+from midwatch_kit.server import Role
+from midwatch_kit.window import rfc3339
+from midwatch_topology import Topology
+
+_SYMPTOMS = ("error_rate", "latency_p95", "request_rate")
+_EDGE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Onset:
+    """When the symptom began; the change-point's own uncertainty."""
+
+    at: datetime
+    earliest: datetime
+    latest: datetime
+
+
+async def find_scope(inquiry: Inquiry, incident: Incident, lookback: timedelta) -> tuple[Scope, Topology]:
+    """Discover the graph around an incident's service and settle onset and windows; asks servers, in parallel."""
+    now = datetime.now(UTC)
+    wide = Window(start=min(incident.started_at, now - _EDGE) - lookback, end=now)
+    topology = await discover(inquiry, wide)
+    symptom = incident.service
+    if symptom not in topology:
+        inquiry.gap(f"{symptom} in the topology", "no server knows it", "what it depends on")
+        topology |= Topology.merge({"alert": TopologyFragment(entities=(_named(symptom),))})
+    before = Window(start=wide.start - 3 * lookback, end=wide.start)
+    symptoms = await _symptoms(inquiry, symptom, wide, before)
+    onset = _onset(symptoms)
+    window, baseline = _windows(incident, onset, lookback, now)
+    if onset:
+        symptoms = await _symptoms(inquiry, symptom, window, baseline) or symptoms
+    nearby = topology.within([symptom, *topology.upstream_of(symptom), *topology.dependents(symptom)])
+    age = topology.age(now)
+    scope = Scope(
+        symptom=symptom,
+        window=window,
+        baseline=baseline,
+        onset=onset.at if onset else None,
+        onset_earliest=onset.earliest if onset else None,
+        onset_latest=onset.latest if onset else None,
+        symptoms=tuple(symptoms),
+        topology=TopologyFragment(entities=tuple(nearby.entities.values()), relations=nearby.relations),
+        age_seconds=age.total_seconds() if age else None,
+    )
+    return scope, nearby
+
+
+async def discover(inquiry: Inquiry, window: Window) -> Topology:
+    """Return what all servers together know of the application."""
+    tools = inquiry.eyes.tools(Role.DISCOVER)
+    times: dict[str, JsonValue] = {"start": rfc3339(window.start), "end": rfc3339(window.end)}
+    asked = [(tool, {name: times[name] for name in times if name in tool.arguments}) for tool in tools]
+    topology = Topology()
+    for tool, arguments in asked:
+        if answer := await inquiry.ask(tool, arguments, "topology"):
+            topology |= Topology.merge({tool.server: answer.fragment})
+    return topology
+
+
+def survey_arguments(tool: Tool, window: Window, baseline: Window, entities: Iterable[str]) -> dict[str, JsonValue]:
+    """Return the arguments of a survey, as far as the tool takes them."""
+    every: dict[str, JsonValue] = {
+        "start": rfc3339(window.start),
+        "end": rfc3339(window.end),
+        "baseline_start": rfc3339(baseline.start),
+        "baseline_end": rfc3339(baseline.end),
+        "entities": list(entities),
+    }
+    return {name: value for name, value in every.items() if name in tool.arguments}
+
+
+async def _symptoms(inquiry: Inquiry, symptom: str, window: Window, baseline: Window) -> list[Observation]:
+    """Return what the symptom's own series say, the strongest shift first."""
+    tools = inquiry.eyes.tools(Role.SURVEY, Signal.TRACES)
+    asked = [(tool, survey_arguments(tool, window, baseline, [symptom])) for tool in tools]
+    answers = await inquiry.ask_all(asked, "triage")
+    seen = [o for answer in answers for o in inquiry.checked(answer.observations)]
+    own = [o for o in seen if o.entity == symptom and o.subject in _SYMPTOMS and "version" not in o.attributes]
+    return sorted(own, key=lambda o: -o.score)
+
+
+def _onset(symptoms: Iterable[Observation]) -> Onset | None:
+    """Return the earliest onset among the symptom's clear shifts."""
+    shifted = [o for o in symptoms if o.score >= SHIFTED and o.onset is not None]
+    began = [Onset(o.onset, o.onset_earliest or o.onset, o.onset_latest or o.onset) for o in shifted if o.onset]
+    return min(began, key=lambda onset: onset.at, default=None)
+
+
+def _windows(incident: Incident, onset: Onset | None, lookback: timedelta, now: datetime) -> tuple[Window, Window]:
+    """Return the window from just before the onset until now, and a baseline before it, at least thrice as long."""
+    start = (onset.earliest if onset else min(incident.started_at, now) - lookback / 4) - _EDGE
+    length = max(3 * (now - start), lookback / 2)
+    return Window(start=start, end=now), Window(start=start - length, end=start)
+
+
+def _named(entity: str) -> Entity:
+    kind, _, name = entity.partition(":")
+    return Entity(id=entity, kind=kind, name=name, learnt_from="alert")

@@ -1,0 +1,84 @@
+"""The host's settings: read once, from the environment (`MIDWATCH_…`), a servers file, and the command line."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from midwatch.errors import BadSettings
+
+SUITE = ("logs", "metrics", "traces", "deploys", "byo")
+
+
+class ServerSpec(BaseModel):
+    """How to reach one MCP server: a command to start, or a URL. The shape is that of Claude Desktop's settings."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    command: str | None = None
+    args: list[str] = []
+    env: dict[str, str] = {}
+    url: str | None = None
+    headers: dict[str, str] = {}
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; the defaults suit a team with minute-resolution telemetry."""
+
+    model_config = SettingsConfigDict(env_prefix="MIDWATCH_", frozen=True)
+
+    data_dir: Path = Field(Path(".midwatch"), description="the journal and the evidence live here")
+    store: Path | None = Field(None, description="the embedded store that the suite's own servers read")
+    servers_file: Path | None = Field(None, description="a JSON file with mcpServers, as Claude Desktop has it")
+    steering_dir: Path = Field(Path("steering"), description="markdown files that guide investigations")
+    byo_mapping: Path | None = Field(None, description="mapping file of the byo server; it is left out without one")
+    roll_back_url: str | None = Field(None, description="where roll-backs are asked for; none are possible without")
+
+    lookback_seconds: float = Field(900, gt=0, description="how long before an alert its onset is looked for")
+    settle_seconds: float = Field(60, gt=0, description="how long to wait after a step before judging health")
+    recovery_seconds: float = Field(600, gt=0, description="how long recovery may take before a step is undone")
+    approval_seconds: float = Field(3600, gt=0, description="how long a plan waits for a person")
+
+    investigation_seconds: float = Field(120, gt=0, description="time for one investigation, up to its conclusion")
+    investigation_calls: int = Field(120, gt=0, description="tool calls for one investigation")
+    subagent_seconds: float = Field(30, gt=0, description="time for one subagent")
+    subagent_calls: int = Field(12, gt=0, description="tool calls for one subagent")
+    call_seconds: float = Field(20, gt=0, description="time for one tool call")
+    connect_seconds: float = Field(60, gt=0, description="time for a server to come up")
+    parallel_subagents: int = Field(8, gt=0, description="subagents at work at the same time")
+
+
+def server_specs(settings: Settings) -> dict[str, ServerSpec]:
+    """Return the servers to connect to, by name: those of the servers file, or the suite's own.
+
+    Raises `BadSettings` when the file cannot be read.
+    """
+    if settings.servers_file is None:
+        return _suite(settings)
+    try:
+        servers = json.loads(settings.servers_file.read_text(encoding="utf-8"))["mcpServers"]
+        return {name: ServerSpec.model_validate(spec) for name, spec in servers.items()}
+    except (OSError, ValueError, KeyError, AttributeError, ValidationError) as error:
+        raise BadSettings(f"cannot use the servers file {settings.servers_file}: {error}") from None
+
+
+def _suite(settings: Settings) -> dict[str, ServerSpec]:
+    specs = {name: _own_server(name, settings) for name in SUITE if name != "byo" or settings.byo_mapping}
+    if settings.roll_back_url:
+        acting = {**specs["deploys"].env, "MIDWATCH_ROLL_BACK_URL": settings.roll_back_url}
+        args = [*specs["deploys"].args, "--enable-roll-back"]
+        specs["deploys"] = specs["deploys"].model_copy(update={"env": acting, "args": args})
+    return specs
+
+
+def _own_server(name: str, settings: Settings) -> ServerSpec:
+    """Start a server of the suite in this Python; it inherits nothing but what it needs."""
+    env = {key: value for key in ("XDG_CACHE_HOME", "TMPDIR") if (value := os.environ.get(key))}
+    if settings.store:
+        env["MIDWATCH_STORE"] = str(settings.store.absolute())
+    if name == "byo" and settings.byo_mapping:
+        env["MIDWATCH_BYO_MAPPING"] = str(settings.byo_mapping.absolute())
+    return ServerSpec(command=sys.executable, args=["-m", f"midwatch_{name}"], env=env)

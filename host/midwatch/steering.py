@@ -1,0 +1,69 @@
+"""Steering files: markdown with front matter that tells midwatch what a team knows of its own systems.
+
+The front matter says when a file applies and what it changes; the text below it is for people (and, later, models).
+A file can add hypotheses to test, say that a signal lags, and name noise to leave out. It cannot grant anything.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from pydantic import Field, ValidationError
+
+from midwatch.errors import BadSteering
+from midwatch.records import HypothesisKind
+from midwatch_kit.records import EntityId, Observation, Record, Signal
+
+
+class AppliesTo(Record):
+    """When a steering file applies: for these services (by name; none named means any)."""
+
+    services: tuple[str, ...] = ()
+
+
+class Check(Record):
+    """A hypothesis that a team wants tested whenever the file applies."""
+
+    kind: HypothesisKind
+    entity: EntityId
+    because: str
+
+
+class Steering(Record):
+    """One steering file: its front matter, and its text."""
+
+    name: str
+    description: str = Field(max_length=1024)
+    applies_to: AppliesTo = AppliesTo()
+    checks: tuple[Check, ...] = ()
+    lag_seconds: dict[Signal, float] = Field(default_factory=dict)
+    ignore: tuple[str, ...] = Field((), description="texts; an observation that says one of them is left out")
+    text: str = ""
+
+    def applies(self, services: Iterable[EntityId]) -> bool:
+        """Return whether the file has a say when these services are in scope."""
+        wanted = {f"service:{name}" for name in self.applies_to.services}
+        return not wanted or not wanted.isdisjoint(services)
+
+    def silences(self, observation: Observation) -> bool:
+        """Return whether the file calls this observation noise."""
+        said = f"{observation.statement} {observation.attributes}".casefold()
+        return any(text.casefold() in said for text in self.ignore)
+
+
+def load_steering(folder: Path) -> tuple[Steering, ...]:
+    """Read every `*.md` file of a folder, by name; a folder that isn't there holds none. Raises `BadSteering`."""
+    return tuple(_read(path) for path in sorted(folder.glob("*.md")))
+
+
+def _read(path: Path) -> Steering:
+    try:
+        opening, front, text = path.read_text(encoding="utf-8").split("---", 2)
+        if opening.strip():
+            raise ValueError("the file must begin with ---")
+        return Steering.model_validate({**(yaml.safe_load(front) or {}), "text": text.strip()})
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise BadSteering(f"{path}: {faults}") from None
+    except (ValueError, TypeError, yaml.YAMLError, OSError) as error:
+        raise BadSteering(f"{path}: no front matter between two lines of --- can be read: {error}") from None

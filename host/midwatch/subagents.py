@@ -1,0 +1,130 @@
+"""Subagents: each tests one hypothesis by drilling down, with a budget of its own and eyes only.
+
+A subagent gathers further observations; the verdict follows from all of them by rule. One that runs out of time
+or budget leaves a gap, and what it had found so far still counts.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from midwatch.builtin.scene import Scene
+from midwatch.builtin.vocabulary import names_in
+from midwatch.inquiry import Inquiry
+from midwatch.records import Hypothesis
+from midwatch.toolbox import Answer
+from midwatch_kit.evidence import cite
+from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
+from midwatch_kit.server import Role
+
+_EXEMPLARS = 3
+
+
+@dataclass
+class Subagent:
+    """One investigator of one hypothesis; `calls` is how many questions it may still ask."""
+
+    name: str
+    hypothesis: Hypothesis
+    inquiry: Inquiry
+    calls: int
+
+    async def drill(self, scene: Scene) -> list[Observation]:
+        """Return what a closer look at the hypothesis shows."""
+        return [*await self._content(), *await self._exemplars(scene)]
+
+    async def challenge(self, scene: Scene) -> list[Observation]:
+        """Try to disprove the hypothesis: read failing traces from all over, not only those that begin in it."""
+        ids = [i for origin in scene.origins.values() for i in _exemplar_ids(origin)]
+        return await self._read_traces(dict.fromkeys(ids), scene)
+
+    async def _content(self) -> list[Observation]:
+        """Read what the change that the hypothesis starts from really changed."""
+        change = (self.hypothesis.trigger.attributes if self.hypothesis.trigger else {}).get("change_id")
+        if not change:
+            return []
+        answer = await self._fetch(Signal.CHANGES, "change_id", change)
+        return [_content_of(self.hypothesis, change, answer)] if answer else []
+
+    async def _exemplars(self, scene: Scene) -> list[Observation]:
+        """Read a few of the failing traces that begin in the hypothesis' entity."""
+        begun = [scene.origins[m] for m in sorted(scene.members(self.hypothesis.entity)) if m in scene.origins]
+        ids = dict.fromkeys(i for origin in begun for i in _exemplar_ids(origin))
+        return await self._read_traces(ids, scene)
+
+    async def _read_traces(self, ids: Iterable[str], scene: Scene) -> list[Observation]:
+        read: list[Observation] = []
+        for trace in list(ids)[:_EXEMPLARS]:
+            answer = await self._fetch(Signal.TRACES, "trace_id", trace)
+            if answer and (seen := _where_it_ends(answer, trace, self.name)):
+                read.append(seen)
+        return self.inquiry.checked(read)
+
+    async def _fetch(self, signal: Signal, key: str, value: str) -> Answer | None:
+        tool = next(iter(self.inquiry.eyes.tools(Role.DRILL_DOWN, signal, key)), None)
+        if tool is None:
+            return None
+        if self.calls <= 0:
+            self.inquiry.gap(f"{self.name}: {tool.name} {value}", "its budget of calls is spent", "a closer look")
+            return None
+        self.calls -= 1
+        return await self.inquiry.ask(tool, {key: value}, self.name)
+
+
+def _exemplar_ids(origin: Observation) -> list[str]:
+    return [name for name in origin.attributes.get("exemplars", "").split(",") if name]
+
+
+def _content_of(hypothesis: Hypothesis, change: str, answer: Answer) -> Observation:
+    rows = answer.rows
+    row = rows[0] if rows and isinstance(rows[0], dict) else {}
+    diff = str(row.get("diff") or "")
+    touched = "\n".join(line[1:] for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---"))
+    names = sorted(names_in(touched or diff))
+    where = "/rows/0/diff" if diff else "/rows/0"
+    return Observation(
+        id=_id("content", change, answer.evidence),
+        entity=hypothesis.entity,
+        signal=Signal.CHANGES,
+        kind=ObservationKind.CHANGE,
+        subject="content",
+        statement=f"the change touches {', '.join(names[:6]) or 'nothing that has a name'}"[:200],
+        onset=hypothesis.trigger.onset if hypothesis.trigger else None,
+        attributes={"change_id": change, "names": ",".join(names[:200])},
+        citations=cite(answer.evidence, {"rows": rows}, [where]),
+        by=hypothesis.id,
+    )
+
+
+def _where_it_ends(answer: Answer, trace: str, by: str) -> Observation | None:
+    """Return the place in which a failing trace's deepest failing span lies, from its spans."""
+    spans = {n: row for n, row in enumerate(answer.rows) if isinstance(row, dict) and "span_id" in row}
+    failing = {n: row for n, row in spans.items() if row.get("status") == "Error"}
+    parents = {row.get("parent_span_id") for row in failing.values()}
+    deepest = [n for n, row in failing.items() if row["span_id"] not in parents]
+    if not deepest:
+        return None
+    at = deepest[0]
+    entity = _place(spans[at])
+    return Observation(
+        id=_id("exemplar", trace, answer.evidence),
+        entity=entity,
+        signal=Signal.TRACES,
+        kind=ObservationKind.ERROR_TRACE,
+        subject="exemplar",
+        statement=f"trace {trace[:8]} ends in {entity}, in {spans[at].get('name')}"[:200],
+        attributes={"trace_id": trace},
+        citations=cite(answer.evidence, {"rows": answer.rows}, [f"/rows/{at}/service", f"/rows/{at}/status"]),
+        by=by,
+    )
+
+
+def _place(span: Mapping[str, JsonValue]) -> EntityId:
+    instance = span.get("instance")
+    return f"instance:{instance}" if instance else f"service:{span.get('service')}"
+
+
+def _id(*parts: str) -> str:
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:26]

@@ -1,0 +1,162 @@
+"""Tools by what they are for: eyes, which only read, and hands, which may change something.
+
+Whoever holds `Eyes` can ask but not act: subagents get nothing else. An answer's bytes are fetched whole, checked
+against their hash and kept, so that what is cited later can be looked up.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mcp import types
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from midwatch.links import Link, Unanswered
+from midwatch_kit.errors import KitError
+from midwatch_kit.evidence import EvidenceStore, evidence_id
+from midwatch_kit.records import Observation, TopologyFragment
+from midwatch_kit.server import Role
+
+_OBSERVATIONS = TypeAdapter(tuple[Observation, ...])
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool of one server, with what the server declared of it."""
+
+    server: str
+    name: str
+    role: Role | None
+    signal: str
+    key: str | None
+    arguments: frozenset[str]
+    read_only: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tool answered: the reply's own fields, and the ids under which its bytes are kept."""
+
+    reply: Mapping[str, JsonValue]
+    evidence: str
+    records: str | None
+    kept: EvidenceStore
+
+    @property
+    def rows(self) -> list[JsonValue]:
+        """The rows of the evidence document."""
+        rows = json.loads(self.kept.get(self.evidence))["rows"]
+        return rows if isinstance(rows, list) else []
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """The typed observations that came with the evidence; none for a drill-down."""
+        return _OBSERVATIONS.validate_python(self._records().get("observations", []))
+
+    @property
+    def fragment(self) -> TopologyFragment:
+        """The piece of topology that came with the evidence; empty when there was none."""
+        return TopologyFragment.model_validate(self._records().get("fragment", {}))
+
+    def _records(self) -> dict[str, JsonValue]:
+        records = json.loads(self.kept.get(self.records)) if self.records else {}
+        return records if isinstance(records, dict) else {}
+
+
+class Eyes:
+    """The tools that only read, as declared by their servers."""
+
+    def __init__(self, links: Mapping[str, Link], kept: EvidenceStore) -> None:
+        self._links = links
+        self.kept = kept
+
+    def tools(self, role: Role, signal: str | None = None, key: str | None = None) -> list[Tool]:
+        """Return the reading tools with a role (and a signal, and a key), in a stable order, whether up or not."""
+        known = (tool for tool in tools_of(self._links.values()) if tool.read_only and tool.role is role)
+        return [t for t in known if signal in (None, t.signal) and key in (None, t.key)]
+
+    def missing(self) -> dict[str, str]:
+        """Return the servers that never came up or are gone, each with the reason."""
+        return {name: link.trouble or "not connected" for name, link in self._links.items() if not link.up}
+
+    async def ask(self, tool: Tool, arguments: Mapping[str, JsonValue], seconds: float) -> Answer:
+        """Ask a reading tool and keep the bytes behind its answer; raises `Unanswered`."""
+        if not tool.read_only:
+            raise Unanswered(f"{tool.name} is not declared read-only", down=False)
+        return await ask(self._links[tool.server], tool.name, arguments, seconds, self.kept)
+
+
+class Hands:
+    """The tools that may change something; only the gate holds these."""
+
+    def __init__(self, links: Mapping[str, Link], kept: EvidenceStore) -> None:
+        self._links = links
+        self.kept = kept
+
+    def tools(self) -> list[Tool]:
+        """Return the tools that are not declared read-only."""
+        return [tool for tool in tools_of(self._links.values()) if not tool.read_only]
+
+    async def act(self, server: str, tool: str, arguments: Mapping[str, JsonValue], seconds: float) -> Answer:
+        """Call a tool by name, whatever it does; raises `Unanswered`."""
+        if server not in self._links:
+            raise Unanswered(f"no server {server} is configured", down=True)
+        return await ask(self._links[server], tool, arguments, seconds, self.kept)
+
+
+def tools_of(links: Iterable[Link]) -> list[Tool]:
+    """Return every tool that the servers offered when last seen, ordered by server and name."""
+    return [_described(link.name, tool) for link in sorted(links, key=lambda link: link.name) for tool in _sorted(link)]
+
+
+async def ask(link: Link, tool: str, arguments: Mapping[str, JsonValue], seconds: float, kept: EvidenceStore) -> Answer:
+    """Call a tool and keep the documents behind its answer; raises `Unanswered` in words for the reader."""
+    result = await link.call(tool, arguments, seconds)
+    if result.is_error:
+        code = (result.meta or {}).get("midwatch/error")
+        raise Unanswered(f"{tool}: {_text(result)}", down=code in ("backend_down", "timed_out", "internal"))
+    meta, reply = result.meta or {}, result.structured_content or {}
+    evidence = await _fetch(link, meta.get("midwatch/evidence"), seconds, kept)
+    records = await _fetch(link, meta["midwatch/records"], seconds, kept) if "midwatch/records" in meta else None
+    answer = Answer(reply, evidence, records, kept)
+    try:
+        answer.observations, answer.fragment  # noqa: B018 - a malformed answer is found here, not later
+    except (ValidationError, KeyError, ValueError) as error:
+        raise Unanswered(f"{tool} gave records that break the evidence contract: {error}", down=False) from None
+    return answer
+
+
+async def _fetch(link: Link, where: object, seconds: float, kept: EvidenceStore) -> str:
+    if not isinstance(where, dict) or not isinstance(name := where.get("id"), str):
+        raise Unanswered(f"{link.name} gave an answer without evidence", down=False)
+    try:
+        kept.get(name)
+    except KitError:
+        pages = [await link.read(f"midwatch://evidence/{name}/page/{n}", seconds) for n in range(int(where["pages"]))]
+        stored = "".join(pages).encode()
+        if evidence_id(stored) != name:
+            raise Unanswered(f"{link.name} gave bytes that do not have the hash it named", down=False) from None
+        kept.put(stored)
+    return name
+
+
+def _sorted(link: Link) -> list[types.Tool]:
+    return sorted(link.tools, key=lambda tool: tool.name)
+
+
+def _described(server: str, tool: types.Tool) -> Tool:
+    meta = tool.meta or {}
+    role = meta.get("midwatch/role")
+    return Tool(
+        server=server,
+        name=tool.name,
+        role=Role(role) if role in set(Role) else None,
+        signal=str(meta.get("midwatch/signal", "")),
+        key=meta.get("midwatch/key"),
+        arguments=frozenset(tool.input_schema.get("properties", {})),
+        read_only=bool(tool.annotations and tool.annotations.read_only_hint),
+    )
+
+
+def _text(result: types.CallToolResult) -> str:
+    return " ".join(part.text for part in result.content if isinstance(part, types.TextContent))[:500]
