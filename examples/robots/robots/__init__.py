@@ -1,1 +1,1 @@
-"""Robots-as-a-Service: a small real application to break."""
+"""Robots-as-a-Service: a small real application to break, with the truth about how it was broken."""

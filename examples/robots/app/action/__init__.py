@@ -1,0 +1,1 @@
+"""The action service: takes queued jobs and carries them out."""

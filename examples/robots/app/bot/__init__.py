@@ -1,0 +1,1 @@
+"""The bot service: knows every robot and what it takes to send one on a mission."""

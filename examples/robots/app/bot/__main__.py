@@ -1,0 +1,62 @@
+"""Prepares missions: looks the robot up, has it rigged by the forge, and asks the schedule for a slot."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app import upstream
+from app.bot.fleet import Robot, find_robot
+from app.bot.rigging import Forges
+from app.database import connected
+from app.environment import addresses, text
+from app.serving import State, body, serve
+
+RESERVE_PERCENT = 15
+
+logger = logging.getLogger("app.bot")
+
+
+@asynccontextmanager
+async def lifespan() -> AsyncGenerator[State]:
+    """Hold the table of robots and the ways to the forge and the schedule."""
+    async with connected() as pool, upstream.client() as http:
+        forges = Forges(http, addresses("FORGE_URLS"))
+        yield {"pool": pool, "http": http, "forges": forges, "schedule": text("SCHEDULE_URL")}
+
+
+async def post_mission(request: Request) -> Response:
+    """Prepare a mission and give its job's number and start."""
+    mission, state = await body(request), request.state
+    robot = await find_robot(state.pool, str(mission["robot"]))
+    watch_battery(robot)
+    blueprint = await state.forges.blueprint(robot.model, int(mission["load_kg"]))
+    slot = {"robot": robot.id, "depot": robot.depot, "task": mission["task"]}
+    answer = await upstream.call(state.http, "schedule", "POST", f"{state.schedule}/slots", json=slot)
+    logger.info("%s rigged with %d joints for job %s", robot.id, len(blueprint["joints"]), answer["job"])
+    return JSONResponse({**answer, "robot": robot.id, "mass_kg": blueprint["mass_kg"]})
+
+
+async def get_robot(request: Request) -> Response:
+    """Give one robot's entry in the table."""
+    robot = await find_robot(request.state.pool, request.path_params["robot"])
+    return JSONResponse({"robot": robot.id, "model": robot.model, "depot": robot.depot, "battery": robot.battery})
+
+
+def watch_battery(robot: Robot) -> None:
+    """Warn when a robot goes out on its reserve."""
+    if robot.battery < RESERVE_PERCENT:
+        logger.warning("%s goes out with %d%% battery, below its reserve", robot.id, robot.battery)
+
+
+if __name__ == "__main__":
+    serve(
+        lifespan,
+        [
+            Route("/missions", post_mission, methods=["POST"]),
+            Route("/robots/{robot}", get_robot),
+        ],
+    )

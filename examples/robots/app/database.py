@@ -1,0 +1,40 @@
+"""The pool of PostgreSQL connections, traced and measured; the statements live with the services."""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+
+from opentelemetry import metrics
+from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
+from opentelemetry.metrics import CallbackOptions, Observation
+from psycopg_pool import AsyncConnectionPool
+
+from app.environment import text
+
+POOL_SIZE = 4
+WAIT_SECONDS = 2.0
+
+
+@asynccontextmanager
+async def connected() -> AsyncGenerator[AsyncConnectionPool]:
+    """Open the pool at `DATABASE_URL`, and close it at the end."""
+    PsycopgInstrumentor().instrument()
+    pool = AsyncConnectionPool(
+        text("DATABASE_URL"), min_size=1, max_size=POOL_SIZE, timeout=WAIT_SECONDS, open=False, name="robots"
+    )
+    _measure(pool)
+    async with pool:
+        await pool.wait()
+        yield pool
+
+
+def _measure(pool: AsyncConnectionPool) -> None:
+    def connections(_: CallbackOptions) -> Iterable[Observation]:
+        stats = pool.get_stats()
+        idle = stats.get("pool_available", 0)
+        labels = {"db.client.connection.pool.name": pool.name}
+        yield Observation(idle, {**labels, "db.client.connection.state": "idle"})
+        yield Observation(stats.get("pool_size", 0) - idle, {**labels, "db.client.connection.state": "used"})
+
+    metrics.get_meter(__name__).create_observable_up_down_counter(
+        "db.client.connection.count", [connections], "{connection}", "Connections of the pool by state"
+    )

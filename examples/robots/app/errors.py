@@ -1,0 +1,25 @@
+"""What can go wrong between a request and its answer.
+
+ServiceError
+├── Refused          the caller asked for something that can't be had (4xx)
+└── UpstreamFailed   a service that this one needs didn't do its part (502)
+"""
+
+
+class ServiceError(Exception):
+    """Raised to answer a request with `status` and the error's text."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Refused(ServiceError):
+    """Raised when the request itself is at fault."""
+
+
+class UpstreamFailed(ServiceError):
+    """Raised when another service failed, timed out or couldn't be reached."""
+
+    def __init__(self, upstream: str, message: str) -> None:
+        super().__init__(502, f"{upstream} failed: {message}")

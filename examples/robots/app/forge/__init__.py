@@ -1,0 +1,1 @@
+"""The forge: works out how a robot must be rigged for a load."""

@@ -1,0 +1,1 @@
+"""The schedule: gives a mission its slot and queues it."""

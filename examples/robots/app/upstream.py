@@ -1,0 +1,37 @@
+"""Calls from one service to the next: traced, with a deadline, and without retries."""
+
+from typing import Any
+
+import httpx
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+
+from app.errors import Refused, UpstreamFailed
+
+TIMEOUT_SECONDS = 3.0
+
+
+def client() -> httpx.AsyncClient:
+    """Return a client that opens a connection per call, so that a roll of the other side is never noticed."""
+    HTTPXClientInstrumentor().instrument()
+    return httpx.AsyncClient(timeout=TIMEOUT_SECONDS, limits=httpx.Limits(max_keepalive_connections=0))
+
+
+async def call(http: httpx.AsyncClient, upstream: str, method: str, url: str, **arguments: Any) -> dict[str, Any]:
+    """Return an upstream's JSON answer; raises Refused for its 4xx and UpstreamFailed for the rest."""
+    try:
+        response = await http.request(method, url, **arguments)
+    except httpx.HTTPError as error:
+        raise UpstreamFailed(upstream, f"{type(error).__name__} {error}") from error
+    if response.is_server_error:
+        raise UpstreamFailed(upstream, f"{response.status_code} {_reason(response)}")
+    if response.is_client_error:
+        raise Refused(response.status_code, _reason(response))
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:200]

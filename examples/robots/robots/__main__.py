@@ -1,0 +1,104 @@
+"""The command line: `robots run`, `robots faults`, `robots truth`."""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+
+from robots.faults import DEFAULT, FAULTS
+from robots.plan import make_plan
+from robots.processes import NotStarted
+from robots.record import StoreUnreachable
+from robots.repository import GitFailed
+from robots.run import Options, run
+
+BASELINE_SECONDS = 25.0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the command line says; exits with 1 and one clear message when something can't start."""
+    asked = parser().parse_args(arguments)
+    try:
+        asked.act(asked)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+    except BaseExceptionGroup as group:
+        known = group.subgroup((NotStarted, StoreUnreachable, GitFailed, BrokenPipeError))
+        if known is None:
+            raise
+        sys.exit(f"robots: {_first(known)}")
+    except (NotStarted, StoreUnreachable, GitFailed) as error:
+        sys.exit(f"robots: {error}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's grammar."""
+    top = argparse.ArgumentParser(prog="robots", description="A small real application to break.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    start = commands.add_parser("run", help="run the application, break it, and tell what happens as JSON lines")
+    start.add_argument(
+        "--store-url", required=True, help="the telemetry store's receiver, such as http://127.0.0.1:4318"
+    )
+    start.add_argument("--dir", type=Path, help="a new or empty folder for the run's files (default: a temporary one)")
+    start.add_argument("--webhook", default="", help="where the alarm posts Alertmanager's payload")
+    start.add_argument("--baseline", type=float, default=BASELINE_SECONDS, help="healthy seconds before the fault")
+    start.add_argument("--duration", type=float, help="seconds until it stops by itself (default: until told to)")
+    _which(start)
+    start.set_defaults(act=_run)
+    listing = commands.add_parser("faults", help="list the faults")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.set_defaults(act=_faults)
+    truth = commands.add_parser("truth", help="print what an investigation should find, as JSON")
+    _which(truth)
+    truth.set_defaults(act=_truth)
+    return top
+
+
+def _which(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--fault", choices=list(FAULTS), default=DEFAULT)
+    command.add_argument("--seed", type=int, default=1, help="moves times, instances, magnitudes and red herrings")
+
+
+def _run(asked: argparse.Namespace) -> None:
+    folder = asked.dir or Path(tempfile.mkdtemp(prefix="robots-"))
+    if folder.is_dir() and any(folder.iterdir()):
+        sys.exit(f"robots: {folder} isn't empty; a run wants a folder of its own, name a new one with --dir")
+    fault = FAULTS[asked.fault]
+    anyio.run(run, Options(asked.store_url, folder, asked.webhook, fault, asked.seed, asked.baseline, asked.duration))
+
+
+def _faults(asked: argparse.Namespace) -> None:
+    described = [
+        {"name": fault.name, "breaks": fault.breaks, "seen": fault.seen, "ruled_out": fault.ruled_out}
+        for fault in FAULTS.values()
+    ]
+    if asked.json:
+        _print(json.dumps(described, indent=2))
+        return
+    for fault in FAULTS.values():
+        _print(f"{fault.name}\n  {fault.breaks}\n  {fault.seen}\n  To be ruled out:")
+        for herring in fault.ruled_out:
+            _print(f"  - {herring}")
+
+
+def _truth(asked: argparse.Namespace) -> None:
+    _print(json.dumps(FAULTS[asked.fault].truth(make_plan(asked.seed)).document()))
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+if __name__ == "__main__":
+    main()

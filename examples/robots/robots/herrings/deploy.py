@@ -1,0 +1,22 @@
+"""A harmless deploy of a service that has nothing to do with the fault."""
+
+from robots.history import OKAFOR, TANAKA, WEBER, Patch, commit_patch, commit_time
+from robots.scene import Scene
+
+COMMIT_NUMBER = 6
+PATCHES = {
+    "gateway": Patch(
+        OKAFOR, "gateway: name the API version in every answer", "robots.herrings", "gateway_version.patch"
+    ),
+    "bot": Patch(TANAKA, "bot: tell a robot's depot by row and place", "robots.herrings", "bot_depot.patch"),
+    "schedule": Patch(
+        WEBER, "schedule: let slots begin on the whole second", "robots.herrings", "schedule_second.patch"
+    ),
+}
+
+
+async def deploy_bystander(scene: Scene) -> None:
+    """Commit a harmless patch to the plan's service and deploy it."""
+    service = scene.plan.deployed
+    commit = await commit_patch(scene.repository, PATCHES[service], commit_time(scene.plan.seed, COMMIT_NUMBER))
+    await scene.deployer.deploy(service, commit.sha, by="merge queue")

@@ -1,0 +1,124 @@
+"""The customers: a seeded, open-loop stream of requests to the gateway, and how each of them went.
+
+Open loop means that a slow answer doesn't slow the next request down. Nothing is tried again.
+"""
+
+import random
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TypeVar
+
+import anyio
+import httpx
+
+MODELS = ("porter", "picker", "welder", "painter", "sorter", "packer")
+TASKS = ("fetch", "carry", "sort", "patrol")
+STRONG_ROBOTS = tuple(f"{model}-{number}" for model in MODELS for number in range(1, 12))
+WEAK_ROBOTS = tuple(f"{model}-12" for model in MODELS)
+MISSION_SHARE = 0.62
+HABIT_SHARE = 0.25
+SKEW = 1.2
+TIMEOUT_SECONDS = 5.0
+MOST_IN_FLIGHT = 200
+KEPT = 10_000
+NO_ANSWER = 0
+T = TypeVar("T")
+
+OLD_CLIENT, WEAK_FLEET = "old-client", "weak-fleet"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one request went: when it was sent (Unix seconds), how long it took, and its status (0: no answer)."""
+
+    at: float
+    seconds: float
+    status: int
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request that a customer makes."""
+
+    method: str
+    path: str
+    document: Mapping[str, str | int] | None = None
+    headers: Mapping[str, str] | None = None
+
+
+class Load:
+    """Sends `rate` requests a second on average, and keeps the latest outcomes."""
+
+    def __init__(self, gateway: str, rate: float, seed: int) -> None:
+        self.gateway = gateway
+        self.rate = rate
+        self.dice = random.Random(f"load {seed}")
+        self.habits: frozenset[str] = frozenset()
+        self.outcomes: deque[Outcome] = deque(maxlen=KEPT)
+        self.robots = self.dice.sample(STRONG_ROBOTS, len(STRONG_ROBOTS))
+        self.loads = self.dice.sample(range(1, 26), 25)
+        self.in_flight = 0
+
+    def adopt(self, habit: str) -> None:
+        """Make some customers do something that they didn't do before."""
+        self.habits |= {habit}
+
+    def since(self, start: float) -> list[Outcome]:
+        """Return the outcomes of the requests that were sent at or after a time in Unix seconds, and are over."""
+        return [outcome for outcome in self.outcomes if outcome.at >= start]
+
+    async def run(self) -> None:
+        """Send requests until cancelled."""
+        limits = httpx.Limits(max_keepalive_connections=0, max_connections=MOST_IN_FLIGHT)
+        async with (
+            httpx.AsyncClient(base_url=self.gateway, timeout=TIMEOUT_SECONDS, limits=limits, trust_env=False) as http,
+            anyio.create_task_group() as customers,
+        ):
+            due = time.monotonic()
+            while True:
+                due += self.dice.expovariate(self.rate)
+                await anyio.sleep(max(0.0, due - time.monotonic()))
+                if self.in_flight < MOST_IN_FLIGHT:
+                    customers.start_soon(self.send, http, self.next())
+                else:
+                    self.outcomes.append(Outcome(time.time(), 0.0, NO_ANSWER))
+
+    async def burst(self, asks: Sequence[Ask], pause_seconds: float) -> None:
+        """Send some requests one after the other."""
+        async with httpx.AsyncClient(base_url=self.gateway, timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+            for ask in asks:
+                await self.send(http, ask)
+                await anyio.sleep(pause_seconds)
+
+    async def send(self, http: httpx.AsyncClient, ask: Ask) -> None:
+        """Send one request and keep how it went."""
+        at, started = time.time(), time.perf_counter()
+        self.in_flight += 1
+        try:
+            response = await http.request(ask.method, ask.path, json=ask.document, headers=ask.headers)
+            status = response.status_code
+        except httpx.HTTPError:
+            status = NO_ANSWER
+        finally:
+            self.in_flight -= 1
+        self.outcomes.append(Outcome(at, time.perf_counter() - started, status))
+
+    def next(self) -> Ask:
+        """Return the next request: the same for the same seed and habits."""
+        odd, mission = self.dice.random() < HABIT_SHARE, self.dice.random() < MISSION_SHARE
+        robot, load_kg = self._popular(self.robots), self._popular(self.loads)
+        weak, task = self.dice.choice(WEAK_ROBOTS), self.dice.choice(TASKS)
+        if odd and WEAK_FLEET in self.habits:
+            robot = weak
+        headers = {"user-agent": "fleet-sync/1.4", "x-api-version": "1"} if odd and OLD_CLIENT in self.habits else None
+        if mission:
+            return Ask("POST", "/v1/missions", {"robot": robot, "task": task, "load_kg": load_kg}, headers)
+        return Ask("GET", f"/v1/robots/{robot}", headers=headers)
+
+    def _popular(self, ranked: Sequence[T]) -> T:
+        """Pick by Zipf's law: the first is the most popular."""
+        weights = list(accumulate(1 / rank**SKEW for rank in range(1, len(ranked) + 1)))
+        return self.dice.choices(ranked, cum_weights=weights)[0]

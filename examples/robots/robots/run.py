@@ -1,0 +1,145 @@
+"""One run from start to stop: wires everything, plays the timeline, and leaves no process behind."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from anyio.abc import TaskGroup
+from pydantic import JsonValue
+
+from robots import herrings
+from robots.alarm import Alarms, error_share, is_error, p95
+from robots.deployer import Deployer
+from robots.deployer_http import served
+from robots.events import emit
+from robots.fleet import SERVICES, Fleet, Site, instances
+from robots.history import make_history
+from robots.load import Load
+from robots.plan import make_plan
+from robots.postgres import apply_schema, postgres
+from robots.record import Recorder
+from robots.repository import Repository
+from robots.scene import Fault, Scene
+from robots.watch import stop_when_told
+
+HEALTH_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `robots run` is told; `duration` counts from the event `started`, None is until told to stop."""
+
+    store_url: str
+    folder: Path
+    webhook: str
+    fault: Fault
+    seed: int
+    baseline: float
+    duration: float | None
+
+
+async def run(options: Options) -> None:
+    """Run until the duration is over or something asks for the end; raises NotStarted and StoreUnreachable."""
+    reasons: list[str] = []
+    with anyio.CancelScope() as everything:
+        async with anyio.create_task_group() as tasks:
+
+            def end(why: str) -> None:
+                reasons.append(why)
+                everything.cancel()
+
+            tasks.start_soon(stop_when_told, end)
+            async with application(options, tasks) as (scene, deployer_url):
+                emit("started", **_started(scene, deployer_url, options))
+                await _play(scene, options)
+            end("the duration is over")
+    emit("stopped", reason=reasons[0] if reasons else "cancelled")
+
+
+@asynccontextmanager
+async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tuple[Scene, str]]:
+    """Start PostgreSQL, the repository, the fleet and the deployer; stop them in the end."""
+    plan = make_plan(options.seed)
+    recorder = Recorder(options.store_url, _note)
+    await recorder.check()
+    folder = options.folder.resolve()
+    repository = Repository(folder / "repository")
+    first = await make_history(repository, options.seed)
+    async with postgres(folder) as database_url:
+        site = Site(folder, database_url, options.store_url)
+        await apply_schema(database_url, (repository.path / "app" / "schema.sql").read_text(encoding="utf-8"))
+        fleet = Fleet(site, tasks, _note)
+        try:
+            deployer = Deployer(fleet, repository, recorder, _note)
+            async with served(deployer) as deployer_url:
+                await deployer.install(first)
+                load = Load(fleet.url("gateway-1"), plan.rate, plan.seed)
+                yield Scene(plan, site, repository, deployer, load, recorder, _note), deployer_url
+        finally:
+            await fleet.stop()
+
+
+async def _play(scene: Scene, options: Options) -> None:
+    """Let customers in, then the red herrings and the fault at their moments, and stay until the duration is over."""
+    fault, plan, began = options.fault, scene.plan, time.monotonic()
+    acts = [
+        (plan.deployed_at, herrings.deploy_bystander),
+        (plan.restarted_at, herrings.restart_bystander),
+        (plan.noise_at, herrings.begin_noise),
+        (1.0, lambda scene: _strike(scene, fault)),
+    ]
+    alarms = Alarms(scene.load, fault.rules, scene.recorder, options.webhook, emit, _note)
+    with anyio.move_on_after(options.duration):
+        async with anyio.create_task_group() as group:
+            group.start_soon(scene.load.run)
+            group.start_soon(alarms.run)
+            group.start_soon(_tell_health, scene.load)
+            for share, act in acts:
+                await anyio.sleep(max(0.0, began + share * options.baseline - time.monotonic()))
+                await act(scene)
+
+
+async def _strike(scene: Scene, fault: Fault) -> None:
+    struck = await fault.strike(scene)
+    truth = fault.truth(scene.plan).document()
+    emit("fault", fault=fault.name, text=struck.text, truth=truth, trigger=struck.trigger)
+
+
+async def _tell_health(load: Load) -> None:
+    while True:
+        start = time.time()
+        await anyio.sleep(HEALTH_SECONDS)
+        recent = load.since(start)
+        emit(
+            "health",
+            seconds=HEALTH_SECONDS,
+            requests=len(recent),
+            errors=sum(map(is_error, recent)),
+            error_share=round(error_share(recent), 4),
+            p95_ms=round(p95(recent) * 1000, 1),
+        )
+
+
+def _started(scene: Scene, deployer_url: str, options: Options) -> dict[str, JsonValue]:
+    fleet = scene.deployer.fleet
+    return {
+        "deployer": deployer_url,
+        "gateway": fleet.url("gateway-1"),
+        "services": {
+            service: {
+                "version": scene.deployer.history[service][-1],
+                "instances": {name: fleet.url(name) for name in instances(service)},
+            }
+            for service in SERVICES
+        },
+        "repository": str(scene.repository.path),
+        "fault": options.fault.name,
+        "seed": options.seed,
+    }
+
+
+def _note(text: str) -> None:
+    emit("note", text=text)
