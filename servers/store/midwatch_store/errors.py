@@ -3,10 +3,13 @@
 StoreError
 ├── StoreNotFound   the directory is not there
 ├── StoreBusy       another process writes to this store
+├── NotWritable     the directory cannot be made or written to
+├── CannotListen    the receiver's address is taken or not this machine's
 ├── QueryTimeout    a query ran longer than it was allowed to
 └── InvalidRows     rows that do not fit their table
 """
 
+import os
 from pathlib import Path
 
 
@@ -36,6 +39,20 @@ class StoreBusy(StoreError):
         self.path = path
 
 
+class NotWritable(StoreError):
+    """The store's directory cannot be made or written to."""
+
+    def __init__(self, path: Path, cause: OSError) -> None:
+        super().__init__(f"cannot write to the store at {path}: {cause.strerror}; choose another with --dir")
+
+
+class CannotListen(StoreError):
+    """The receiver cannot listen where it was told to."""
+
+    def __init__(self, host: str, port: int, cause: OSError) -> None:
+        super().__init__(f"cannot listen on {host}:{port}: {_words(cause)}; choose another with --port or --host")
+
+
 class QueryTimeout(StoreError):
     """A query was interrupted at its deadline."""
 
@@ -46,3 +63,8 @@ class QueryTimeout(StoreError):
 
 class InvalidRows(StoreError):
     """Rows whose table or columns the store does not have, or whose values do not fit."""
+
+
+def _words(cause: OSError) -> str:
+    """The system's words for an error, without what a library appended to them."""
+    return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else str(cause)

@@ -95,7 +95,7 @@ class Store:
     def bytes(self) -> int:
         """The size of all data files in bytes."""
         self._require_directory()
-        return sum(_size(path) for table in TABLES for path in (self.path / table).rglob("*.parquet"))
+        return sum(segments.size(path) for table in TABLES for path in (self.path / table).rglob("*.parquet"))
 
     def damaged(self) -> list[Damaged]:
         """The files that queries so far had to leave out: torn, or not of this store; reopen it to try them again."""
@@ -227,9 +227,3 @@ def _known(table: str) -> Table:
 
 def _round_up(instant: int) -> datetime:
     return from_ns(instant) + timedelta(microseconds=1 if instant % 1000 else 0)
-
-
-def _size(path: Path) -> int:
-    with suppress(FileNotFoundError):
-        return path.stat().st_size
-    return 0

@@ -108,6 +108,14 @@ def last_seq(root: Path) -> int:
     return seen
 
 
+def size(path: Path) -> int:
+    """A file's size in bytes, 0 when it has gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _recorded_seq(root: Path) -> int:
     try:
         return int((root / SEQUENCE_FILE).read_text(encoding="ascii"))

@@ -1,0 +1,89 @@
+"""The command line: `midwatch-store serve`, `import` and `info`."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from midwatch_store.errors import StoreError
+from midwatch_store.reader import Store
+from midwatch_store.settings import Settings
+from midwatch_store.summary import as_text, summarise
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when all went well, 1 when the store or the data did not allow it, 2 for wrong arguments."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="midwatch-store: %(message)s")
+    parser = _parser()
+    given = vars(parser.parse_args(argv))
+    command = given.pop("command")
+    try:
+        return _COMMANDS[command](given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return _fail(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg'].removeprefix('Value error, ')}", 2)
+    except ModuleNotFoundError as error:
+        return _fail(f"{command} needs {error.name}: install 'midwatch-store[receiver]'")
+    except (StoreError, OSError) as error:
+        return _fail(str(error))
+
+
+def _serve(given: dict[str, object]) -> int:
+    from midwatch_store.service import run  # noqa: PLC0415 - the receiver's libraries may not be installed
+
+    run(Settings(**given))  # type: ignore[arg-type]  # pydantic checks them
+    return 0
+
+
+def _import(given: dict[str, object]) -> int:
+    from midwatch_store.importer import import_files  # noqa: PLC0415 - as above
+    from midwatch_store.writer import Writer  # noqa: PLC0415 - as above
+
+    with Writer(str(given["dir"])) as writer:
+        done = import_files(writer, [Path(str(path)) for path in _listed(given["files"])])
+    for problem in done.problems:
+        sys.stderr.write(f"midwatch-store: {problem}\n")
+    for table, rows in done.rows.items():
+        sys.stdout.write(f"{table}: {rows:,} rows\n")
+    return 1 if done.problems else 0
+
+
+def _info(given: dict[str, object]) -> int:
+    with Store(str(given["dir"])) as store:
+        summary = summarise(store)
+    sys.stdout.write((summary.model_dump_json(indent=2) if given["json"] else as_text(summary)) + "\n")
+    return 0
+
+
+_COMMANDS = {"serve": _serve, "import": _import, "info": _info}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="midwatch-store", description="The embedded telemetry store")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="receive OTLP over HTTP", argument_default=argparse.SUPPRESS)
+    for name, field in Settings.model_fields.items():
+        serve.add_argument(f"--{name.replace('_', '-')}", help=f"{field.description} (default {field.default})")
+    importing = commands.add_parser("import", help="read the Collector's file-exporter output")
+    importing.add_argument("files", nargs="+", metavar="FILE")
+    info = commands.add_parser("info", help="say what a store holds")
+    info.add_argument("--json", action="store_true")
+    for command in (importing, info):
+        command.add_argument("--dir", default=Settings().dir, help="the store's directory (default %(default)s)")
+    return parser
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _fail(message: str, code: int = 1) -> int:
+    sys.stderr.write(f"midwatch-store: {message}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
