@@ -204,10 +204,17 @@ def begin(
 
 def becomes(journal: Journal, incident: Incident, status: Status, reason: str = "") -> Incident:
     """Note that an incident has another status, and return it as it stands now."""
-    if incident.status is status:
-        return incident
-    later = incident.model_copy(update={"status": status, "reason": reason, "version": incident.version + 1})
-    return journal.note(incident.id, "incident", f"{later.version}", later)
+    latest = current(journal, incident.id) or incident
+    if latest.status is status:
+        return latest
+    later = latest.model_copy(update={"status": status, "reason": reason, "version": latest.version + 1})
+    return journal.note(incident.id, "incident", str(later.version), later)
+
+
+def current(journal: Journal, investigation: str) -> Incident | None:
+    """Return an incident as it stands now; None when the journal has none of that id."""
+    versions = journal.values(investigation, Incident)
+    return max(versions, key=lambda incident: incident.version, default=None)
 
 
 def _name(hypothesis: Hypothesis) -> str:

@@ -62,12 +62,15 @@ class Entry(Record):
 class Journal:
     """Appends records and reads them back; one process writes, any number read.
 
+    Without a path it lives in memory, for questions that nobody will ask about later.
     `listeners` are called with each entry as it is appended, in the order of the journal.
     """
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 15})
+    def __init__(self, path: Path | None) -> None:
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        pool = {} if path else {"poolclass": sa.StaticPool}
+        self._engine = sa.create_engine(f"sqlite:///{path or ':memory:'}", connect_args={"timeout": 15}, **pool)
         sa.event.listen(self._engine, "connect", _keep_every_commit)
         _tables.create_all(self._engine)
         self.listeners: list[Callable[[Entry], None]] = []

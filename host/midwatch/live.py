@@ -1,6 +1,8 @@
 """The live view: an investigation as it happens, one line for each thing worth knowing. A reading of the journal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +21,7 @@ from midwatch.records import (
     ToolCall,
     Verdict,
 )
-from midwatch_kit.records import Observation, ObservationKind
+from midwatch_kit.records import Observation, ObservationKind, Record
 from midwatch_kit.window import clock
 
 _STYLES = {"supported": "bold red", "refuted": "green", "inconclusive": "yellow"}
@@ -46,31 +48,19 @@ class LiveView:
         if line := self._line(value):
             self.console.print(f"[dim]{clock(entry.at)}[/dim] {line}", highlight=False, soft_wrap=True)
 
-    def _line(self, value: object) -> str | None:  # noqa: PLR0911 - one line for each kind of record
-        match value:
-            case Incident():
-                return f"[bold]incident[/bold]    {escape(value.title)} — {value.status}"
-            case Scope():
-                return self._scope(value)
-            case Hypothesis():
-                return f"[cyan]hypothesis[/cyan]  {value.kind} at {value.entity}: {escape(value.rationale[:110])}"
-            case Observation():
-                return self._observation(value)
-            case Verdict():
-                return self._verdict(value)
-            case Gap():
-                return f"[yellow]gap[/yellow]         {escape(value.what)}: {escape(value.why[:120])}"
-            case Conclusion():
-                return f"[bold]conclusion[/bold]  {value.outcome}: {escape(value.statement)} ({self._calls} tool calls)"
-            case Plan():
-                return f"[bold]plan[/bold]        {escape(value.action)}  [dim]{value.digest[:12]}[/dim]"
-            case Decision():
-                return f"[bold]decision[/bold]    {'yes' if value.approved else 'no'}, by {escape(value.by)}"
-            case Action():
-                return f"[bold]action[/bold]      {value.outcome}: {escape(value.step)}"
-            case Health():
-                return f"[bold]health[/bold]      {value.when}: {escape(value.statement)}"
-        return None
+    def _line(self, value: Record) -> str | None:
+        if isinstance(value, Scope):
+            return self._scope(value)
+        if isinstance(value, Observation):
+            return self._observation(value)
+        if isinstance(value, Verdict):
+            return self._verdict(value)
+        if isinstance(value, Conclusion):
+            said = f"{value.outcome}: {escape(value.statement)} ({self._calls} tool calls)"
+            return f"[bold]{'conclusion':<11}[/bold] {said}"
+        return next(
+            (f"{_HEADS[shape]} {say(value)}" for shape, say in _LINES.items() if isinstance(value, shape)), None
+        )
 
     def _scope(self, scope: Scope) -> str:
         services = sum(entity.kind == "service" for entity in scope.topology.entities)
@@ -88,3 +78,15 @@ class LiveView:
         of = f"{hypothesis.kind} at {hypothesis.entity}" if hypothesis else verdict.hypothesis
         style, mark = _STYLES[verdict.result], _MARKS[verdict.result]
         return f"[{style}]{mark} {verdict.result:<9}[/{style}] {of}: {escape(verdict.reason[:120])}"
+
+
+_LINES: dict[type[Record], Callable[[Any], str]] = {
+    Incident: lambda it: f"{escape(it.title)} — {it.status}",
+    Hypothesis: lambda it: f"{it.kind} at {it.entity}: {escape(it.rationale[:110])}",
+    Gap: lambda it: f"{escape(it.what)}: {escape(it.why[:120])}",
+    Plan: lambda it: f"{escape(it.action)}  [dim]{it.digest[:12]}[/dim]",
+    Decision: lambda it: f"{'yes' if it.approved else 'no'}, by {escape(it.by)}",
+    Action: lambda it: f"{it.outcome}: {escape(it.step)}",
+    Health: lambda it: f"{it.when}: {escape(it.statement)}",
+}
+_HEADS = {shape: f"[bold]{shape.__name__.casefold():<11}[/bold]" for shape in _LINES}

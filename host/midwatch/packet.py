@@ -24,7 +24,7 @@ def packet(incident: Incident, journal: Journal) -> str:
     lines = [
         "Incident packet",
         f"Service: {incident.service:<28}  Severity: {incident.severity}",
-        f"First seen: {clock(incident.started_at)} UTC             Outcome: {conclusion.outcome}{_confidence(conclusion)}",
+        f"First seen: {clock(incident.started_at)} UTC{'':<13}Outcome: {conclusion.outcome}{_confidence(conclusion)}",
         *_causes(conclusion, index, journal, incident),
         *_ruled_out(conclusion, index),
         *_health(journal.values(incident.id, Health)),

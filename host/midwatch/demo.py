@@ -1,0 +1,185 @@
+"""The demo: a real small application, really broken, investigated live, mitigated after approval, proven healthy.
+
+It runs what a team would run: the store, the servers, the host with its webhook. The application (`robots`) is a
+process of its own; all that passes between the two is telemetry, an alert and, once approved, a roll-back.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import httpx2
+from anyio.abc import Process
+from pydantic import JsonValue
+from rich.console import Console
+from rich.markup import escape
+
+from midwatch import webhook
+from midwatch.children import child, events, failed
+from midwatch.errors import HostError
+from midwatch.gate import Approver
+from midwatch.host import Host, open_host
+from midwatch.journal import Entry
+from midwatch.live import LiveView
+from midwatch.records import Conclusion, Incident, Report
+from midwatch.settings import Settings
+
+_READY_SECONDS = 90.0
+_ALARM_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Show:
+    """What a demo was asked for, and where it keeps its files."""
+
+    fault: str
+    seed: int
+    folder: Path
+    console: Console
+    approver: Approver
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a demo showed: the investigation, how long it took, and what had really been done."""
+
+    incident: Incident
+    conclusion: Conclusion
+    report: Report
+    seconds_to_conclusion: float
+    truth: JsonValue
+
+
+async def demo(show: Show) -> Shown:
+    """Run the whole show and leave no process behind; raises `HostError` when a part cannot start."""
+    told: dict[str, JsonValue] = {}
+    listening = webhook.listen("127.0.0.1", 0)
+    alerts_url = f"http://127.0.0.1:{listening.getsockname()[1]}/alerts"
+    async with store_process(show.folder / "store", show.folder / "logs") as store_url:
+        show.console.print(f"[dim]store at {store_url}; starting the application…[/dim]")
+        async with _robots(show, store_url, alerts_url) as robots, anyio.create_task_group() as group:
+            ready = anyio.Event()
+            group.start_soon(_tell, robots, show.console, told, ready)
+            await _wait_for(ready, robots, show.folder / "logs" / "robots.log")
+            async with open_host(_settings(show, told)) as host, webhook.serve(host, listening):
+                show.console.print(f"[dim]webhook at {alerts_url}; waiting for the alarm…[/dim]")
+                shown = await _investigate(host, show, told)
+            group.cancel_scope.cancel()
+    return shown
+
+
+@asynccontextmanager
+async def store_process(folder: Path, logs: Path, port: int = 0) -> AsyncGenerator[str]:
+    """Run the embedded store's receiver while the block runs; yields its URL once it answers.
+
+    Port 0 means any free one. Raises `HostError` with the receiver's own words when it does not start.
+    """
+    if port == 0:
+        with webhook.listen("127.0.0.1", 0) as free:
+            port = free.getsockname()[1]
+    command = [sys.executable, "-m", "midwatch_store", "serve", "--dir", str(folder), "--port", str(port)]
+    log = logs / "store.log"
+    async with child([*command, "--while-stdin-open"], log) as process:
+        url = f"http://127.0.0.1:{port}"
+        with anyio.move_on_after(_READY_SECONDS):
+            while process.returncode is None:
+                if await _answers(f"{url}/healthz"):
+                    yield url
+                    return
+                await anyio.sleep(0.1)
+        raise await failed(process, "the store", log)
+
+
+def say(console: Console, event: Mapping[str, JsonValue]) -> None:
+    """Print one event of the application, if it is for people to read."""
+    text = {"note": event.get("text"), "fault": "a fault was made (the host is not told)"}.get(str(event["event"]))
+    if text:
+        console.print(f"[dim]{str(event['at'])[11:19]} robots      {escape(str(text))}[/dim]", highlight=False)
+
+
+@asynccontextmanager
+async def _robots(show: Show, store_url: str, alerts_url: str) -> AsyncGenerator[Process]:
+    command = [sys.executable, "-m", "robots", "run", "--store-url", store_url, "--webhook", alerts_url]
+    options = ["--dir", str(show.folder / "robots"), "--fault", show.fault, "--seed", str(show.seed)]
+    async with child([*command, *options], show.folder / "logs" / "robots.log") as process:
+        yield process
+
+
+async def _tell(robots: Process, console: Console, told: dict[str, JsonValue], ready: anyio.Event) -> None:
+    async for event in events(robots):
+        if event["event"] == "started":
+            told["deployer"] = event["deployer"]
+            ready.set()
+        if event["event"] == "fault":
+            told["truth"] = event.get("truth")
+        say(console, event)
+    told["ended"] = True
+    ready.set()
+
+
+async def _wait_for(ready: anyio.Event, robots: Process, log: Path) -> None:
+    with anyio.move_on_after(_READY_SECONDS):
+        await ready.wait()
+    if not ready.is_set():
+        raise HostError(f"the application was not ready within {_READY_SECONDS:g} s; see {log}")
+    if robots.returncode is not None:
+        raise await failed(robots, "the application", log)
+
+
+def _settings(show: Show, told: Mapping[str, JsonValue]) -> Settings:
+    """Seconds instead of minutes: the application compresses time, so the host's patience shrinks with it."""
+    if "deployer" not in told:
+        raise HostError(f"the application ended before it was ready; see {show.folder / 'logs' / 'robots.log'}")
+    return Settings(
+        data_dir=show.folder / "host",
+        store=show.folder / "store",
+        roll_back_url=f"{told['deployer']}/roll-back",
+        lookback_seconds=40,
+        settle_seconds=5,
+        recovery_seconds=30,
+    )
+
+
+async def _investigate(host: Host, show: Show, told: Mapping[str, JsonValue]) -> Shown:
+    clocked = _Stopwatch()
+    host.journal.listeners += [LiveView(show.console).show, clocked.see]
+    incident = await _first_incident(host, told)
+    report = await host.investigation(incident, show.approver).run()
+    conclusion = host.journal.values(incident.id, Conclusion)[-1]
+    return Shown(incident, conclusion, report, clocked.seconds, told.get("truth"))
+
+
+async def _first_incident(host: Host, told: Mapping[str, JsonValue]) -> Incident:
+    with anyio.move_on_after(_ALARM_SECONDS):
+        while "ended" not in told:
+            if unfinished := host.unfinished():
+                return unfinished[0]
+            await anyio.sleep(0.05)
+    raise HostError(f"no alert came within {_ALARM_SECONDS:g} s: was the application stopped?")
+
+
+@dataclass
+class _Stopwatch:
+    """How long it took from the first record (the alert) to the conclusion, in seconds."""
+
+    began: float = 0.0
+    seconds: float = 0.0
+
+    def see(self, entry: Entry) -> None:
+        """Note the time of the records that matter."""
+        if entry.type == "incident" and not self.began:
+            self.began = time.monotonic()
+        if entry.type == "conclusion":
+            self.seconds = round(time.monotonic() - self.began, 2)
+
+
+async def _answers(url: str) -> bool:
+    with contextlib.suppress(httpx2.HTTPError):
+        async with httpx2.AsyncClient(timeout=2) as client:
+            return (await client.get(url)).status_code == 200
+    return False

@@ -1,0 +1,106 @@
+"""The host: servers, journal and steering put together; alerts in, investigations running, nothing lost.
+
+The one place that wires. What an alert opens is on disk before anybody is told so; what was begun before a crash is
+taken up again.
+"""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import anyio
+
+from midwatch.correlate import belongs_to, new_incident
+from midwatch.gate import Approver
+from midwatch.investigation import Investigation, becomes, begin, current
+from midwatch.journal import Journal
+from midwatch.links import open_links
+from midwatch.records import Alert, Incident, Message, Report, Status
+from midwatch.settings import Settings, server_specs
+from midwatch.steering import Steering, load_steering
+from midwatch.toolbox import Eyes, Hands
+from midwatch_kit.evidence import EvidenceStore
+
+_KEEP_ALL = 2**62
+_AT_ONCE = 4
+
+
+@dataclass
+class Host:
+    """A running host; made by `open_host`."""
+
+    settings: Settings
+    journal: Journal
+    eyes: Eyes
+    hands: Hands
+    steering: tuple[Steering, ...]
+    _running: set[str] = field(default_factory=set)
+
+    def receive(self, alerts: Iterable[Alert], now: datetime) -> list[Incident]:
+        """Put alerts on record and return the incident of each: a new one, or the open one that it belongs to."""
+        return [self._receive(alert, now) for alert in alerts]
+
+    def unfinished(self) -> list[Incident]:
+        """Return the incidents whose investigation has no report yet, oldest first."""
+        return [incident for incident in self.incidents() if not self.journal.values(incident.id, Report)]
+
+    def incidents(self) -> list[Incident]:
+        """Return every incident as it stands now, oldest first."""
+        known = (current(self.journal, name) for name in self.journal.investigations())
+        return [incident for incident in known if incident is not None]
+
+    def investigation(self, incident: Incident, approver: Approver) -> Investigation:
+        """Return the investigation of an incident, ready to run."""
+        return begin(incident, self.settings, self.journal, self.eyes, self.hands, self.steering, approver)
+
+    async def keep_investigating(self, approver: Approver, look_every: float = 0.2) -> None:
+        """Investigate whatever is unfinished, several at once, until cancelled."""
+        places = anyio.CapacityLimiter(_AT_ONCE)
+        async with anyio.create_task_group() as group:
+            while True:
+                for incident in self.unfinished():
+                    if incident.id not in self._running and incident.status is not Status.FAILED:
+                        self._running.add(incident.id)
+                        group.start_soon(self._investigate, incident, approver, places)
+                await anyio.sleep(look_every)
+
+    async def _investigate(self, incident: Incident, approver: Approver, places: anyio.CapacityLimiter) -> None:
+        async with places:
+            try:
+                await self.investigation(incident, approver).run()
+            except Exception as error:  # one investigation that breaks must not stop the others
+                becomes(self.journal, incident, Status.FAILED, f"{type(error).__name__}: {error}"[:500])
+            finally:
+                self._running.discard(incident.id)
+
+    def _receive(self, alert: Alert, now: datetime) -> Incident:
+        if part := belongs_to(alert, self.incidents()):
+            incident, why = part
+            return self._join(alert, incident, why)
+        incident = new_incident(alert, now)
+        return self.journal.note(incident.id, "incident", "1", incident, alert.source)
+
+    def _join(self, alert: Alert, incident: Incident, why: str) -> Incident:
+        said = Message(text=f"alert {alert.external_id} ({alert.action}) belongs here: {why}")
+        self.journal.note(incident.id, "message", f"alert:{alert.id}:{alert.action}", said, alert.source)
+        if alert.id in incident.alerts:
+            return incident
+        later = incident.model_copy(update={"alerts": (*incident.alerts, alert.id), "version": incident.version + 1})
+        return self.journal.note(incident.id, "incident", str(later.version), later, alert.source)
+
+
+@asynccontextmanager
+async def open_host(settings: Settings) -> AsyncGenerator[Host]:
+    """Connect to the servers and open the journal; a server that does not come up is known as missing.
+
+    Raises `BadSettings` and `BadSteering`.
+    """
+    specs, steering = server_specs(settings), load_steering(settings.steering_dir)
+    journal = Journal(settings.data_dir / "journal.db")
+    kept = EvidenceStore(settings.data_dir / "evidence", _KEEP_ALL)
+    try:
+        async with open_links(specs, settings.connect_seconds, settings.data_dir / "servers") as links:
+            yield Host(settings, journal, Eyes(links, kept), Hands(links, kept), steering)
+    finally:
+        journal.close()

@@ -1,0 +1,84 @@
+"""The webhook: alerts over HTTP, in Alertmanager's form or a plain one. Answers 202 only once they are on disk."""
+
+import json
+import socket
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from midwatch.errors import BadAlert, BadSettings
+from midwatch.host import Host
+from midwatch.intake import alerts_from
+
+_MOST_BYTES = 2**20
+
+
+def application(host: Host) -> Starlette:
+    """Return the webhook as a web application over a running host."""
+
+    async def receive(request: Request) -> JSONResponse:
+        body = await _body(request)
+        if body is None:
+            return JSONResponse({"error": f"a body of more than {_MOST_BYTES} bytes is not taken"}, 413)
+        try:
+            incidents = host.receive(alerts_from(json.loads(body)), datetime.now(UTC))
+        except BadAlert as error:
+            return JSONResponse({"error": str(error)}, 422)
+        except (ValueError, RecursionError):
+            return JSONResponse({"error": "the body is not JSON"}, 422)
+        return JSONResponse({"incidents": [incident.id for incident in incidents]}, 202)
+
+    async def healthz(_: Request) -> JSONResponse:
+        return JSONResponse({"ok": True, "servers_missing": host.eyes.missing()})
+
+    return Starlette(routes=[Route("/alerts", receive, methods=["POST"]), Route("/healthz", healthz)])
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """Return a bound socket; raises `BadSettings` when the port is taken."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((address, port))
+    except OSError as error:
+        listening.close()
+        raise BadSettings(f"cannot listen on {address}:{port}: {error.strerror}; choose another port") from None
+    listening.listen(128)
+    return listening
+
+
+@asynccontextmanager
+async def serve(host: Host, listening: socket.socket) -> AsyncGenerator[str]:
+    """Serve the webhook on a bound socket while the block runs; yields its URL."""
+    server = _Quiet(uvicorn.Config(application(host), log_level="warning", lifespan="off"))
+    address, port = listening.getsockname()[:2]
+    async with anyio.create_task_group() as group:
+        group.start_soon(server.serve, [listening])
+        try:
+            yield f"http://{address}:{port}/alerts"
+        finally:
+            server.should_exit = True
+
+
+class _Quiet(uvicorn.Server):
+    """Leaves signals alone: they belong to the command that runs the host."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _body(request: Request) -> bytes | None:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            return None
+    return body
