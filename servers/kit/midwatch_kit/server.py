@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeAlias
 import anyio
 from mcp import types
 from mcp.server import CacheHint, MCPServer
+from mcp.server.mcpserver import ResourceSecurity
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -142,7 +143,9 @@ class EvidenceServer:
             """One page of the stored bytes behind a reply; join the pages for the document."""
             return await _readable(lambda: self._evidence.page(id, int(number) if number.isdecimal() else -1))
 
-        @server.resource("midwatch://evidence/{id}/grep/{text}", mime_type="text/plain")
+        any_text = ResourceSecurity(exempt_params={"text"})  # looked for in rows, never used as a path
+
+        @server.resource("midwatch://evidence/{id}/grep/{text}", mime_type="text/plain", security=any_text)
         async def evidence_grep(id: str, text: str) -> str:
             """The stored rows that contain a text, in any case, one JSON row a line."""
             return await _readable(lambda: "\n".join(self._evidence.grep(id, text)))
