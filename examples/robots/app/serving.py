@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import socket
+import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -26,11 +27,15 @@ from app.telemetry import Telemetry
 State = Mapping[str, Any]
 Lifespan = Callable[[], AbstractAsyncContextManager[State]]
 
+# Threads that compute give way to requests ten times as often as Python's default lets them.
+SWITCH_SECONDS = 0.0005
+
 logger = logging.getLogger(__name__)
 
 
 def serve(lifespan: Lifespan, routes: Sequence[Route]) -> None:
     """Serve until SIGTERM or SIGINT; what `lifespan` yields becomes `request.state`."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     telemetry = Telemetry()
     telemetry.start()
     application = Starlette(

@@ -69,7 +69,7 @@ def p95(outcomes: Sequence[Outcome]) -> float:
 
 RULES = (
     Rule("GatewayErrorRate", error_share, 0.05, "critical", "share of requests answered 5xx or not at all"),
-    Rule("GatewayLatencyP95", p95, 2.0, "warning", "95th percentile of latency in seconds"),
+    Rule("GatewayLatencyP95", p95, 3.0, "warning", "95th percentile of latency in seconds"),
 )
 
 

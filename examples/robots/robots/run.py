@@ -14,7 +14,7 @@ from robots import herrings
 from robots.alarm import Alarms, error_share, is_error, p95
 from robots.deployer import Deployer
 from robots.deployer_http import served
-from robots.events import emit
+from robots.events import emit, now, rfc3339
 from robots.fleet import SERVICES, Fleet, Site, instances
 from robots.history import make_history
 from robots.load import Load
@@ -103,9 +103,10 @@ async def _play(scene: Scene, options: Options) -> None:
 
 
 async def _strike(scene: Scene, fault: Fault) -> None:
+    began = rfc3339(now())
     struck = await fault.strike(scene)
     truth = fault.truth(scene.plan).document()
-    emit("fault", fault=fault.name, text=struck.text, truth=truth, trigger=struck.trigger)
+    emit("fault", fault=fault.name, began=began, text=struck.text, truth=truth, trigger=struck.trigger)
 
 
 async def _tell_health(load: Load) -> None:
