@@ -19,7 +19,7 @@ import duckdb
 from midwatch_store import segments
 from midwatch_store.clock import from_ns, to_ns
 from midwatch_store.errors import QueryTimeout, StoreNotFound
-from midwatch_store.scan import find_damage, view_sql
+from midwatch_store.scan import find_damage, literal, view_sql
 from midwatch_store.schema import TABLES, Table
 
 if TYPE_CHECKING:
@@ -204,7 +204,8 @@ def _open_database(root: Path, memory: str) -> duckdb.DuckDBPyConnection:
         },
     )
     database.execute("SET TimeZone = 'UTC'")
-    database.execute("SET allowed_directories = [$root]", {"root": str(root)})
+    # Paths are checked as they are written in the query, which is as patterns.
+    database.execute("SET allowed_directories = [$root, $pattern]", {"root": str(root), "pattern": literal(root)})
     database.execute("SET enable_external_access = false")
     database.execute("SET lock_configuration = true")
     return database

@@ -11,16 +11,24 @@ import duckdb
 from midwatch_store.schema import Table
 
 
+def literal(path: Path) -> str:
+    """The glob pattern that matches this path and no other."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
+
+
 def scan_sql(paths: Iterable[Path]) -> str:
     """A SQL table function over the files, each taken literally (a `*` in a directory's name is no pattern)."""
-    literals = ", ".join(f"'{_escape(str(path))}'" for path in paths)
-    return f"read_parquet([{literals}], hive_partitioning = false)"
+    quoted = ", ".join("'" + literal(path).replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{quoted}], hive_partitioning = false)"
 
 
 def view_sql(table: Table, paths: Iterable[Path]) -> str:
-    """A SQL query for the table's rows in the files; without files, one with the right columns and no row."""
+    """A SQL query for the table's rows in the files; without files, one with the right columns and no row.
+
+    The casts cost nothing where the types are right, and fail where a foreign file's are not.
+    """
     found = list(paths)
-    return f"SELECT {table.column_list} FROM {scan_sql(found)}" if found else table.empty_select  # noqa: S608
+    return f"SELECT {table.cast_list} FROM {scan_sql(found)}" if found else table.empty_select  # noqa: S608
 
 
 def find_damage(
@@ -61,8 +69,3 @@ def _wrong_contents(connection: duckdb.DuckDBPyConnection, table: Table, path: P
 def _reason(path: Path, error: duckdb.Error) -> str | None:
     """The first line of what DuckDB says of a file, or None when the file has gone: that is no damage."""
     return str(error).partition("\n")[0] if path.exists() else None
-
-
-def _escape(path: str) -> str:
-    literal = "".join(f"[{character}]" if character in "*?[" else character for character in path)
-    return literal.replace("'", "''")

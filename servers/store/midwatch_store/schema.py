@@ -37,6 +37,11 @@ class Table:
         return ", ".join(f'"{column.name}"' for column in self.columns)
 
     @property
+    def cast_list(self) -> str:
+        """The columns as a SQL select list, each with its type."""
+        return ", ".join(f'"{column.name}"::{column.type} AS "{column.name}"' for column in self.columns)
+
+    @property
     def empty_select(self) -> str:
         """A SQL query with these columns and types and no row."""
         nulls = ", ".join(f'NULL::{column.type} AS "{column.name}"' for column in self.columns)

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from datetime import UTC, datetime
 from typing import Final
 
@@ -31,7 +32,15 @@ log = logging.getLogger(__name__)
 def run(settings: Settings) -> None:
     """Serve until a signal comes; raises StoreBusy, NotWritable or CannotListen before anything is served."""
     with _open_writer(settings) as writer, _listen(settings) as listener:
+        if settings.while_stdin_open:
+            threading.Thread(target=_end_with_stdin, daemon=True).start()
         anyio.run(_serve, settings, writer, listener)
+
+
+def _end_with_stdin() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        continue
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _serve(settings: Settings, writer: Writer, listener: socket.socket) -> None:

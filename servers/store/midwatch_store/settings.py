@@ -50,4 +50,7 @@ class Settings(BaseSettings):
         default=ByteSize(64 * 1024**2), description="how many bytes of requests may wait for the disk"
     )
     flush_seconds: float = Field(default=0.1, gt=0, le=0.2, description="how long the first of them waits for others")
+    while_stdin_open: bool = Field(
+        default=False, description="end when standard input closes, so that a parent that dies takes this along"
+    )
     upkeep_seconds: float = Field(default=10.0, gt=0, description="the pause between rounds of merging and deleting")
