@@ -156,11 +156,11 @@ async def test_a_server_answers_over_stdio_in_both_eras(start: Start, tmp_path: 
     assert (tmp_path / "errors").read_text() == "counting\n"
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_a_server_answers_over_http_in_both_eras(start: Start, mode: Any) -> None:
+async def test_a_server_answers_over_http_in_both_eras(start: Start) -> None:
     url = address(start("--transport", "streamable-http", "--port", "0", MIDWATCH_POND="lake"))
     with anyio.fail_after(30):
-        assert (await count(Client(url, mode=mode)))["lines"] == ["lake"]
+        assert (await count(Client(url, mode="auto")))["lines"] == ["lake"]
+        assert (await count(Client(url, mode="legacy")))["lines"] == ["lake"]
 
 
 def test_a_name_that_the_server_does_not_know_itself_by_is_turned_away(start: Start) -> None:
@@ -229,12 +229,9 @@ def test_a_taken_port_is_one_clear_line_and_exit_code_1(fail: Callable[..., tupl
 @pytest.mark.parametrize(
     ("flags", "settings", "words"),
     [
-        (["--port", "99999"], {}, "port: Input should be less than or equal to 65535 (got '99999')"),
-        (["--prot", "1"], {}, "unrecognized arguments: --prot 1"),
-        ([], {"MIDWATCH_REPLY_CHARS": "many"}, "reply_chars: Input should be a valid integer"),
+        (["--port", "99999"], {"MIDWATCH_URL": "ftp://a:s3cret@pond"}, "(got '99999')\n  url: String should match"),
         ([], {"MIDWATCH_ALLOWED_HOSTS": "a,b"}, 'error parsing value for field "allowed_hosts"'),
         ([], {"MIDWATCH_KEY": "s3cret"}, "a key needs a url: set MIDWATCH_URL"),
-        ([], {"MIDWATCH_URL": "ftp://angler:s3cret@pond"}, "(got 'ftp://…@pond')"),
         (["--pond", "dry"], {}, "These settings cannot be used: the pond is dry: name another"),
     ],
 )
