@@ -12,8 +12,8 @@ from pydantic import JsonValue
 
 from midwatch_kit.errors import BadInput
 from midwatch_kit.logs.backend import Around, Filter, LogBackend, Scope, Seen, TraceSpan, Walk, slice_time
-from midwatch_kit.logs.lines import entity_names, ns_of, read_level, row_of, text_of, time_of
-from midwatch_kit.logs.survey import Surveyed, patterns_worth_reading, survey_lines
+from midwatch_kit.logs.lines import entity_names, level_name, ns_of, read_level, row_of, text_of, time_of
+from midwatch_kit.logs.survey import patterns_worth_reading, survey_lines
 from midwatch_kit.paging import Page, open_page
 from midwatch_kit.records import Window
 from midwatch_kit.reply import Answer
@@ -57,8 +57,7 @@ def survey(backend: LogBackend, window: Window, baseline: Window, entities: Sequ
     wanted = patterns_worth_reading(rates.rows, entities)
     patterns = backend.patterns(scope, wanted, buckets.window_start)
     newest = backend.newest()
-    surveyed: Surveyed = survey_lines(rates.rows, patterns.rows, buckets, window, entities, newest)
-    skipped = f" Templates of {surveyed.lines} lines: only those at severity {wanted.severity} and above."
+    surveyed = survey_lines(rates.rows, patterns.rows, buckets, window, entities, newest)
     return Answer(
         query=f"{rates.query}; {patterns.query} -- lines: {backend.describe(scope)}",
         rows=surveyed.rows,
@@ -68,7 +67,7 @@ def survey(backend: LogBackend, window: Window, baseline: Window, entities: Sequ
         baseline=baseline,
         findings=surveyed.found,
         lag_seconds=_lag(newest),
-        hint=(surveyed.hint + skipped if wanted.severity else surveyed.hint) or None,
+        hint=" ".join(filter(None, (surveyed.hint, _left_out(wanted)))) or None,
     )
 
 
@@ -166,6 +165,12 @@ def check(backend: LogBackend) -> Answer:
 
 def _headline(kind: str, score: float, statement: str) -> str:
     return f"{kind:<16} {score:5.1f}  {statement}" if score else f"{kind:<16}        {statement}"
+
+
+def _left_out(wanted: Filter) -> str:
+    if not wanted.severity:
+        return ""
+    return f"Too many lines to compare all templates: only {level_name(wanted.severity)} and worse were. Name entities."
 
 
 def _open(backend: LogBackend, cursor: str | None, arguments: Mapping[str, JsonValue], start: str, end: str) -> Page:
