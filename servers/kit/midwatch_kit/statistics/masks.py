@@ -15,9 +15,10 @@ LONGEST_LINE = 2000
 """Characters of a line that are looked at: what follows says nothing of the kind of line."""
 
 MASKS: tuple[tuple[str, str], ...] = (
+    (r"\x1b\[[0-9;]*[A-Za-z]", ""),
     (r"[\x00-\x20\x7f]+", " "),
     (r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", "<time>"),
-    (r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d:\d\d\b", "<time>"),
+    (r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d\d? \d\d:\d\d:\d\d\b", "<time>"),
     (r"\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b", "<time>"),
     (r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b", "<uuid>"),
     (r"\bhttps?://[^ \"'<>\n]+", "<url>"),
@@ -50,8 +51,11 @@ def mask(text: str) -> str:
 
 def mask_all(texts: Iterable[str]) -> list[str]:
     """The same for many lines at once: each pattern runs once over all of them, which is several times as fast."""
-    (blanks, blank), *variable = _COMPILED
-    joined = "\n".join(blanks.sub(blank, text[:LONGEST_LINE]).strip(blank) for text in texts)
+    (colours, nothing), (blanks, blank), *variable = _COMPILED
+    lines = [blanks.sub(blank, colours.sub(nothing, text[:LONGEST_LINE])).strip(blank) for text in texts]
+    if not lines:
+        return []
+    joined = "\n".join(lines)
     for pattern, replacement in variable:
         joined = pattern.sub(replacement, joined)
     return joined.split("\n")

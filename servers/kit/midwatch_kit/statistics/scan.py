@@ -71,7 +71,7 @@ def _lengths(n: int) -> Floats:
 def search(gains: Floats, noise: Callable[[int, int], float], chance: float) -> Segment | None:
     """The best segment, if its gain over the variance that `noise` finds about it is above `chance`."""
     n = len(gains)
-    gains = np.where(_allowed(n), gains, 0.0)
+    gains = np.where(_allowed(n), gains, -1.0)
     begin, end = (int(i) for i in np.unravel_index(int(np.argmax(gains)), gains.shape))
     lasting = int(np.argmax(gains[:, n]))
     variance = noise(begin, end)
