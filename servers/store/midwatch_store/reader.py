@@ -7,6 +7,7 @@ Arrow, and is no catalogue: every query lists the files afresh, by name.
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -31,8 +32,6 @@ Rows = list[tuple[Any, ...]]
 
 _Result = TypeVar("_Result")
 _Files = Mapping[str, Sequence[Path]]
-
-_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -121,21 +120,26 @@ class Store:
         take: Callable[[duckdb.DuckDBPyConnection], _Result],
     ) -> _Result:
         start, end = (None if bound is None else to_ns(bound) for bound in window)
-        for attempt in range(_ATTEMPTS):
+        deadline = time.monotonic() + self._timeout
+        while True:
             files = {name: self._list(name, start, end) for name in TABLES if name in sql}
             try:
-                return self._execute(sql, parameters, files, take)
+                return self._execute(sql, parameters, files, take, deadline)
             except (duckdb.ParserException, duckdb.CatalogException):
                 raise
             except duckdb.Error as error:
-                if attempt == _ATTEMPTS - 1 or not self._will_differ(files, error):
+                if time.monotonic() > deadline or not self._will_differ(files, error):
                     raise
-        raise AssertionError("unreachable")
 
     def _execute(
-        self, sql: str, parameters: Parameters, files: _Files, take: Callable[[duckdb.DuckDBPyConnection], _Result]
+        self,
+        sql: str,
+        parameters: Parameters,
+        files: _Files,
+        take: Callable[[duckdb.DuckDBPyConnection], _Result],
+        deadline: float,
     ) -> _Result:
-        with self._cursor() as cursor, self._deadline(cursor):
+        with self._cursor() as cursor, self._until(deadline, cursor):
             for name, paths in files.items():
                 cursor.execute(f'CREATE TEMP VIEW "{name}" AS {view_sql(TABLES[name], paths)}')
             return take(cursor.execute(sql, parameters))
@@ -175,8 +179,9 @@ class Store:
             cursor.close()
 
     @contextmanager
-    def _deadline(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        timer = threading.Timer(self._timeout, _interrupt, (cursor,))
+    def _until(self, deadline: float, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Interrupt what the cursor does when the deadline, on the monotonic clock, comes first."""
+        timer = threading.Timer(max(deadline - time.monotonic(), 0), _interrupt, (cursor,))
         timer.daemon = True
         timer.start()
         try:
