@@ -35,7 +35,7 @@ from midwatch.settings import Settings
 from midwatch.up import up as run_up
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore
-from midwatch_kit.window import resolve_window
+from midwatch_kit.window import parse_time, resolve_window
 from midwatch_topology import Topology, UnknownEntity, to_json, to_mermaid, to_svg
 
 app = typer.Typer(
@@ -97,7 +97,8 @@ def investigate(
     if path.is_dir():
         settings, path = settings.model_copy(update={"store": path}), path / "incident.json"
     alerts = _alerts_in(path) if path.suffix == ".json" else None
-    incident_id, text = _run(_investigate_once, settings, alerts, what, _console(as_json))
+    seen = _first_seen(path) if alerts else datetime.now(UTC)
+    incident_id, text = _run(_investigate_once, settings, alerts or what, seen, _console(as_json))
     _show(text, incident_id, as_json=as_json)
 
 
@@ -189,11 +190,12 @@ def schema() -> None:
 
 
 async def _investigate_once(
-    settings: Settings, alerts: list[Alert] | None, sentence: str, console: Console
+    settings: Settings, trigger: list[Alert] | str, seen: datetime, console: Console
 ) -> tuple[str, str]:
     async with open_host(settings) as host:
         host.journal.listeners.append(LiveView(console).show)
-        incident = host.receive(alerts or [await _from_sentence(host, sentence)], datetime.now(UTC))[0]
+        alerts = [await _from_sentence(host, trigger)] if isinstance(trigger, str) else trigger
+        incident = host.receive(alerts, seen)[0]
         done = await host.investigation(incident, AtTheTerminal(console)).run()
     return incident.id, done.packet
 
@@ -205,6 +207,13 @@ def _alerts_in(path: Path) -> list[Alert]:
         _fail(f"{path}: {error}")
     except (OSError, ValueError) as error:
         _fail(f"cannot read an alert from {path}: {error}")
+
+
+def _first_seen(path: Path) -> datetime:
+    """Return when the alert in a file was seen: as its field `seen_at` says (a snapshot's does), or now."""
+    body = json.loads(path.read_text(encoding="utf-8"))
+    told = body.get("seen_at") if isinstance(body, dict) else None
+    return parse_time(told, datetime.now(UTC)) if isinstance(told, str) else datetime.now(UTC)
 
 
 async def _from_sentence(host: Host, sentence: str) -> Alert:

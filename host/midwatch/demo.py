@@ -84,7 +84,7 @@ async def store_process(folder: Path, logs: Path, port: int = 0) -> AsyncGenerat
             port = free.getsockname()[1]
     command = [sys.executable, "-m", "midwatch_store", "serve", "--dir", str(folder), "--port", str(port)]
     log = logs / "store.log"
-    async with child([*command, "--while-stdin-open"], log) as process:
+    async with child([*command, "--while-stdin-open", "true"], log) as process:
         url = f"http://127.0.0.1:{port}"
         with anyio.move_on_after(_READY_SECONDS):
             while process.returncode is None:

@@ -5,7 +5,7 @@ HostError
 ├── BadSteering      a steering file cannot be used
 ├── BadSettings      the settings contradict each other or name something that isn't there
 ├── UnknownIncident  no such incident is in the journal
-└── JournalDamaged   the journal's chain of hashes is broken
+└── JournalDamaged   the journal cannot be used, or its chain of hashes is broken
 """
 
 
@@ -30,4 +30,4 @@ class UnknownIncident(HostError):
 
 
 class JournalDamaged(HostError):
-    """Raised when a record's hash does not follow from the records before it."""
+    """Raised when the journal's file cannot be used, or a record is not what was written."""

@@ -63,6 +63,7 @@ class _Generic(BaseModel):
     external_id: str = ""
     labels: dict[str, str] = {}
     links: list[str] = []
+    seen_at: datetime | None = Field(None, description="when it was first seen; for snapshots, where time has ended")
 
 
 def alerts_from(body: JsonValue) -> list[Alert]:

@@ -7,12 +7,13 @@ all that resuming takes: the flow runs again, and what was settled stays settled
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import sqlalchemy as sa
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from midwatch.errors import JournalDamaged
 from midwatch.records import BODIES, RecordType
@@ -67,19 +68,19 @@ class Journal:
     """
 
     def __init__(self, path: Path | None) -> None:
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
         pool = {} if path else {"poolclass": sa.StaticPool}
+        self._name = str(path or "in memory")
         self._engine = sa.create_engine(f"sqlite:///{path or ':memory:'}", connect_args={"timeout": 15}, **pool)
         sa.event.listen(self._engine, "connect", _keep_every_commit)
-        _tables.create_all(self._engine)
         self.listeners: list[Callable[[Entry], None]] = []
-        self._check_format()
+        with self._translated():
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._prepare()
 
     def note(self, investigation: str, kind: RecordType, key: str, body: BodyT, actor: str = "host") -> BodyT:
         """Append `body` under `key` and return it; if the key was noted before, return what was noted then."""
-        with self._engine.begin() as connection:
-            connection.execute(sa.text("BEGIN IMMEDIATE"))
+        with self._writing() as connection:
             if (known := self._find(connection, investigation, kind, key)) is not None:
                 return type(body).model_validate_json(known)
             entry = self._next(connection, investigation, kind, key, body, actor)
@@ -90,29 +91,35 @@ class Journal:
 
     def recall(self, investigation: str, kind: RecordType, key: str, shape: type[BodyT]) -> BodyT | None:
         """Return what was noted under `key`, or None."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             known = self._find(connection, investigation, kind, key)
         return None if known is None else shape.model_validate_json(known)
 
     def entries(self, investigation: str, after: int = 0) -> Iterator[Entry]:
         """Yield the records of an investigation with a sequence number above `after`, in order."""
-        query = sa.select(_records).where(_records.c.investigation == investigation, _records.c.seq > after)
-        with self._engine.connect() as connection:
-            for row in connection.execute(query.order_by(_records.c.seq)).mappings():
-                yield Entry(**{**row, "body": json.loads(row["body"])})
+        yield from self._entries(_records.c.investigation == investigation, _records.c.seq > after)
 
     def values(self, investigation: str, shape: type[BodyT]) -> list[BodyT]:
         """Return every value of one shape that an investigation noted, in order."""
-        return [value for entry in self.entries(investigation) if isinstance(value := entry.value(), shape)]
+        kinds = [kind for kind, body in BODIES.items() if body is shape]
+        of_them = self._entries(_records.c.investigation == investigation, _records.c.type.in_(kinds))
+        try:
+            return [shape.model_validate(entry.body) for entry in of_them]
+        except ValidationError:
+            raise JournalDamaged(f"a {shape.__name__} of {investigation} is not what was written") from None
 
     def investigations(self) -> list[str]:
         """Return the ids of all investigations, oldest first."""
         query = sa.select(_records.c.investigation).where(_records.c.seq == 1).order_by(_records.c.at)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return list(connection.execute(query).scalars())
 
     def check(self, investigation: str) -> int:
         """Follow the chain of hashes and return how many records it has; raises `JournalDamaged`."""
+        with self._reading() as connection:
+            found = connection.execute(sa.text("PRAGMA integrity_check(1)")).scalar_one()
+        if found != "ok":  # a record that lost its place in an index would be missed, not read
+            raise JournalDamaged(f"the journal {self._name} is damaged: {found}")
         previous, count = "", 0
         for entry in self.entries(investigation):
             if entry.prev_hash != previous or entry.hash != _hash(entry) or entry.seq != count + 1:
@@ -150,19 +157,55 @@ class Journal:
         )
         return entry.model_copy(update={"hash": _hash(entry)})
 
-    def _check_format(self) -> None:
-        with self._engine.begin() as connection:
+    def _entries(self, *conditions: sa.ColumnElement[bool]) -> Iterator[Entry]:
+        with self._reading() as connection:
+            for row in connection.execute(sa.select(_records).where(*conditions).order_by(_records.c.seq)).mappings():
+                yield _entry(row)
+
+    def _prepare(self) -> None:
+        with self._reading() as connection:
+            new = not sa.inspect(connection).has_table(_meta.name)
+        if new:
+            with self._writing() as connection:  # whoever comes second finds it done
+                _tables.create_all(connection)
+                connection.execute(sa.insert(_meta).prefix_with("OR IGNORE").values(version=FORMAT_VERSION))
+        with self._reading() as connection:
             version = connection.execute(sa.select(_meta.c.version)).scalar_one_or_none()
-            if version is None:
-                connection.execute(sa.insert(_meta).values(version=FORMAT_VERSION))
-            elif version != FORMAT_VERSION:
-                raise JournalDamaged(
-                    f"the journal has format {version}, this midwatch reads {FORMAT_VERSION}: use a matching version"
-                )
+        if version != FORMAT_VERSION:
+            raise JournalDamaged(
+                f"the journal {self._name} has format {version}, this midwatch reads {FORMAT_VERSION}: "
+                "use a matching version"
+            )
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._translated(), self._engine.begin() as connection:
+            connection.execute(sa.text("BEGIN IMMEDIATE"))
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sa.exc.DatabaseError, OSError) as error:
+            why = error.orig if isinstance(error, sa.exc.DatabaseError) else error.strerror
+            raise JournalDamaged(f"the journal {self._name} cannot be used: {why}") from error
 
 
 def _hash(entry: Entry) -> str:
     return evidence_id(canonical(entry.model_dump(mode="json", exclude={"hash"})))
+
+
+def _entry(row: sa.RowMapping) -> Entry:
+    try:
+        return Entry(**{**row, "body": json.loads(row["body"])})
+    except (ValueError, TypeError):
+        raise JournalDamaged(f"record {row['seq']} of {row['investigation']} is not what was written") from None
 
 
 def _row(entry: Entry) -> dict[str, JsonValue]:

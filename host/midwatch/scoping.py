@@ -5,7 +5,7 @@ The windows are settled here once, as absolute times, and journalled: whatever i
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
@@ -32,8 +32,11 @@ class Onset:
 
 
 async def find_scope(inquiry: Inquiry, incident: Incident, lookback: timedelta) -> tuple[Scope, Topology]:
-    """Discover the graph around an incident's service and settle onset and windows; asks servers, in parallel."""
-    now = datetime.now(UTC)
+    """Discover the graph around an incident's service and settle onset and windows; asks servers, in parallel.
+
+    Time ends when the incident was first seen: what is asked does not depend on when it is asked.
+    """
+    now = incident.first_seen
     wide = Window(start=min(incident.started_at, now - _EDGE) - lookback, end=now)
     topology = await discover(inquiry, wide)
     symptom = incident.service
