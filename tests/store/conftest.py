@@ -18,9 +18,10 @@ from midwatch_store.writer import Writer
 
 @dataclass(frozen=True)
 class Receiver:
-    """A running `midwatch-store serve`: where it listens and its process."""
+    """A running `midwatch-store serve`: where it listens, what it writes to, and its process."""
 
     url: str
+    path: Path
     process: subprocess.Popen[str]
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
@@ -34,28 +35,44 @@ class Receiver:
 StartReceiver = Callable[..., Receiver]
 
 
+def _start(path: Path, *arguments: str) -> Receiver:
+    """A receiver on a free port, that has said where it listens."""
+    command = [sys.executable, "-m", "midwatch_store", "serve", "--dir", str(path), "--port", "0", *arguments]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MIDWATCH_STORE_")}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stderr is not None
+    announcement = process.stderr.readline()
+    assert "listening on " in announcement, announcement
+    return Receiver(announcement.split("listening on ")[1].split(",")[0], path, process)
+
+
+def _end(receiver: Receiver) -> None:
+    if receiver.process.poll() is None:
+        receiver.stop(signal.SIGKILL)
+    if receiver.process.stderr is not None:
+        receiver.process.stderr.close()
+
+
 @pytest.fixture
-def start_receiver(tmp_path: Path) -> Iterator[StartReceiver]:
-    """Start a receiver on a free port, by default for `tmp_path/store`, and wait until it says where it listens."""
+def start_receiver(store_path: Path) -> Iterator[StartReceiver]:
+    """Start a receiver for the test's own store, with more arguments if given."""
     running: list[Receiver] = []
 
     def start(*arguments: str) -> Receiver:
-        command = [sys.executable, "-m", "midwatch_store", "serve", "--dir", str(tmp_path / "store"), "--port", "0"]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MIDWATCH_STORE_")}
-        process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True, env=environment)
-        assert process.stderr is not None
-        announcement = process.stderr.readline()
-        assert "listening on " in announcement, announcement
-        receiver = Receiver(announcement.split("listening on ")[1].split(",")[0], process)
-        running.append(receiver)
-        return receiver
+        running.append(_start(store_path, *arguments))
+        return running[-1]
 
     yield start
     for receiver in running:
-        if receiver.process.poll() is None:
-            receiver.stop(signal.SIGKILL)
-        if receiver.process.stderr is not None:
-            receiver.process.stderr.close()
+        _end(receiver)
+
+
+@pytest.fixture(scope="module")
+def shared_receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    """One receiver for all tests that don't mind what else its store holds; it takes bodies of up to 1 MiB."""
+    receiver = _start(tmp_path_factory.mktemp("shared"), "--max-body", "1MiB")
+    yield receiver
+    _end(receiver)
 
 
 @pytest.fixture

@@ -253,6 +253,19 @@ def test_a_body_with_nothing_in_it_to_read_is_refused_with_the_reason(body: byte
         decode_json(LOGS, body)
 
 
+@given(st.integers(0, 1500))
+def test_a_value_nested_deeply_is_text_or_a_bad_body(depth: int) -> None:
+    value = '{"arrayValue":{"values":[' * depth + '{"intValue":1}' + "]}}" * depth
+    body = '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":' + value + "}]}]}]}"
+    try:
+        request = decode_json(LOGS, body.encode()).request
+    except BadBody:
+        assert depth > 30
+        return
+    [row] = convert(request, ARRIVAL).rows["otel_logs"]
+    assert row["Body"] == "[" * depth + "1" + "]" * depth
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -7,7 +7,7 @@ https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +21,9 @@ from midwatch_store.text import clean
 Json = Any
 
 _IDS: Final = frozenset({"traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id"})
+
+_MAX_DEPTH: Final = 150  # what protobuf's own limit of 100 messages comes to, about
+_TOO_DEEP: Final = "the body is JSON nested too deeply"
 
 
 class BadBody(ValueError):
@@ -61,7 +64,7 @@ def load_json(body: bytes) -> Json:
     except json.JSONDecodeError as error:
         raise BadBody(f"the body is not JSON: {error}") from error
     except RecursionError as error:
-        raise BadBody("the body is JSON nested too deeply") from error
+        raise BadBody(_TOO_DEEP) from error
 
 
 def decode_document(signal: Signal, document: Json) -> Decoded:
@@ -72,7 +75,7 @@ def decode_document(signal: Signal, document: Json) -> Decoded:
         normal = _normal(document)
         return _whole(signal, normal) or _salvage(signal, normal)
     except RecursionError as error:
-        raise BadBody("the body is JSON nested too deeply") from error
+        raise BadBody(_TOO_DEEP) from error
 
 
 def _whole(signal: Signal, document: Json) -> Decoded | None:
@@ -121,12 +124,14 @@ def _parse(signal: Signal, document: Json) -> Request:
     return ParseDict(document, signal.request(), ignore_unknown_fields=True)
 
 
-def _normal(value: Json) -> Json:
-    """The document as protobuf's JSON reader wants it: ids in base64, text that can be encoded."""
-    if isinstance(value, Mapping):
-        return {_camel(key): _id(item) if key in _IDS else _normal(item) for key, item in value.items()}
+def _normal(value: Json, depth: int = 0) -> Json:
+    """The document as protobuf's JSON reader wants it: ids in base64, text that can be encoded; raises BadBody."""
+    if depth > _MAX_DEPTH:
+        raise BadBody(_TOO_DEEP)
+    if isinstance(value, dict):
+        return {_camel(key): _id(item) if key in _IDS else _normal(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
-        return [_normal(item) for item in value]
+        return [_normal(item, depth + 1) for item in value]
     return clean(value) if isinstance(value, str) else value
 
 
