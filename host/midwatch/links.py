@@ -4,8 +4,8 @@ A server that is missing, dies or hangs costs the calls made to it and nothing e
 incidents or evidence; it moves questions and answers.
 """
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from pydantic import JsonValue
 
 from midwatch.settings import ServerSpec
 
-_CONNECTION_CLOSED = -32000
 _LONGEST_PAUSE = 30.0
 
 
@@ -69,13 +68,13 @@ class Link:
 
     async def call(self, tool: str, arguments: Mapping[str, JsonValue], seconds: float) -> types.CallToolResult:
         """Ask one question; raises `Unanswered` when the server is gone, hangs or breaks the protocol."""
-        with self._translated(seconds):
-            return await self._connected().call_tool(tool, dict(arguments), read_timeout_seconds=seconds)
+        with self._translated(seconds) as client:
+            return await client.call_tool(tool, dict(arguments), read_timeout_seconds=seconds)
 
     async def read(self, uri: str, seconds: float) -> str:
         """Return a text resource; raises `Unanswered`."""
-        with self._translated(seconds), anyio.fail_after(seconds):
-            result = await self._connected().read_resource(uri)
+        with self._translated(seconds) as client, anyio.fail_after(seconds):
+            result = await client.read_resource(uri)
         return "".join(part.text for part in result.contents if isinstance(part, types.TextResourceContents))
 
     async def _stay_connected(self) -> None:
@@ -103,41 +102,40 @@ class Link:
             async with Client(stdio_client(command, errlog=log)) as client:
                 yield client
 
-    def _connected(self) -> Client:
-        if self._client is None:
+    @contextmanager
+    def _translated(self, seconds: float) -> Iterator[Client]:
+        """Yield the connection, and turn what a broken one can raise into `Unanswered`, in words."""
+        if (client := self._client) is None:
             raise Unanswered(f"{self.name} is not there: {self.trouble or 'still connecting'}", down=True)
-        return self._client
+        try:
+            yield client
+        except TimeoutError:
+            raise self._late(seconds) from None
+        except MCPError as error:
+            raise self._refusal(error, client, seconds) from None
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            raise self._lost_with(client) from None
+        except (RuntimeError, ValueError) as error:  # what the SDK raises when an answer has not the shape it must have
+            why = str(error).partition("\n")[0][:200]
+            raise Unanswered(f"{self.name} gave an answer that breaks the protocol: {why}", down=False) from None
 
-    def _translated(self, seconds: float) -> "_Translation":
-        return _Translation(self, seconds)
+    def _late(self, seconds: float) -> Unanswered:
+        return Unanswered(f"{self.name} did not answer within {seconds:g} s", down=True)
 
-    def lose(self, reason: str) -> None:
-        """Give the connection up; its owner makes a new one."""
-        self.trouble, self._client = reason, None
-        self._lost.set()
+    def _refusal(self, error: MCPError, client: Client, seconds: float) -> Unanswered:
+        if error.code == types.REQUEST_TIMEOUT:
+            return self._late(seconds)
+        if error.code == types.CONNECTION_CLOSED or "Session not found" in error.message:
+            return self._lost_with(client)
+        return Unanswered(f"{self.name}: {error.message}", down=False)
 
-
-@dataclass
-class _Translation:
-    """Turns what a broken connection can raise into `Unanswered`, in words."""
-
-    link: Link
-    seconds: float
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        name = self.link.name
-        if isinstance(error, TimeoutError) or (isinstance(error, MCPError) and "Timed out" in error.message):
-            raise Unanswered(f"{name} did not answer within {self.seconds:g} s", down=True) from None
-        if isinstance(error, MCPError):
-            gone = error.code == _CONNECTION_CLOSED or "Session not found" in error.message
-            if gone:
-                self.link.lose("the connection closed: the server crashed or was stopped")
-            raise Unanswered(f"{name}: {self.link.trouble if gone else error.message}", down=gone) from None
-        if isinstance(error, anyio.ClosedResourceError | anyio.BrokenResourceError | RuntimeError):
-            self.link.lose(f"the connection broke ({type(error).__name__})")
-            raise Unanswered(f"{name}: {self.link.trouble}", down=True) from None
+    def _lost_with(self, client: Client) -> Unanswered:
+        """Give a connection up, once; the owner makes a new one."""
+        reason = "the connection closed: the server crashed or was stopped"
+        if self._client is client:
+            self.trouble, self._client = reason, None
+            self._lost.set()
+        return Unanswered(f"{self.name}: {reason}", down=True)
 
 
 @asynccontextmanager
@@ -175,6 +173,8 @@ def _reason(error: BaseException, connect_seconds: float) -> str:
         return "; ".join(dict.fromkeys(leaves))
     if isinstance(error, TimeoutError):
         return f"it did not come up within {connect_seconds:g} s"
+    if isinstance(error, MCPError) and error.code == types.CONNECTION_CLOSED:
+        return "it ended while it was starting"
     if isinstance(error, FileNotFoundError):
         return f"it cannot be started: {error.filename} is not installed"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

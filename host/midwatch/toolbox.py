@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import anyio
 from mcp import types
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
@@ -18,6 +19,7 @@ from midwatch_kit.records import Observation, TopologyFragment
 from midwatch_kit.server import Role
 
 _OBSERVATIONS = TypeAdapter(tuple[Observation, ...])
+_MOST_PAGES = 1000
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,10 @@ class Answer:
     @property
     def rows(self) -> list[JsonValue]:
         """The rows of the evidence document."""
-        rows = json.loads(self.kept.get(self.evidence))["rows"]
-        return rows if isinstance(rows, list) else []
+        rows = _document(self.kept.get(self.evidence)).get("rows")
+        if not isinstance(rows, list):
+            raise ValueError("the evidence has no rows")
+        return rows
 
     @property
     def observations(self) -> tuple[Observation, ...]:
@@ -59,8 +63,7 @@ class Answer:
         return TopologyFragment.model_validate(self._records().get("fragment", {}))
 
     def _records(self) -> dict[str, JsonValue]:
-        records = json.loads(self.kept.get(self.records)) if self.records else {}
-        return records if isinstance(records, dict) else {}
+        return _document(self.kept.get(self.records)) if self.records else {}
 
 
 class Eyes:
@@ -110,29 +113,41 @@ def tools_of(links: Iterable[Link]) -> list[Tool]:
 
 
 async def ask(link: Link, tool: str, arguments: Mapping[str, JsonValue], seconds: float, kept: EvidenceStore) -> Answer:
-    """Call a tool and keep the documents behind its answer; raises `Unanswered` in words for the reader."""
+    """Call a tool and keep the documents behind its answer, within `seconds` for all of it; raises `Unanswered`."""
+    with anyio.move_on_after(seconds):
+        return await _ask(link, tool, arguments, seconds, kept)
+    raise Unanswered(f"{link.name} did not answer within {seconds:g} s", down=True)
+
+
+async def _ask(
+    link: Link, tool: str, arguments: Mapping[str, JsonValue], seconds: float, kept: EvidenceStore
+) -> Answer:
     result = await link.call(tool, arguments, seconds)
     if result.is_error:
         code = (result.meta or {}).get("midwatch/error")
         raise Unanswered(f"{tool}: {_text(result)}", down=code in ("backend_down", "timed_out", "internal"))
-    meta, reply = result.meta or {}, result.structured_content or {}
+    meta, reply = result.meta or {}, result.structured_content
     evidence = await _fetch(link, meta.get("midwatch/evidence"), seconds, kept)
     records = await _fetch(link, meta["midwatch/records"], seconds, kept) if "midwatch/records" in meta else None
-    answer = Answer(reply, evidence, records, kept)
+    answer = Answer(reply if isinstance(reply, dict) else {}, evidence, records, kept)
     try:
-        answer.observations, answer.fragment  # noqa: B018 - a malformed answer is found here, not later
-    except (ValidationError, KeyError, ValueError) as error:
-        raise Unanswered(f"{tool} gave records that break the evidence contract: {error}", down=False) from None
+        answer.rows, answer.observations, answer.fragment  # noqa: B018 - a malformed answer is found here, not later
+    except (ValueError, RecursionError) as error:
+        raise Unanswered(f"{tool} gave records that break the evidence contract: {_fault(error)}", down=False) from None
     return answer
 
 
 async def _fetch(link: Link, where: object, seconds: float, kept: EvidenceStore) -> str:
-    if not isinstance(where, dict) or not isinstance(name := where.get("id"), str):
+    known = where if isinstance(where, dict) else {}
+    name, count = known.get("id"), known.get("pages")
+    if not isinstance(name, str) or not isinstance(count, int):
         raise Unanswered(f"{link.name} gave an answer without evidence", down=False)
     try:
         kept.get(name)
     except KitError:
-        pages = [await link.read(f"midwatch://evidence/{name}/page/{n}", seconds) for n in range(int(where["pages"]))]
+        if count > _MOST_PAGES:
+            raise Unanswered(f"{link.name} has {count} pages of evidence: more than can be kept", down=False) from None
+        pages = [await link.read(f"midwatch://evidence/{name}/page/{n}", seconds) for n in range(count)]
         stored = "".join(pages).encode()
         if evidence_id(stored) != name:
             raise Unanswered(f"{link.name} gave bytes that do not have the hash it named", down=False) from None
@@ -145,17 +160,36 @@ def _sorted(link: Link) -> list[types.Tool]:
 
 
 def _described(server: str, tool: types.Tool) -> Tool:
-    meta = tool.meta or {}
-    role = meta.get("midwatch/role")
+    meta, arguments = tool.meta or {}, tool.input_schema.get("properties")
+    role, key = meta.get("midwatch/role"), meta.get("midwatch/key")
     return Tool(
         server=server,
         name=tool.name,
-        role=Role(role) if role in set(Role) else None,
+        role=Role(role) if isinstance(role, str) and role in set(Role) else None,
         signal=str(meta.get("midwatch/signal", "")),
-        key=meta.get("midwatch/key"),
-        arguments=frozenset(tool.input_schema.get("properties", {})),
+        key=key if isinstance(key, str) else None,
+        arguments=frozenset(arguments if isinstance(arguments, dict) else ()),
         read_only=bool(tool.annotations and tool.annotations.read_only_hint),
     )
+
+
+def _document(stored: bytes) -> dict[str, JsonValue]:
+    """Return a stored document; raises `ValueError` for what is not an object, or has figures without a value."""
+    document = json.loads(stored, parse_constant=_no_figure)
+    if not isinstance(document, dict):
+        raise ValueError("a stored document is no JSON object")
+    return document
+
+
+def _no_figure(text: str) -> JsonValue:
+    raise ValueError(f"{text} is no figure")
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error)[:200]
 
 
 def _text(result: types.CallToolResult) -> str:
