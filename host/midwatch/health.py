@@ -31,7 +31,7 @@ async def health(
     }
     tools = inquiry.eyes.tools(Role.SURVEY, Signal.TRACES)
     answers = await inquiry.ask_all(((tool, arguments) for tool in tools), "health")
-    seen = [o for answer in answers for o in inquiry.checked(answer.observations) if o.entity == scope.symptom]
+    seen = [o for _, answer in answers for o in inquiry.checked(answer.observations) if o.entity == scope.symptom]
     counted = next((o for o in seen if "requests" in o.attributes), None)
     if counted is None:
         return None
@@ -44,7 +44,7 @@ async def health(
         errors=int(float(counted.attributes.get("errors", "0"))),
         latency_p95_ms=_latency(seen),
         statement=(bad[0] if bad else counted).statement,
-        evidence=tuple(answer.evidence for answer in answers),
+        evidence=tuple(answer.evidence for _, answer in answers),
     )
 
 

@@ -62,8 +62,10 @@ class Inquiry:
                 return None
             return await self._ask(tool, arguments, key, by)
 
-    async def ask_all(self, questions: Iterable[tuple[Tool, Mapping[str, JsonValue]]], by: str) -> list[Answer]:
-        """Ask several questions at once and return the answers that came, in the order of the questions."""
+    async def ask_all(
+        self, questions: Iterable[tuple[Tool, Mapping[str, JsonValue]]], by: str
+    ) -> list[tuple[Tool, Answer]]:
+        """Ask several questions at once and return the answers that came, with the tool, in the order asked."""
         asked = list(questions)
         answers: list[Answer | None] = [None] * len(asked)
 
@@ -73,7 +75,7 @@ class Inquiry:
         async with anyio.create_task_group() as group:
             for place in range(len(asked)):
                 group.start_soon(put, place)
-        return [answer for answer in answers if answer is not None]
+        return [(tool, answer) for (tool, _), answer in zip(asked, answers, strict=True) if answer is not None]
 
     def checked(self, observations: Iterable[Observation]) -> list[Observation]:
         """Return the observations whose every citation stands in the stored bytes; the others become gaps."""

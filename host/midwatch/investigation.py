@@ -22,7 +22,19 @@ from midwatch.health import health, window_ending
 from midwatch.inquiry import Inquiry, Limits
 from midwatch.journal import Journal
 from midwatch.packet import packet
-from midwatch.records import Conclusion, Decision, Gap, Hypothesis, Incident, Plan, Report, Scope, Status, Verdict
+from midwatch.records import (
+    Conclusion,
+    Decision,
+    Gap,
+    Hypothesis,
+    Incident,
+    Outcome,
+    Plan,
+    Report,
+    Scope,
+    Status,
+    Verdict,
+)
 from midwatch.scoping import find_scope, survey_arguments
 from midwatch.settings import Settings
 from midwatch.steering import Steering
@@ -32,7 +44,7 @@ from midwatch_kit.records import Observation, ObservationKind, Signal
 from midwatch_kit.server import Role
 from midwatch_topology import Topology
 
-_SIGNALS = (Signal.TRACES, Signal.METRICS, Signal.LOGS, Signal.CHANGES)
+_SIGNALS = (Signal.TRACES.value, Signal.METRICS.value, Signal.LOGS.value, Signal.CHANGES.value)
 
 
 @dataclass
@@ -79,9 +91,8 @@ class Investigation:
         tools = self.inquiry.eyes.tools(Role.SURVEY)
         asked = [(tool, survey_arguments(tool, scope.window, scope.baseline, services)) for tool in tools]
         answers = await self.inquiry.ask_all(asked, "survey")
-        seen = [o for answer in answers for o in self.inquiry.checked(answer.observations)]
-        told = {o.signal for o in seen} | {Signal(t.signal) for t in tools if t.signal == Signal.CHANGES and answers}
-        blind = frozenset(signal.value for signal in _SIGNALS if signal not in told)
+        seen = [o for _, answer in answers for o in self.inquiry.checked(answer.observations)]
+        blind = frozenset(_SIGNALS) - {tool.signal for tool, _ in answers}
         scene = Scene(scope, topology, (), blind).having([*scope.symptoms, *self._heard(seen, scope)])
         for observation in scene.observations:
             self.journal.note(self.incident.id, "observation", observation.id, observation, observation.by)
@@ -165,7 +176,8 @@ class Investigation:
             window = window_ending(datetime.now(UTC), max(self.settings.settle_seconds, 2.0))
             if last := await health(self._second_inquiry(), scope, window, "at_the_end"):
                 self.journal.note(self.incident.id, "health", "at_the_end", last)
-        self._becomes(Status.RESOLVED if mitigated or not plan.steps else Status.WATCHING)
+        over = mitigated or conclusion.outcome is Outcome.NO_INCIDENT
+        self._becomes(Status.RESOLVED if over else Status.WATCHING)
         text = packet(self.incident, self.journal)
         done = Report(outcome=conclusion.outcome, mitigated=mitigated, packet=text)
         return self.journal.note(self.incident.id, "report", "1", done)

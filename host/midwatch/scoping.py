@@ -94,7 +94,7 @@ async def _symptoms(inquiry: Inquiry, symptom: str, window: Window, baseline: Wi
     tools = inquiry.eyes.tools(Role.SURVEY, Signal.TRACES)
     asked = [(tool, survey_arguments(tool, window, baseline, [symptom])) for tool in tools]
     answers = await inquiry.ask_all(asked, "triage")
-    seen = [o for answer in answers for o in inquiry.checked(answer.observations)]
+    seen = [o for _, answer in answers for o in inquiry.checked(answer.observations)]
     own = [o for o in seen if o.entity == symptom and o.subject in _SYMPTOMS and "version" not in o.attributes]
     return sorted(own, key=lambda o: -o.score)
 
