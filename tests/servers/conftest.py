@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import pytest
 from mcp import Client
 
+from midwatch_deploys.server import build as build_deploys
+from midwatch_deploys.settings import DeploysSettings
 from midwatch_logs.server import build as build_logs
 from midwatch_logs.settings import LogSettings
 from midwatch_store.writer import Writer
@@ -59,5 +61,31 @@ def log_client(tmp_path: Path) -> LogClient:
     def connect(**settings: Any) -> AbstractAsyncContextManager[Client]:
         chosen = {"store": tmp_path / "store", "evidence_dir": tmp_path / "evidence", **settings}
         return Client(build_logs(LogSettings(**chosen)).build())
+
+    return connect
+
+
+ChangeClient: TypeAlias = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+@pytest.fixture
+def change_store(tmp_path: Path) -> Callable[..., None]:
+    """Returns a writer of changes into this test's store, in the order given."""
+
+    def write(*rows: dict[str, Any]) -> None:
+        with Writer(tmp_path / "store") as writer:
+            for row in rows:
+                writer.append({"changes": [row]})
+
+    return write
+
+
+@pytest.fixture
+def change_client(tmp_path: Path) -> ChangeClient:
+    """Returns a maker of clients of a deploys server over this test's store."""
+
+    def connect(**settings: Any) -> AbstractAsyncContextManager[Client]:
+        chosen = {"store": tmp_path / "store", "evidence_dir": tmp_path / "evidence", **settings}
+        return Client(build_deploys(DeploysSettings(**chosen)).build())
 
     return connect

@@ -1,1 +1,1 @@
-"""MCP server: what changed."""
+"""MCP server: what changed (deploys, configuration, flags, infrastructure, sessions of people), and the way back."""

@@ -68,15 +68,19 @@ class EvidenceServer:
             MCPServer, name, title=title, version=version, instructions=instructions, lifespan=lifespan
         )
 
-    def tool(self, role: Role, title: str, *, key: str | None = None) -> Callable[[Body], Body]:
+    def tool(
+        self, role: Role, title: str, *, key: str | None = None, deadline_seconds: float | None = None
+    ) -> Callable[[Body], Body]:
         """Return a decorator that offers a function as a tool.
 
         The function's name is the tool's name and its docstring the description. `key` names the argument by which
         a drill-down fetches one thing (`trace_id`, `change_id`). A tool whose role is `act` is declared as writing.
+        `deadline_seconds` is for a tool that may take longer than the settings allow.
         """
+        limit = self.settings.deadline_seconds if deadline_seconds is None else deadline_seconds
 
         def offer(body: Body) -> Body:
-            self._tools.append(self._as_tool(body, role, title, key))
+            self._tools.append(self._as_tool(self._guarded(body, limit), role, title, key))
             return body
 
         return offer
@@ -96,11 +100,11 @@ class EvidenceServer:
         server.custom_route("/healthz", methods=["GET"])(healthz)
         return server
 
-    def _as_tool(self, body: Body, role: Role, title: str, key: str | None) -> StrictTool:
+    def _as_tool(self, body: Callable[..., Any], role: Role, title: str, key: str | None) -> StrictTool:
         writes = role is Role.ACT
         meta = {"midwatch/role": role.value, "midwatch/signal": self._signal.value}
         return StrictTool.of(
-            self._guarded(body),
+            body,
             title=title,
             annotations=types.ToolAnnotations(
                 read_only_hint=not writes,
@@ -111,12 +115,11 @@ class EvidenceServer:
             meta={**meta, "midwatch/key": key} if key else meta,
         )
 
-    def _guarded(self, body: Body) -> Callable[..., Awaitable[types.CallToolResult]]:
+    def _guarded(self, body: Body, limit: float) -> Callable[..., Awaitable[types.CallToolResult]]:
         asker = Asker(self.name, body.__name__, self._signal)
 
         @functools.wraps(body)
         async def guarded(**arguments: Any) -> types.CallToolResult:
-            limit = self.settings.deadline_seconds
             try:
                 with anyio.move_on_after(limit):
                     answer = await body(**arguments)
