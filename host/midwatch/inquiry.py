@@ -8,7 +8,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import anyio
 from pydantic import JsonValue
@@ -17,6 +17,7 @@ from midwatch.journal import Journal
 from midwatch.links import Unanswered
 from midwatch.records import Budget, Gap, ToolCall
 from midwatch.toolbox import Answer, Eyes, Tool
+from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore, broken_citations, canonical
 from midwatch_kit.records import Evidence, Observation, Window
 
@@ -49,14 +50,16 @@ class Inquiry:
     calls: int = 0
     _began: float = field(default_factory=time.monotonic)
     _asking: dict[str, anyio.Lock] = field(default_factory=dict)
+    _unanswered: set[str] = field(default_factory=set)
 
     async def ask(self, tool: Tool, arguments: Mapping[str, JsonValue], by: str) -> Answer | None:
         """Return the answer to a question, asked once; None when there is none, and then a gap is on record."""
         key = f"{tool.server}.{tool.name}:{hashlib.sha256(canonical(dict(arguments))).hexdigest()[:16]}"
         async with self._asking.setdefault(key, anyio.Lock()):
-            known = self.journal.recall(self.investigation, "tool_call", key, ToolCall)
-            if known and known.evidence:
-                return Answer({}, known.evidence.id, known.records, self.kept)
+            if known := self._known(key):
+                return known
+            if key in self._unanswered:  # whoever waited for the same answer need not wait out another deadline
+                return None
             if over := self._over_budget():
                 self._gap(tool, over)
                 return None
@@ -81,7 +84,7 @@ class Inquiry:
         """Return the observations whose every citation stands in the stored bytes; the others become gaps."""
         good: list[Observation] = []
         for observation in observations:
-            stored = {c.evidence: self.kept.get(c.evidence) for c in observation.citations}
+            stored = {c.evidence: kept for c in observation.citations if (kept := self._stored(c.evidence))}
             if faults := broken_citations(observation, stored):
                 self.gap(f"observation of {observation.entity}", "; ".join(faults), "nothing: it was dropped")
             else:
@@ -102,6 +105,20 @@ class Inquiry:
             tool_calls_allowed=self.limits.calls,
         )
 
+    def _known(self, key: str) -> Answer | None:
+        """Return what was answered before, if its bytes are still kept."""
+        call = self.journal.recall(self.investigation, "tool_call", key, ToolCall)
+        if call is None or call.evidence is None:
+            return None
+        kept = [self._stored(name) for name in (call.evidence.id, call.records) if name]
+        return Answer({}, call.evidence.id, call.records, self.kept) if all(kept) else None
+
+    def _stored(self, name: str) -> bytes | None:
+        try:
+            return self.kept.get(name)
+        except KitError:
+            return None
+
     async def _ask(self, tool: Tool, arguments: Mapping[str, JsonValue], key: str, by: str) -> Answer | None:
         self.calls += 1
         began = time.monotonic()
@@ -117,6 +134,7 @@ class Inquiry:
             )
             self.journal.note(self.investigation, "tool_call", f"{key}:failed:{self.calls}", failed, by)
             self._gap(tool, str(error))
+            self._unanswered.add(key)
             return None
         call = _as_record(tool, arguments, answer, _since(began))
         self.journal.note(self.investigation, "tool_call", key, call, by)
@@ -164,8 +182,11 @@ def _as_record(tool: Tool, arguments: Mapping[str, JsonValue], answer: Answer, s
 def _window(text: JsonValue) -> Window | None:
     if not isinstance(text, str):
         return None
-    start, end = (datetime.fromisoformat(moment).astimezone(UTC) for moment in text.split("/"))
-    return Window(start=start, end=end)
+    start, _, end = text.partition("/")
+    try:
+        return Window(start=datetime.fromisoformat(start), end=datetime.fromisoformat(end))
+    except ValueError:
+        return None  # it is told for the reader; nothing rests on it
 
 
 def _whole(value: JsonValue) -> int:

@@ -1,5 +1,7 @@
 """What the host's tests share: a journal, an incident, and servers that behave as badly as they are told to."""
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -7,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -19,6 +21,7 @@ from midwatch.toolbox import Eyes, Hands
 from midwatch_kit.evidence import EvidenceStore
 
 ODD = Path(__file__).parent / "odd_server.py"
+PATIENT = Path(__file__).parent / "patient_server.py"
 AT = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
 
 
@@ -39,6 +42,16 @@ class HttpServer:
     port: int
     state: Path
     process: subprocess.Popen[str]
+
+    def becomes(self, **state: object) -> None:
+        """Put the patient into a state; what is not said is as it is at first."""
+        failing = {"bad": 30, "good": 0, "awful": 60}
+        self.state.write_text(json.dumps({"failing": failing, "made": [], **state}), encoding="utf-8")
+
+    def now(self) -> dict[str, Any]:
+        """Return the state as it is."""
+        told = json.loads(self.state.read_text(encoding="utf-8"))
+        return told if isinstance(told, dict) else {}
 
     def stop(self) -> None:
         """Kill it, as an outage would."""
@@ -95,3 +108,39 @@ def reach(tmp_path: Path) -> Reach:
             yield Reached(links, Eyes(links, kept), Hands(links, kept))
 
     return connected
+
+
+@pytest.fixture(scope="session")
+def start_patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServers]:
+    """Return a function that starts `patient_server.py` over streamable HTTP; all of them end with the session."""
+    started: list[HttpServer] = []
+
+    def start(port: int = 0) -> HttpServer:
+        folder = tmp_path_factory.mktemp("patient")
+        command = [sys.executable, str(PATIENT), "--transport", "streamable-http", "--port", str(port)]
+        files = ["--state", str(folder / "state.json"), "--evidence-dir", str(folder / "evidence")]
+        process = subprocess.Popen([*command, *files], stderr=subprocess.PIPE, text=True)
+        assert process.stderr
+        said = re.search(r"http://[^:]+:(\d+)\S*", line := process.stderr.readline())
+        assert said, line
+        started.append(HttpServer(said[0], int(said[1]), folder / "state.json", process))
+        started[-1].becomes(version="bad")
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+        if server.process.stderr:
+            server.process.stderr.close()
+
+
+@pytest.fixture(scope="session")
+def one_patient(start_patient: HttpServers) -> HttpServer:
+    return start_patient()
+
+
+@pytest.fixture
+def patient(one_patient: HttpServer) -> HttpServer:
+    """Return a running patient, ill again: version `bad` fails for 30 of 100 requests, `good` for none."""
+    one_patient.becomes(version="bad")
+    return one_patient
