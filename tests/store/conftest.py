@@ -23,13 +23,14 @@ class Receiver:
     url: str
     path: Path
     process: subprocess.Popen[str]
+    client: httpx.Client
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)
         return self.process.wait(timeout=20)
 
     def post(self, path: str, document: object) -> httpx.Response:
-        return httpx.post(f"{self.url}{path}", json=document, timeout=20)
+        return self.client.post(path, json=document)
 
 
 StartReceiver = Callable[..., Receiver]
@@ -43,10 +44,12 @@ def _start(path: Path, *arguments: str) -> Receiver:
     assert process.stderr is not None
     announcement = process.stderr.readline()
     assert "listening on " in announcement, announcement
-    return Receiver(announcement.split("listening on ")[1].split(",")[0], path, process)
+    url = announcement.split("listening on ")[1].split(",")[0]
+    return Receiver(url, path, process, httpx.Client(base_url=url, timeout=20))
 
 
 def _end(receiver: Receiver) -> None:
+    receiver.client.close()
     if receiver.process.poll() is None:
         receiver.stop(signal.SIGKILL)
     if receiver.process.stderr is not None:

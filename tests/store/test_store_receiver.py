@@ -42,6 +42,9 @@ class Receiver(Protocol):
     @property
     def process(self) -> subprocess.Popen[str]: ...
 
+    @property
+    def client(self) -> httpx.Client: ...
+
     def stop(self, how: signal.Signals = ...) -> int: ...
 
     def post(self, path: str, document: object) -> httpx.Response: ...
@@ -201,7 +204,7 @@ def test_a_batch_with_bad_records_is_stored_in_part_and_says_how_many_not(
 def test_a_body_that_cannot_be_taken_is_answered_with_what_is_wrong(
     shared_receiver: Receiver, headers: dict[str, str], body: bytes, status: int, complaint: str
 ) -> None:
-    answer = httpx.post(f"{shared_receiver.url}/v1/logs", content=body, headers=headers)
+    answer = shared_receiver.client.post("/v1/logs", content=body, headers=headers)
     assert (answer.status_code, complaint in answer.text) == (status, True), answer.text
     assert shared_receiver.post("/v1/logs", _logs("after")).status_code == 200
 
@@ -258,19 +261,30 @@ def test_told_to_stop_it_answers_what_it_has_taken_and_ends_well(
     receiver = start_receiver("--flush-seconds", "0.2")
     with ThreadPoolExecutor(8) as pool:
         posts = [pool.submit(receiver.post, "/v1/logs", _logs(str(number))) for number in range(8)]
-        _until(lambda: _waiting(receiver.url) > 0 or posts[0].done(), "a request to wait")
+        _until(lambda: _waiting(receiver) > 0 or posts[0].done(), "a request to wait")
         assert receiver.stop(how) == 0
         answered = [str(number) for number, post in enumerate(posts) if _succeeded(post)]
     assert answered
     assert set(answered) <= set(_bodies(store_path))
 
 
-def _waiting(url: str) -> int:
-    return int(httpx.get(f"{url}/healthz").json()["waiting"])
+def _waiting(receiver: Receiver) -> int:
+    return int(receiver.client.get("/healthz").json()["waiting"])
 
 
 def _succeeded(post: Future[httpx.Response]) -> bool:
     return post.exception() is None and post.result().status_code == 200
+
+
+def test_it_can_be_told_to_end_with_its_standard_input(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "midwatch_store", "serve", "--dir", str(tmp_path), "--port", "0"]
+    command += ["--while-stdin-open", "true"]
+    with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stderr is not None
+        assert "listening on " in child.stderr.readline()
+        assert child.poll() is None
+        _, errors = child.communicate(timeout=20)
+    assert (child.returncode, errors) == (0, "")
 
 
 def test_small_writes_are_merged_and_old_hours_deleted_while_it_runs(
@@ -301,10 +315,10 @@ def test_a_failing_disk_is_reported_and_telemetry_taken_again_when_it_is_well(
     answer = receiver.post("/v1/logs", _logs("lost"))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "could not be written" in answer.json()["message"]
-    assert httpx.get(f"{receiver.url}/healthz").status_code == 503
+    assert receiver.client.get("/healthz").status_code == 503
     obstacle.unlink()
     assert receiver.post("/v1/logs", _logs("kept")).status_code == 200
-    assert httpx.get(f"{receiver.url}/healthz").json()["status"] == "ok"
+    assert receiver.client.get("/healthz").json()["status"] == "ok"
     assert _bodies(store_path) == ["kept"]
 
 
@@ -339,6 +353,5 @@ def test_a_second_receiver_for_a_store_is_refused(start_receiver: StartReceiver,
 def test_a_setting_that_makes_no_sense_is_one_clear_line() -> None:
     done = _serve("--max-age", "a while")
     assert done.returncode == 2
-    assert done.stderr == (
-        "midwatch-store: --max-age: write an age as a number and a unit, such as 30m, 24h or 7d, or 'none'\n"
-    )
+    expected = "write an age as a number and a unit, such as 30m, 24h or 7d, or 'none'"
+    assert done.stderr == f"midwatch-store: --max-age (or MIDWATCH_STORE_MAX_AGE): {expected}\n"

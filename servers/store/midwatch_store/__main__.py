@@ -4,9 +4,10 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import ByteSize, ValidationError
 
 from midwatch_store.errors import StoreError
 from midwatch_store.reader import Store
@@ -17,16 +18,16 @@ from midwatch_store.summary import as_text, summarise
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 0 when all went well, 1 when the store or the data did not allow it, 2 for wrong arguments."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="midwatch-store: %(message)s")
-    parser = _parser()
-    given = vars(parser.parse_args(argv))
-    command = given.pop("command")
     try:
-        return _COMMANDS[command](given)
+        given = vars(_parser().parse_args(argv))
+        return _COMMANDS[given.pop("command")](given)
     except ValidationError as error:
         first = error.errors()[0]
-        return _fail(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg'].removeprefix('Value error, ')}", 2)
+        name = str(first["loc"][0])
+        message = first["msg"].removeprefix("Value error, ")
+        return _fail(f"--{name.replace('_', '-')} (or MIDWATCH_STORE_{name.upper()}): {message}", 2)
     except ModuleNotFoundError as error:
-        return _fail(f"{command} needs {error.name}: install 'midwatch-store[receiver]'")
+        return _fail(f"this needs {error.name}: install 'midwatch-store[receiver]'")
     except (StoreError, OSError) as error:
         return _fail(str(error))
 
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="receive OTLP over HTTP", argument_default=argparse.SUPPRESS)
     for name, field in Settings.model_fields.items():
-        serve.add_argument(f"--{name.replace('_', '-')}", help=f"{field.description} (default {field.default})")
+        serve.add_argument(f"--{name.replace('_', '-')}", help=f"{field.description} (default {_shown(field.default)})")
     importing = commands.add_parser("import", help="read the Collector's file-exporter output")
     importing.add_argument("files", nargs="+", metavar="FILE")
     info = commands.add_parser("info", help="say what a store holds")
@@ -74,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     for command in (importing, info):
         command.add_argument("--dir", default=Settings().dir, help="the store's directory (default %(default)s)")
     return parser
+
+
+def _shown(default: object) -> str:
+    """A default as it would be typed."""
+    if isinstance(default, timedelta):
+        return f"{default // timedelta(hours=1)}h"
+    return default.human_readable().replace(".0", "") if isinstance(default, ByteSize) else str(default)
 
 
 def _listed(value: object) -> list[object]:

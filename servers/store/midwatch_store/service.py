@@ -8,7 +8,8 @@ import os
 import signal
 import socket
 import sys
-import threading
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -32,15 +33,7 @@ log = logging.getLogger(__name__)
 def run(settings: Settings) -> None:
     """Serve until a signal comes; raises StoreBusy, NotWritable or CannotListen before anything is served."""
     with _open_writer(settings) as writer, _listen(settings) as listener:
-        if settings.while_stdin_open:
-            threading.Thread(target=_end_with_stdin, daemon=True).start()
         anyio.run(_serve, settings, writer, listener)
-
-
-def _end_with_stdin() -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        continue
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _serve(settings: Settings, writer: Writer, listener: socket.socket) -> None:
@@ -50,26 +43,45 @@ async def _serve(settings: Settings, writer: Writer, listener: socket.socket) ->
         capacity_bytes=settings.max_waiting_bytes,
         flush_seconds=settings.flush_seconds,
     )
-    config = uvicorn.Config(
-        build_app(writer, intake, settings),
-        log_config=None,
-        log_level="warning",
-        server_header=False,
-        access_log=False,
-        lifespan="off",
-        limit_concurrency=_MAX_CONNECTIONS,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build_app(writer, intake, settings),
+            log_config=None,
+            log_level="warning",
+            server_header=False,
+            access_log=False,
+            lifespan="off",
+            limit_concurrency=_MAX_CONNECTIONS,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
     )
-    _announce(settings, listener)
-    # uvicorn raises the signal it stopped for once more when it is done; this receives it, so that the rest still runs.
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM):
+    # Around all the rest: uvicorn raises the signal it stopped for once more when it is done.
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as flusher:
             flusher.start_soon(intake.run)
-            async with anyio.create_task_group() as upkeep:
-                upkeep.start_soon(_upkeep, writer, settings)
-                await uvicorn.Server(config).serve(sockets=[listener])
-                upkeep.cancel_scope.cancel()
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(_stop_on_signal, server, signals)
+                beside.start_soon(_upkeep, writer, settings)
+                if settings.while_stdin_open:
+                    beside.start_soon(_stop_with_stdin, server)
+                _announce(settings, listener)
+                await server.serve(sockets=[listener])
+                beside.cancel_scope.cancel()
             intake.close()
+
+
+async def _stop_on_signal(server: uvicorn.Server, signals: AsyncIterator[signal.Signals]) -> None:
+    async for _ in signals:
+        server.should_exit = True
+
+
+async def _stop_with_stdin(server: uvicorn.Server) -> None:
+    """Stop when standard input ends, which it has already when it is no pipe but a file."""
+    with suppress(PermissionError):
+        await anyio.wait_readable(sys.stdin)
+        while os.read(sys.stdin.fileno(), 4096):
+            await anyio.wait_readable(sys.stdin)
+    server.should_exit = True
 
 
 async def _upkeep(writer: Writer, settings: Settings) -> None:
