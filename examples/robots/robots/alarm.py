@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import anyio
-import httpx
 from pydantic import JsonValue
 
 from robots.events import Emit, Note, rfc3339
@@ -135,7 +134,7 @@ class Alarms:
         return changes
 
     async def tell(self, changed: Changed) -> None:
-        """Tell the runner's reader, the store and the webhook."""
+        """Tell the store, then the runner's reader and the webhook."""
         state = AlarmState(
             timestamp=datetime.fromtimestamp(changed.standing.since, UTC),
             alarm_name=changed.rule.name,
@@ -146,14 +145,14 @@ class Alarms:
             threshold=changed.rule.threshold,
             attributes={"severity": changed.rule.severity, "window_seconds": f"{changed.rule.window_seconds:.0f}"},
         )
-        self.emit("alarm", **state.model_dump(mode="json", exclude={"timestamp", "attributes"}))
         await self.recorder.alarm(state)
+        self.emit("alarm", **state.model_dump(mode="json", exclude={"timestamp", "attributes"}))
         if self.webhook:
             await self._notify(changed)
 
     async def _notify(self, changed: Changed) -> None:
-        async with httpx.AsyncClient(timeout=3.0, trust_env=False) as http:
-            problem = await post_with_retries(http, self.webhook, webhook_payload(changed, self.load.gateway))
+        payload = webhook_payload(changed, self.load.gateway)
+        problem = await post_with_retries(self.recorder.http, self.webhook, payload)
         if problem:
             self.note(f"the webhook didn't take the alarm {changed.rule.name}: {problem}")
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import anyio
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from robots.events import Note, now
 from robots.fleet import SERVICES, Fleet, instances
@@ -97,11 +97,11 @@ class Deployer:
             )
             return await self._carry_out(change, version, version, [instance])
 
-    def versions(self) -> Mapping[str, object]:
+    def versions(self) -> dict[str, dict[str, JsonValue]]:
         """Return each service's current and previous version and its instances."""
         return {service: self._versions(service) for service in SERVICES}
 
-    def _versions(self, service: str) -> Mapping[str, object]:
+    def _versions(self, service: str) -> dict[str, JsonValue]:
         kept = self.history[service]
         return {
             "current": kept[-1] if kept else None,

@@ -34,7 +34,7 @@ def make_plan(seed: int) -> Plan:
     noise = dice.choice([habit for habit, service in NOISES.items() if service not in (deployed, restarted)])
     return Plan(
         seed=seed,
-        rate=round(dice.uniform(20, 25), 1),
+        rate=round(dice.uniform(18, 22), 1),
         forge=dice.choice(["forge-1", "forge-2"]),
         deployed=deployed,
         deployed_at=round(dice.uniform(0.5, 0.6), 2),

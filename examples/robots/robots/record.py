@@ -10,9 +10,13 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from robots.events import Note
 
-TRIES = 4
-PAUSE_SECONDS = 0.25
+PAUSES_SECONDS = (0.0, 0.25, 0.75)  # before each try
 TIMEOUT_SECONDS = 3.0
+
+
+def http_client() -> httpx.AsyncClient:
+    """Return a client for the machine's own addresses: no proxy is asked."""
+    return httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
 
 
 class StoreUnreachable(Exception):
@@ -60,10 +64,10 @@ class AlarmState(BaseModel):
 class Recorder:
     """Writes to one store."""
 
-    def __init__(self, url: str, note: Note) -> None:
+    def __init__(self, url: str, http: httpx.AsyncClient, note: Note) -> None:
         self.url = url.rstrip("/")
+        self.http = http
         self.note = note
-        self.http = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
 
     async def check(self) -> None:
         """Raise StoreUnreachable unless the store answers."""
@@ -93,7 +97,8 @@ class Recorder:
 async def post_with_retries(http: httpx.AsyncClient, url: str, document: JsonValue | Sequence[JsonValue]) -> str:
     """Post JSON with a few tries, pausing longer each time; return '' or what the last try came to."""
     problem = ""
-    for attempt in range(TRIES):
+    for pause in PAUSES_SECONDS:
+        await anyio.sleep(pause)
         try:
             response = await http.post(url, json=document)
             if response.is_success:
@@ -103,5 +108,4 @@ async def post_with_retries(http: httpx.AsyncClient, url: str, document: JsonVal
                 return problem
         except httpx.HTTPError as error:
             problem = f"{url}: {type(error).__name__} {error}"
-        await anyio.sleep(PAUSE_SECONDS * 2**attempt)
     return problem

@@ -20,7 +20,7 @@ from robots.history import make_history
 from robots.load import Load
 from robots.plan import make_plan
 from robots.postgres import apply_schema, postgres
-from robots.record import Recorder
+from robots.record import Recorder, http_client
 from robots.repository import Repository
 from robots.scene import Fault, Scene
 from robots.watch import stop_when_told
@@ -62,13 +62,12 @@ async def run(options: Options) -> None:
 @asynccontextmanager
 async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tuple[Scene, str]]:
     """Start PostgreSQL, the repository, the fleet and the deployer; stop them in the end."""
-    plan = make_plan(options.seed)
-    recorder = Recorder(options.store_url, _note)
-    await recorder.check()
-    folder = options.folder.resolve()
+    plan, folder = make_plan(options.seed), options.folder.resolve()
     repository = Repository(folder / "repository")
-    first = await make_history(repository, options.seed)
-    async with postgres(folder) as database_url:
+    async with http_client() as http, postgres(folder) as database_url:
+        recorder = Recorder(options.store_url, http, _note)
+        await recorder.check()
+        first = await make_history(repository, options.seed)
         site = Site(folder, database_url, options.store_url)
         await apply_schema(database_url, (repository.path / "app" / "schema.sql").read_text(encoding="utf-8"))
         fleet = Fleet(site, tasks, _note)
