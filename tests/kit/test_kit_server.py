@@ -137,6 +137,12 @@ async def test_schemas_have_no_noise_but_keep_an_argument_called_title(fish: Evi
     }
 
 
+async def test_the_published_output_is_what_every_reply_has_and_the_cursor(fish: EvidenceServer) -> None:
+    schema = (await tools_of(fish))["search_fish"].output_schema or {}
+    assert set(schema["required"]) == {"query", "matched", "returned", "truncated", "lines", "evidence"}
+    assert set(schema["properties"]) == {*schema["required"], "next_cursor"}
+
+
 async def test_unknown_arguments_are_refused_with_those_that_exist(fish: EvidenceServer) -> None:
     assert await refusal(fish, "search_fish", text="tench", limitt=3) == (
         "bad_input",

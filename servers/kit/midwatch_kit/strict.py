@@ -30,7 +30,7 @@ class StrictTool(Tool):
         arguments.model_config["extra"] = "forbid"
         arguments.model_rebuild(force=True)
         output = tool.fn_metadata.output_schema
-        published = {"output_schema": lean(output, "description") if output else None}
+        published = {"output_schema": _promised(lean(output, "description")) if output else None}
         return cls(
             **{
                 **dict(tool),
@@ -57,6 +57,12 @@ class StrictTool(Tool):
                 return f"{self.name} needs the argument {name!r}: it takes {known}"
             case _:
                 return f"{name}: {fault['msg']} (got {repr(fault['input'])[:MAX_NAMED_VALUE]})"
+
+
+def _promised(schema: dict[str, Any]) -> dict[str, Any]:
+    """Keep what every reply has, and the cursor: what a reply may have beside these need not be paid for each time."""
+    kept = {*schema.get("required", ()), "next_cursor"}
+    return {**schema, "properties": {name: each for name, each in schema["properties"].items() if name in kept}}
 
 
 def failure(code: str, text: str) -> types.CallToolResult:
