@@ -243,10 +243,10 @@ async def test_the_last_good_version_is_the_one_before_the_latest_deploy(
         reply = await told(client, "get_last_good_version", service="service:forge")
         earlier = await told(client, "get_last_good_version", service="forge", before="2026-11-20T11:00:00Z")
     assert reply["lines"] == [
-        'last good: 9a8b7c6 from 2026-11-20T10:00:00Z until 2026-11-20T12:00:00Z (2:00:00) by d-2: ""',
-        'current: 3f2c1ab from 2026-11-20T12:00:00Z until now by d-3: "Carry the finish through"',
+        'last good: 9a8b7c6 since 2026-11-20T10:00:00Z until 2026-11-20T12:00:00Z (2:00:00), by d-2: ""',
+        'current: 3f2c1ab since 2026-11-20T12:00:00Z, by d-3: "Carry the finish through"',
     ]
-    assert earlier["lines"][0] == "last good: 1111111 from before the record until 2026-11-20T10:00:00Z"
+    assert earlier["lines"][0] == "last good: 1111111 since before the record until 2026-11-20T10:00:00Z"
 
 
 async def test_a_version_that_was_rolled_back_is_not_good_and_a_failed_deploy_never_served(
@@ -260,7 +260,7 @@ async def test_a_version_that_was_rolled_back_is_not_good_and_a_failed_deploy_ne
     )
     async with change_client() as client:
         reply = await told(client, "get_last_good_version", service="forge")
-    assert [line.split(" from ")[0] for line in reply["lines"]] == ["last good: 1111111", "current: 9a8b7c6"]
+    assert [line.split(" since ")[0] for line in reply["lines"]] == ["last good: 1111111", "current: 9a8b7c6"]
 
 
 async def test_a_service_without_deploys_is_not_found_and_those_with_are_named(

@@ -40,7 +40,7 @@ def survey_changes(backend: ChangeBackend, window: Window, baseline: Window, ent
         query=found.query,
         rows=seen.rows,
         lines=[*map(render.line_of, seen.changes), *still],
-        matched=len(seen.changes) if entities else found.matched,
+        matched=len(seen.rows) if entities else found.matched,
         window=window,
         baseline=baseline,
         findings=seen.findings,

@@ -6,7 +6,7 @@ the first. A record without an id is a change of its own, named by its place in 
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,8 +64,8 @@ class StoredChanges:
         if extent is None:
             return [*found, Check("changes", ok=False, detail="no change is recorded yet", do=_SEND)]
         first, last = extent
-        age = max(0.0, (datetime.now(UTC) - last).total_seconds())
-        span = f"{held} from {rfc3339(first)} to {rfc3339(last)}; the newest is {age:.0f} s old"
+        age = timedelta(seconds=round(max(0.0, (datetime.now(UTC) - last).total_seconds())))
+        span = f"{held} from {rfc3339(first)} to {rfc3339(last)}; the newest is {age} old"
         return [*found, Check("changes", ok=True, detail=span), *_damage(store)]
 
     def _query(self, sql: str, parameters: Mapping[str, object], end: datetime | None = None) -> list[tuple[Any, ...]]:

@@ -65,10 +65,10 @@ def row_of(service: str, served: Served) -> dict[str, JsonValue]:
 def line_of(served: Served) -> str:
     """Return a version and its time in a line."""
     since = rfc3339(served.since) if served.since else "before the record"
-    until = rfc3339(served.until) if served.until else "now"
+    until = f" until {rfc3339(served.until)}" if served.until else ""
     lasted = f" ({_lasted(served.since, served.until)})" if served.since and served.until else ""
-    brought = f' by {served.brought_by.id}: "{served.brought_by.title}"' if served.brought_by else ""
-    return f"{served.version} from {since} until {until}{lasted}{', rolled back later' * served.rolled_back}{brought}"
+    brought = f', by {served.brought_by.id}: "{served.brought_by.title}"' if served.brought_by else ""
+    return f"{served.version} since {since}{until}{lasted}{', rolled back later' * served.rolled_back}{brought}"
 
 
 def _brought_a_version(change: Change) -> bool:
