@@ -36,19 +36,18 @@ async def find_scope(inquiry: Inquiry, incident: Incident, lookback: timedelta) 
 
     Time ends when the incident was first seen: what is asked does not depend on when it is asked.
     """
-    now = incident.first_seen
-    wide = Window(start=min(incident.started_at, now - _EDGE) - lookback, end=now)
-    topology = await discover(inquiry, wide)
-    symptom = incident.service
+    now, symptom = incident.first_seen, incident.service
+    near = Window(start=min(incident.started_at, now - _EDGE) - lookback / 2, end=now)
+    before = Window(start=near.start - 1.5 * lookback, end=near.start)
+    topology = await discover(inquiry, Window(start=before.start, end=now))
     if symptom not in topology:
         inquiry.gap(f"{symptom} in the topology", "no server knows it", "what it depends on")
         topology |= Topology.merge({"alert": TopologyFragment(entities=(_named(symptom),))})
-    before = Window(start=wide.start - 3 * lookback, end=wide.start)
-    symptoms = await _symptoms(inquiry, symptom, wide, before)
+    symptoms = await _symptoms(inquiry, symptom, near, before)
     onset = _onset(symptoms)
     window, baseline = _windows(incident, onset, lookback, now)
-    if onset:
-        symptoms = await _symptoms(inquiry, symptom, window, baseline) or symptoms
+    symptoms = await _symptoms(inquiry, symptom, window, baseline) or symptoms
+    onset = _onset(symptoms) or onset
     nearby = topology.within([symptom, *topology.upstream_of(symptom), *topology.dependents(symptom)])
     age = topology.age(now)
     scope = Scope(
