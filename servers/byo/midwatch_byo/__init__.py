@@ -1,1 +1,1 @@
-"""MCP server: logs in your own files, on disk or in S3."""
+"""MCP server: logs in a team's own files, on disk or in S3."""

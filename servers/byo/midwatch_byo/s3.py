@@ -1,0 +1,99 @@
+"""Objects in an S3 bucket, of Amazon or of anyone who speaks the same protocol. Lists and fetches, never writes.
+
+An object is immutable under its ETag: it is fetched with `If-Match`, so what is read is what was listed, or nothing.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from midwatch_byo.places import StoredObject, changed
+from midwatch_kit import BackendDown
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_PATIENCE: Final = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 3, "mode": "standard"})
+_GONE: Final = ("412", "404", "PreconditionFailed", "NoSuchKey")
+
+
+class Bucket:
+    """A prefix of a bucket; credentials come from where boto3 looks for them (environment, profile, role)."""
+
+    def __init__(self, source: str, bucket: str, prefix: str, endpoint: str | None, region: str | None) -> None:
+        self._source = source
+        self._bucket = bucket
+        self._prefix = prefix
+        self._where = f"s3://{bucket}/{prefix}"
+        self._client: S3Client = boto3.client("s3", endpoint_url=endpoint, region_name=region, config=_PATIENCE)
+
+    def children(self, folder: str) -> list[str]:
+        """Return the names of the folders in a folder."""
+        prefix = self._prefix + folder
+        with self._in_words():
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=prefix, Delimiter="/"
+            )
+            found = [common["Prefix"] for page in pages for common in page.get("CommonPrefixes", [])]
+        return [name.removeprefix(prefix).rstrip("/") for name in found]
+
+    def objects(self, folder: str) -> Iterator[StoredObject]:
+        """Yield every object below a folder."""
+        with self._in_words():
+            paginator = self._client.get_paginator("list_objects_v2")
+            for page in paginator.paginate(Bucket=self._bucket, Prefix=self._prefix + folder):
+                for listed in page.get("Contents", []):
+                    yield StoredObject(
+                        self._source,
+                        listed["Key"].removeprefix(self._prefix),
+                        listed["Size"],
+                        listed["ETag"].strip('"'),
+                        listed["LastModified"].timestamp(),
+                    )
+
+    def fetch(self, wanted: StoredObject, target: Path) -> None:
+        """Copy an object to a file; raises `BadInput` when its ETag is no longer the listed one."""
+        with self._in_words(), target.open("wb") as copy:
+            try:
+                answer = self._client.get_object(
+                    Bucket=self._bucket, Key=self._prefix + wanted.key, IfMatch=f'"{wanted.tag}"'
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _GONE:
+                    raise changed(wanted) from None
+                raise
+            for block in answer["Body"].iter_chunks(2**20):
+                copy.write(block)
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            raise BackendDown(
+                f"{self._where} refused ({code}): {_ADVICE.get(code, 'see what it says of this')}"
+            ) from None
+        except NoCredentialsError:
+            raise BackendDown(
+                f"no credentials for {self._where}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            ) from None
+        except BotoCoreError as error:
+            raise BackendDown(
+                f"{self._where} does not answer ({type(error).__name__}): is the endpoint right?"
+            ) from None
+
+
+_ADVICE: Final = {
+    "NoSuchBucket": "there is no such bucket; correct the location in the mapping",
+    "AccessDenied": "allow s3:ListBucket on the bucket and s3:GetObject below the prefix",
+    "403": "allow s3:ListBucket on the bucket and s3:GetObject below the prefix",
+    "InvalidAccessKeyId": "the access key is not known there; check AWS_ACCESS_KEY_ID",
+    "SignatureDoesNotMatch": "the secret key does not fit the access key; check AWS_SECRET_ACCESS_KEY",
+    "ExpiredToken": "the session has run out; log in again",
+}
