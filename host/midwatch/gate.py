@@ -14,10 +14,11 @@ from midwatch.builtin.planning import digest
 from midwatch.health import health, window_ending, worse
 from midwatch.inquiry import Inquiry
 from midwatch.links import Unanswered
-from midwatch.records import Action, Call, Decision, Expectation, Health, Incident, Plan, Scope, Step
+from midwatch.records import Action, ActionOutcome, Call, Decision, Expectation, Health, Incident, Plan, Scope, Step
 from midwatch.toolbox import Hands
 
 _LOOKS = 12
+_MAY_HAVE_CHANGED = ("done", "unknown")
 
 
 class Approver(Protocol):
@@ -49,8 +50,7 @@ class Gate:
         """Run a plan if it was approved and return whether the symptom is gone; every step goes on record."""
         if not decision.approved or decision.digest != plan.digest or digest(plan) != plan.digest:
             return False
-        if not any(step.call for step in plan.steps if step.phase == "apply"):
-            self._note_manual(plan)
+        if not self._is_for_us(plan):
             return False
         before = await self._health("before")
         if before is None or before.healthy:
@@ -63,15 +63,25 @@ class Gate:
                 return False
         return await self._prove(plan, before)
 
+    def _is_for_us(self, plan: Plan) -> bool:
+        """Return whether the plan may run here: not if a person has to do it, and not again once it was undone."""
+        if fatal := next((step for step in plan.steps if step.safety == "destructive"), None):
+            self._note(fatal, "skipped", "it is destructive: a person has to do it; nothing was changed")
+            return False
+        if not any(step.call for step in plan.steps if step.phase == "apply"):
+            self._note_manual(plan)
+            return False
+        return not any(self._recorded(step) for step in plan.steps if step.phase == "roll_back")
+
     async def _apply(self, step: Step) -> bool:
-        recorded = self.inquiry.journal.recall(self.inquiry.investigation, "action", step.title, Action)
-        if recorded:
-            return recorded.outcome == "done"
+        """Run a step unless it is on record, and return whether it may have changed something."""
+        if recorded := self._recorded(step):
+            return recorded.outcome in _MAY_HAVE_CHANGED
         if step.call is None:
             return True
         outcome, detail, evidence = await self._call(step.call, step.timeout_seconds)
         self._note(step, outcome, detail, evidence)
-        return outcome == "done"
+        return outcome in _MAY_HAVE_CHANGED
 
     async def _prove(self, plan: Plan, before: Health) -> bool:
         """Watch until the symptom is gone; undo when health gets worse or recovery takes too long."""
@@ -94,11 +104,11 @@ class Gate:
                 outcome, detail, evidence = await self._call(step.call, step.timeout_seconds)
                 self._note(step, "undone" if outcome == "done" else "failed", f"{why}; {detail}", evidence)
 
-    async def _call(self, call: Call, seconds: float) -> tuple[Literal["done", "failed"], str, str | None]:
+    async def _call(self, call: Call, seconds: float) -> tuple[ActionOutcome, str, str | None]:
         try:
             answer = await self.hands.act(call.server, call.tool, call.arguments, seconds)
         except Unanswered as error:
-            return "failed", str(error), None
+            return ("unknown" if error.down and error.asked else "failed"), str(error), None
         lines = answer.reply.get("lines")
         return "done", "; ".join(map(str, lines)) if isinstance(lines, list) else "done", answer.evidence
 
@@ -110,6 +120,9 @@ class Gate:
         key = when if when == "before" else f"{when}:{now.isoformat()}"  # the first look is the one that counts
         return self.inquiry.journal.note(self.inquiry.investigation, "health", key, seen)
 
+    def _recorded(self, step: Step) -> Action | None:
+        return self.inquiry.journal.recall(self.inquiry.investigation, "action", step.title, Action)
+
     def _note_manual(self, plan: Plan) -> None:
         for step in (step for step in plan.steps if step.expect is Expectation.BY_A_PERSON):
             self._note(step, "for_a_person", step.command or step.title)
@@ -117,7 +130,7 @@ class Gate:
     def _note(
         self,
         step: Step,
-        outcome: Literal["done", "failed", "skipped", "undone", "for_a_person"],
+        outcome: ActionOutcome,
         detail: str,
         evidence: str | None = None,
     ) -> None:

@@ -21,11 +21,15 @@ _LONGEST_PAUSE = 30.0
 
 
 class Unanswered(Exception):
-    """Raised when a server gives no answer; `down` tells a server that is gone from one that refused."""
+    """Raised when a server gives no answer; `down` tells a server that is gone from one that refused.
 
-    def __init__(self, reason: str, *, down: bool) -> None:
+    `asked` is False when the question cannot have reached the server: then it did nothing either.
+    """
+
+    def __init__(self, reason: str, *, down: bool, asked: bool = True) -> None:
         super().__init__(reason)
         self.down = down
+        self.asked = asked
 
 
 @dataclass
@@ -106,7 +110,8 @@ class Link:
     def _translated(self, seconds: float) -> Iterator[Client]:
         """Yield the connection, and turn what a broken one can raise into `Unanswered`, in words."""
         if (client := self._client) is None:
-            raise Unanswered(f"{self.name} is not there: {self.trouble or 'still connecting'}", down=True)
+            why = self.trouble or "still connecting"
+            raise Unanswered(f"{self.name} is not there: {why}", down=True, asked=False)
         try:
             yield client
         except TimeoutError:

@@ -280,13 +280,16 @@ class Decision(Record):
     reason: str
 
 
+ActionOutcome = Literal["done", "failed", "unknown", "skipped", "undone", "for_a_person"]
+
+
 class Action(Record):
-    """A step that ran, and how it went."""
+    """A step that ran, and how it went; `unknown` when the answer was lost, so that only health can tell."""
 
     step: str
     phase: Phase
     call: Call | None = None
-    outcome: Literal["done", "failed", "skipped", "undone", "for_a_person"]
+    outcome: ActionOutcome
     detail: str
     evidence: str | None = None
 

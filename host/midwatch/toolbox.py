@@ -103,7 +103,7 @@ class Hands:
     async def act(self, server: str, tool: str, arguments: Mapping[str, JsonValue], seconds: float) -> Answer:
         """Call a tool by name, whatever it does; raises `Unanswered`."""
         if server not in self._links:
-            raise Unanswered(f"no server {server} is configured", down=True)
+            raise Unanswered(f"no server {server} is configured", down=True, asked=False)
         return await ask(self._links[server], tool, arguments, seconds, self.kept)
 
 

@@ -5,6 +5,7 @@ The state is a JSON file: which version runs, how many of 100 requests fail in e
 
 import json
 import os
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,8 @@ def build(settings: Settings) -> EvidenceServer:
             raise RuntimeError(f"no version {to_version}")
         made = {**state, "version": to_version, "made": [*state["made"], to_version]}
         settings.state.write_text(json.dumps(made), encoding="utf-8")
-        if state.get("dies"):
-            os._exit(9)
+        if victim := state.get("kills"):
+            os.kill(os.getpid() if victim == "itself" else victim, signal.SIGKILL)
         return Answer("", [to_version], [f"{service} runs {to_version}"], 1)
 
     @server.tool(Role.CHECK, "Check")

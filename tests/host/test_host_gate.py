@@ -1,0 +1,260 @@
+"""The gate over a real server: what was approved is what runs, and what makes it worse is taken back."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from midwatch.builtin.planning import digest
+from midwatch.gate import Gate, Patience
+from midwatch.inquiry import Inquiry, Limits
+from midwatch.journal import Journal
+from midwatch.records import Action, Call, Decision, Expectation, Health, Plan, Scope, Step
+from midwatch.settings import ServerSpec
+from midwatch_kit.records import TopologyFragment, Window
+
+if TYPE_CHECKING:
+    from tests.host.conftest import HttpServer, HttpServers, Reach
+
+SOON = Patience(settle=0.05, recovery=0.6)
+
+
+def call(to_version: str) -> Call:
+    return Call(server="patient", tool="roll_back", arguments={"service": "gateway", "to_version": to_version})
+
+
+def a_plan(to_version: str = "good", **step: object) -> Plan:
+    """Return a sealed plan that rolls gateway back from `bad`; `step` says what else is true of the step that acts."""
+    looks = Step(title="the symptom is there", phase="prepare", expect=Expectation.SYMPTOM_PERSISTS, safety="read_only")
+    acts = Step(
+        title="roll gateway back",
+        phase="apply",
+        call=call(to_version),
+        expect=Expectation.SUCCEEDS,
+        safety="mutating",
+        inverse=call("bad"),
+    )
+    undoes = acts.model_copy(update={"title": "bring bad back", "phase": "roll_back", "call": call("bad")})
+    steps = (looks, acts.model_copy(update=step), undoes)
+    return sealed(Plan(action="roll back", reasoning="it fails", risk="low", steps=steps, digest=""))
+
+
+def sealed(plan: Plan) -> Plan:
+    return plan.model_copy(update={"digest": digest(plan)})
+
+
+def a_yes(plan: Plan) -> Decision:
+    return Decision(digest=plan.digest, approved=True, by="a person", reason="asked")
+
+
+@pytest.fixture
+def scope() -> Scope:
+    now = datetime.now(UTC)
+    window = Window(start=now - timedelta(minutes=1), end=now)
+    before = Window(start=now - timedelta(hours=1), end=window.start)
+    return Scope(symptom="service:gateway", window=window, baseline=before, onset=None, topology=TopologyFragment())
+
+
+@asynccontextmanager
+async def a_gate(reach: Reach, url: str, journal: Journal, scope: Scope) -> AsyncGenerator[Gate]:
+    async with reach(patient=ServerSpec(url=url)) as host:
+        inquiry = Inquiry("one", journal, host.eyes, host.eyes.kept, Limits(60, 100, 10))
+        yield Gate(inquiry, host.hands, SOON, scope)
+
+
+def outcomes(journal: Journal) -> dict[str, str]:
+    return {action.step: action.outcome for action in journal.values("one", Action)}
+
+
+async def test_an_approved_plan_runs_and_recovery_is_proven_by_health(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
+) -> None:
+    plan = a_plan()
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert await gate.carry_out(plan, a_yes(plan))
+    assert patient.now()["made"] == ["good"]
+    assert outcomes(journal) == {"roll gateway back": "done"}
+    looks = [(look.when, look.healthy, look.errors) for look in journal.values("one", Health)]
+    assert looks == [("before", False, 30), ("after", True, 0)]
+
+
+@pytest.mark.parametrize("change", [{"approved": False}, {"digest": "0" * 64}])
+async def test_a_plan_that_was_not_approved_by_its_digest_changes_nothing(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope, change: dict[str, object]
+) -> None:
+    plan = a_plan()
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert not await gate.carry_out(plan, a_yes(plan).model_copy(update=change))
+    assert patient.now()["made"] == []
+    assert journal.values("one", Action) == []
+
+
+async def test_a_plan_that_was_changed_after_it_was_approved_changes_nothing(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
+) -> None:
+    approved = a_plan()
+    changed = a_plan("awful").model_copy(update={"digest": approved.digest})
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert not await gate.carry_out(changed, a_yes(approved))
+    assert patient.now()["made"] == []
+
+
+async def test_what_makes_health_worse_is_undone_by_the_inverse(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
+) -> None:
+    plan = a_plan("awful")
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert not await gate.carry_out(plan, a_yes(plan))
+    assert patient.now()["version"] == "bad"
+    assert patient.now()["made"] == ["awful", "bad"]
+    assert outcomes(journal) == {"roll gateway back": "done", "bring bad back": "undone"}
+    undone = journal.values("one", Action)[-1]
+    assert undone.detail.startswith("health got worse: 60 of 100 requests")
+
+
+async def test_what_does_not_help_in_time_is_undone(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
+) -> None:
+    patient.becomes(version="bad", failing={"bad": 30, "good": 30})
+    plan = a_plan()
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert not await gate.carry_out(plan, a_yes(plan))
+    assert patient.now()["made"] == ["good", "bad"]
+    assert journal.values("one", Action)[-1].detail.startswith("the symptom was still there after 0.6 s")
+
+
+async def test_what_was_undone_stays_undone_when_the_plan_is_taken_up_again(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
+) -> None:
+    plan = a_plan("awful")
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        await gate.carry_out(plan, a_yes(plan))
+        assert not await gate.carry_out(plan, a_yes(plan))
+    assert patient.now()["made"] == ["awful", "bad"]
+
+
+async def test_a_symptom_that_is_gone_needs_no_change(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
+) -> None:
+    patient.becomes(version="good")
+    plan = a_plan()
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert await gate.carry_out(plan, a_yes(plan))
+    assert patient.now()["made"] == []
+    assert set(outcomes(journal).values()) == {"skipped"}
+
+
+async def test_a_symptom_that_nobody_can_see_is_no_reason_to_change_anything(
+    reach: Reach, journal: Journal, scope: Scope
+) -> None:
+    plan = a_plan()
+    async with a_gate(reach, "http://127.0.0.1:9/mcp", journal, scope) as gate:
+        assert not await gate.carry_out(plan, a_yes(plan))
+    assert set(outcomes(journal).values()) == {"skipped"}
+
+
+async def test_a_step_that_is_refused_changes_nothing_and_needs_no_undo(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
+) -> None:
+    plan = a_plan(call=call("good").model_copy(update={"arguments": {"service": "gateway"}}))
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert not await gate.carry_out(plan, a_yes(plan))
+    assert outcomes(journal) == {"roll gateway back": "failed"}
+    assert "needs the argument 'to_version'" in journal.values("one", Action)[0].detail
+    assert patient.now()["made"] == []
+
+
+async def test_a_destructive_step_never_runs(reach: Reach, patient: HttpServer, journal: Journal, scope: Scope) -> None:
+    plan = a_plan(safety="destructive")
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert not await gate.carry_out(plan, a_yes(plan))
+    assert patient.now()["made"] == []
+    assert outcomes(journal) == {"roll gateway back": "skipped"}
+
+
+async def test_a_plan_for_a_person_notes_what_to_do_and_changes_nothing(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
+) -> None:
+    plan = a_plan(call=None, command="restart gateway", expect=Expectation.BY_A_PERSON)
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert not await gate.carry_out(plan, a_yes(plan))
+    assert patient.now()["made"] == []
+    action = journal.values("one", Action)[0]
+    assert (action.outcome, action.detail) == ("for_a_person", "restart gateway")
+
+
+async def test_a_step_whose_answer_was_lost_is_judged_by_health(
+    reach: Reach, start_patient: HttpServers, journal: Journal, scope: Scope
+) -> None:
+    first = start_patient()
+    first.becomes(version="bad", kills="itself")
+    plan = a_plan()
+    async with a_gate(reach, first.url, journal, scope) as gate:
+        assert not await gate.carry_out(plan, a_yes(plan))
+    assert first.now()["version"] == "good"
+    assert outcomes(journal)["roll gateway back"] == "unknown"
+
+
+HOST = """
+import sys
+from pathlib import Path
+
+import anyio
+
+from midwatch.gate import Gate, Patience
+from midwatch.inquiry import Inquiry, Limits
+from midwatch.journal import Journal
+from midwatch.links import open_links
+from midwatch.records import Decision, Plan, Scope
+from midwatch.settings import ServerSpec
+from midwatch.toolbox import Eyes, Hands
+from midwatch_kit.evidence import EvidenceStore
+
+
+async def main(folder: Path, url: str) -> None:
+    plan = Plan.model_validate_json((folder / "plan.json").read_text())
+    scope = Scope.model_validate_json((folder / "scope.json").read_text())
+    kept = EvidenceStore(folder / "evidence", 2**40)
+    async with open_links({"patient": ServerSpec(url=url)}, 20, folder) as links:
+        inquiry = Inquiry("one", Journal(folder / "journal.db"), Eyes(links, kept), kept, Limits(60, 100, 10))
+        gate = Gate(inquiry, Hands(links, kept), Patience(0.05, 0.6), scope)
+        yes = Decision(digest=plan.digest, approved=True, by="a person", reason="asked")
+        print(await gate.carry_out(plan, yes))
+
+
+anyio.run(main, Path(sys.argv[1]), sys.argv[2])
+"""
+
+
+def killed_while_acting(folder: Path, patient: HttpServer) -> None:
+    """Have a host of its own process carry a plan out, and kill it once the server has acted for it."""
+    command = [sys.executable, "-c", HOST, str(folder), patient.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        patient.becomes(version="bad", kills=process.pid)
+        printed, _ = process.communicate(timeout=30)
+    assert (process.returncode, printed) == (-signal.SIGKILL, b"")
+
+
+async def test_a_host_that_is_killed_between_the_act_and_its_record_ends_where_it_would_have_ended(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope, tmp_path: Path
+) -> None:
+    plan = a_plan()
+    (tmp_path / "plan.json").write_text(plan.model_dump_json())
+    (tmp_path / "scope.json").write_text(scope.model_dump_json())
+    killed_while_acting(tmp_path, patient)
+    assert patient.now()["made"] == ["good"]
+    assert journal.values("one", Action) == []
+    patient.becomes(version="good", made=["good"])
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert await gate.carry_out(plan, a_yes(plan))
+    assert set(patient.now()["made"]) == {"good"}
+    assert outcomes(journal) == {"roll gateway back": "done"}
+    assert journal.values("one", Health)[0].errors == 30
