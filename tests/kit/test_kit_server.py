@@ -137,10 +137,11 @@ async def test_schemas_have_no_noise_but_keep_an_argument_called_title(fish: Evi
     }
 
 
-async def test_the_published_output_is_what_every_reply_has_and_the_cursor(fish: EvidenceServer) -> None:
+async def test_the_published_output_is_what_a_client_steers_by_and_allows_the_rest(fish: EvidenceServer) -> None:
     schema = (await tools_of(fish))["search_fish"].output_schema or {}
-    assert set(schema["required"]) == {"query", "matched", "returned", "truncated", "lines", "evidence"}
+    assert set(schema["required"]) == {"matched", "truncated", "lines", "evidence"}
     assert set(schema["properties"]) == {*schema["required"], "next_cursor"}
+    assert schema.get("additionalProperties", True)
 
 
 async def test_unknown_arguments_are_refused_with_those_that_exist(fish: EvidenceServer) -> None:

@@ -15,6 +15,8 @@ from pydantic_core import ErrorDetails
 from midwatch_kit.schema import lean
 
 MAX_NAMED_VALUE = 80
+PUBLISHED = frozenset({"matched", "truncated", "lines", "evidence", "next_cursor"})
+"""Fields of a reply that the output schema names; further ones are allowed."""
 
 
 class StrictTool(Tool):
@@ -60,9 +62,9 @@ class StrictTool(Tool):
 
 
 def _promised(schema: dict[str, Any]) -> dict[str, Any]:
-    """Keep what every reply has, and the cursor: what a reply may have beside these need not be paid for each time."""
-    kept = {*schema.get("required", ()), "next_cursor"}
-    return {**schema, "properties": {name: each for name, each in schema["properties"].items() if name in kept}}
+    """Keep what a client's code steers by: the whole reply is documented, and need not be paid for with each tool."""
+    kept = {name: each for name, each in schema["properties"].items() if name in PUBLISHED}
+    return {**schema, "properties": kept, "required": [name for name in schema.get("required", ()) if name in kept]}
 
 
 def failure(code: str, text: str) -> types.CallToolResult:
