@@ -111,12 +111,13 @@ def compare(
     *,
     counts: bool = False,
     relative_floor: float = 0.05,
-    absolute_floor: float = 0.0,
+    absolute_floor: ArrayLike = 0.0,
     sustained: float = 0.15,
 ) -> Comparison:
     """Compare rows (series by buckets, NaN = missing) of a window with the same rows of a baseline, in their own unit.
 
-    `counts` says that the values are counts per bucket, whose spread is never below that of a Poisson process.
+    `counts` says that the values are counts per bucket, whose spread is never below that of a Poisson process;
+    `absolute_floor` is one for all series or one for each.
     Raises ValueError when the two do not hold the same number of series.
     """
     before, after = Ordered.of_rows(baseline), Ordered.of_rows(window)
@@ -164,7 +165,7 @@ def scaled_deviation(values: Floats, centre: Floats) -> Floats:
     return np.where(median > 0, 1.4826 * correction * median, 1.2533 * mean)
 
 
-def _spread(before: Ordered, level: Floats, *, counts: bool, relative: float, absolute: float) -> Floats:
+def _spread(before: Ordered, level: Floats, *, counts: bool, relative: float, absolute: ArrayLike) -> Floats:
     width = len(before.values) // max(len(before.sizes), 1)
     measured = scaled_deviation(before.values.reshape(len(before.sizes), width), level)
     # Fewer than three points say nothing of spread: then a series must double to count for anything.

@@ -1,0 +1,123 @@
+"""Which statistics moved: change points and levels of a window against its baseline. No sentences are made here.
+
+A statistic of a series is anomalous when a change point lies in the window, or before it and still lasts, and the
+levels differ by `LEAST_SCORE` robust deviations of the baseline. A rate that at least doubled or halved is scored by
+its events as well: where there were none, three a second for half a minute are no accident. Too few buckets for a
+change point need a clearer difference.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from midwatch_kit.statistics import Comparison, Shift, compare, compare_rates, level_shifts
+from midwatch_metrics.backend import Floats
+from midwatch_metrics.figures import Figures, Statistic
+from midwatch_metrics.timeline import Timeline
+
+LEAST_SCORE: Final = 4.0
+SCORE_LIMIT: Final = 100.0
+_CLEAR_SCORE: Final = 6.0
+_CLEAR_RATIO: Final = 2.0
+_FEW_BUCKETS: Final = 20
+_SHARE_FLOOR: Final = 2.0
+_FEWEST_BEFORE: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """A statistic that moved: its row among the figures, levels in its unit, times in ns, None where unknown."""
+
+    row: int
+    before: float
+    after: float
+    score: float
+    shift: Shift | None
+
+
+def compare_figures(figures: Figures, timeline: Timeline) -> Comparison:
+    """Compare all rows; rates as counts in a bucket, which are never steadier than chance lets them be."""
+    weight = np.array([timeline.seconds if m.statistic is Statistic.RATE else 1.0 for m in figures.measured])
+    values = figures.values
+    level = np.nan_to_num(_medians(values[:, : timeline.before]))
+    chance = np.sqrt(np.maximum(level * weight, 1.0)) / weight
+    share = np.array([_SHARE_FLOOR if m.is_share else 0.0 for m in figures.measured])
+    floor = np.where([m.statistic is Statistic.RATE for m in figures.measured], chance, share)
+    return compare(values[:, : timeline.before], values[:, timeline.before :], absolute_floor=floor)
+
+
+def _medians(values: Floats) -> Floats:
+    return compare(values, values).baseline
+
+
+def find_anomalies(figures: Figures, compared: Comparison, timeline: Timeline) -> list[Anomaly]:
+    """Return what moved, strongest first."""
+    shifts = _shifts(figures, timeline)
+    rates = [measured.statistic is Statistic.RATE for measured in figures.measured]
+    found = [
+        anomaly
+        for i, shift in enumerate(shifts)
+        if (anomaly := _anomaly(i, shift, figures.values[i], compared, rates[i], timeline))
+    ]
+    best: dict[tuple[int, bool], Anomaly] = {}
+    for anomaly in found:  # a mean and a percentile of one histogram say the same: the clearer one is enough
+        measured = figures.measured[anomaly.row]
+        key = (id(measured.series), measured.statistic in (Statistic.MEAN, Statistic.P95))
+        if key not in best or anomaly.score > best[key].score:
+            best[key] = anomaly
+    return sorted(best.values(), key=lambda anomaly: (-anomaly.score, anomaly.row))
+
+
+def _shifts(figures: Figures, timeline: Timeline) -> list[Shift | None]:
+    starts = timeline.starts
+    shifts: list[Shift | None] = [None] * len(figures.measured)
+    for counts in (False, True):
+        rows = [i for i, m in enumerate(figures.measured) if (m.statistic is Statistic.RATE) is counts]
+        weight = timeline.seconds if counts else 1.0
+        found = level_shifts(figures.values[rows] * weight, starts, timeline.width, counts=counts) if rows else []
+        for i, shift in zip(rows, found, strict=True):
+            shifts[i] = shift
+    return shifts
+
+
+def _anomaly(
+    row: int, shift: Shift | None, values: Floats, compared: Comparison, rate: bool, timeline: Timeline
+) -> Anomaly | None:
+    level = compared.row(row)
+    if level.spread is None or level.baseline is None or level.baseline_buckets < _FEWEST_BEFORE:
+        return None
+    if shift and _concerns(shift, level.score, timeline):
+        return _shifted(row, shift, values, level.spread, rate, timeline)
+    few = level.baseline_buckets + level.window_buckets < _FEW_BUCKETS
+    if shift is None and few and abs(level.score) >= _CLEAR_SCORE and level.sustained is not None:
+        return Anomaly(row, level.baseline, level.sustained, abs(level.score), None)
+    return None
+
+
+def _concerns(shift: Shift, score: float, timeline: Timeline) -> bool:
+    """Whether a shift is of the window: it began in it, or before and lasts into it with the window unlike before."""
+    if shift.onset >= timeline.window_start:
+        return True
+    return (shift.end is None or shift.end > timeline.window_start) and abs(score) >= LEAST_SCORE
+
+
+def _shifted(row: int, shift: Shift, values: Floats, spread: float, rate: bool, timeline: Timeline) -> Anomaly | None:
+    """The anomaly that a shift is, if it is great enough: in deviations, or for a rate in events against chance."""
+    starts = timeline.starts
+    before = _known(values[starts < shift.onset])
+    inside = _known(values[(starts >= shift.onset) & ((starts < shift.end) if shift.end else True)])
+    was, now = (float(np.mean(part) if rate else np.median(part)) for part in (before, inside))
+    score = min(abs(now - was) / max(spread, 1e-12), SCORE_LIMIT)
+    if rate and max(was, now) >= _CLEAR_RATIO * min(was, now):
+        score = max(score, _events_score(before, inside, timeline.seconds))
+    return Anomaly(row, was, now, score, shift) if score >= LEAST_SCORE else None
+
+
+def _events_score(before: Floats, inside: Floats, seconds: float) -> float:
+    spans = len(before) * seconds, len(inside) * seconds
+    return abs(float(compare_rates(before.sum() * seconds, spans[0], inside.sum() * seconds, spans[1])))
+
+
+def _known(values: Floats) -> Floats:
+    return values[~np.isnan(values)]

@@ -1,0 +1,99 @@
+"""The metrics server: tools over a backend, today the embedded store. What they answer is in answers."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import anyio
+from pydantic import Field
+
+from midwatch_kit import Answer, EvidenceServer, Role, Signal, run
+from midwatch_metrics import answers
+from midwatch_metrics.backend import MetricBackend
+from midwatch_metrics.query import Aggregation
+from midwatch_metrics.settings import MetricsSettings
+from midwatch_metrics.store import StoreMetrics
+
+Entities = Annotated[tuple[str, ...], Field(description="service:NAME or instance:NAME; empty: all")]
+Alarmed = Annotated[tuple[str, ...], Field(description="service:NAME or alarm:NAME; empty: all")]
+GroupBy = Annotated[tuple[str, ...], Field(description="service, instance or attributes")]
+Filters = Annotated[dict[str, str], Field(description="service, instance or attributes")]
+Points = Annotated[int, Field(ge=1, le=500)]
+Limit = Annotated[int, Field(ge=1, le=5_000)]
+
+
+def build(settings: MetricsSettings) -> EvidenceServer:
+    """Return the metrics server over the store that the settings name; the store need not be there yet."""
+    server = EvidenceServer(
+        answers.SERVER,
+        Signal.METRICS,
+        settings,
+        version="0.1.0",
+        title="Metrics",
+        instructions="Metrics and alarms of services. Survey first: it compares a window with a baseline; then query. "
+        "Times are RFC 3339, now, or -15m; all UTC.",
+    )
+    backend = StoreMetrics(settings.store)
+    _offer_overview(server, backend)
+    _offer_details(server, backend)
+    return server
+
+
+def _offer_overview(server: EvidenceServer, backend: MetricBackend) -> None:
+    @server.tool(Role.DISCOVER, "List metrics")
+    async def list_metrics(start: str = "-1h", end: str = "now") -> Answer:
+        """Metrics, who sends them, their attributes, and alarms."""
+        return await _in_thread(lambda: answers.list_all(backend, start, end))
+
+    @server.tool(Role.SURVEY, "Survey metrics")
+    async def survey_metrics(
+        start: str = "-15m",
+        end: str = "now",
+        baseline_start: str | None = None,
+        baseline_end: str | None = None,
+        entities: Entities = (),
+    ) -> Answer:
+        """Window against baseline: series that moved, with onset, ranked."""
+        return await _in_thread(lambda: answers.survey(backend, start, end, baseline_start, baseline_end, entities))
+
+    @server.tool(Role.CHECK, "Check metrics")
+    async def check_metrics() -> Answer:
+        """Are metrics there, up to when, what to do if not."""
+        return await _in_thread(lambda: answers.check(backend))
+
+
+def _offer_details(server: EvidenceServer, backend: MetricBackend) -> None:
+    @server.tool(Role.DRILL_DOWN, "Query metric")
+    async def query_metric(
+        name: str,
+        aggregation: Aggregation = "auto",
+        group_by: GroupBy = (),
+        filters: Filters = {},  # noqa: B006 - never changed, and published as the default
+        start: str = "-15m",
+        end: str = "now",
+        points: Points = 60,
+    ) -> Answer:
+        """One metric over time."""
+        return await _in_thread(
+            lambda: answers.query(backend, name, aggregation, group_by, filters, start, end, points)
+        )
+
+    @server.tool(Role.DRILL_DOWN, "List alarms")
+    async def list_alarms(
+        entities: Alarmed = (),
+        start: str = "-1h",
+        end: str = "now",
+        limit: Limit = 100,
+        cursor: str | None = None,
+    ) -> Answer:
+        """How alarms changed, newest first."""
+        return await _in_thread(lambda: answers.alarms(backend, entities, start, end, limit, cursor))
+
+
+async def _in_thread(ask: Callable[[], Answer]) -> Answer:
+    """Run a backend's work in a thread; at the deadline the thread is left behind to end by the backend's own."""
+    return await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
+
+
+def main() -> None:
+    """Start the server as its settings say."""
+    run(build, MetricsSettings)

@@ -1,0 +1,136 @@
+"""The SQL that the metrics backend asks the embedded store. Text only: parameters are bound by name.
+
+`points` is every point of the three tables alike. A counter's or a histogram's points are cumulative or deltas; both
+become increases by bucket, with the time each increase took, so that a rate doesn't depend on how points fall into
+buckets. A cumulative run begins with its `StartTimeUnix`. Its first point counts whole if the run began within the
+time looked at, or if the same instance had already sent other series of the metric: then this series is new. Else
+what came before is unknown, and the point is only what the next one is compared with.
+"""
+
+from typing import Final
+
+_INSTANCE: Final = """coalesce("ResourceAttributes"['service.instance.id'], "ResourceAttributes"['k8s.pod.name'],
+    "ResourceAttributes"['host.name'], '')"""
+
+_TABLE: Final = """SELECT epoch_ns("TimeUnix") AS moment, coalesce(epoch_ns("StartTimeUnix"), 0) AS began,
+    "MetricName" AS metric, "MetricUnit" AS unit, "MetricDescription" AS description,
+    coalesce(nullif("ServiceName", ''), 'unknown_service') AS service, {instance} AS instance,
+    "Attributes" AS attributes, {form} AS form, {delta} AS delta, {value} AS value, {count} AS count,
+    {filled} AS filled, {bounds} AS bounds
+    FROM {table}
+    WHERE (("TimeUnix" >= make_timestamp_ns($baseline_start) AND "TimeUnix" < make_timestamp_ns($baseline_end))
+        OR ("TimeUnix" >= make_timestamp_ns($window_start) AND "TimeUnix" < make_timestamp_ns($window_end)))
+    AND "Seq" <= $pin AND ($metric IS NULL OR "MetricName" = $metric)"""
+
+_NUMBER: Final = {"count": "1.0", "filled": "[]::UBIGINT[]", "bounds": "[]::DOUBLE[]", "value": '"Value"'}
+
+_TABLES: Final = (
+    {"table": "otel_metrics_gauge", "form": "'gauge'", "delta": "false", **_NUMBER},
+    {
+        "table": "otel_metrics_sum",
+        "form": """CASE WHEN "IsMonotonic" THEN 'counter' ELSE 'gauge' END""",
+        "delta": '"AggregationTemporality" = 1',
+        **_NUMBER,
+    },
+    {
+        "table": "otel_metrics_histogram",
+        "form": "'histogram'",
+        "delta": '"AggregationTemporality" = 1',
+        "value": '"Sum"',
+        "count": '"Count"::DOUBLE',
+        "filled": '"BucketCounts"',
+        "bounds": '"ExplicitBounds"',
+    },
+)
+
+_POINTS: Final = " UNION ALL ".join(_TABLE.format(instance=_INSTANCE, **table) for table in _TABLES)
+
+_SELECTED: Final = f"""WITH every AS ({_POINTS}), points AS (
+    SELECT *, hash(metric, form, service, instance, list_sort(map_entries(attributes))) AS series,
+    CASE WHEN moment >= $window_start THEN $before + (moment - $window_start) // $width
+        ELSE (moment - $baseline_start) // $width END AS bucket
+    FROM every
+    WHERE (len($services) + len($instances) = 0 OR list_contains($services, service)
+        OR list_contains($instances, instance))
+    AND list_bool_and(list_transform(list_zip($names, $values),
+        lambda pair: coalesce(attributes[pair[1]] = pair[2], false))) IS NOT FALSE)
+"""  # noqa: S608 - made of constants
+
+SERIES: Final = f"""{_SELECTED}
+SELECT series, any_value(metric), form, any_value(unit), any_value(service), any_value(instance),
+    any_value(attributes), max(bounds), count(*)
+FROM points GROUP BY series, form ORDER BY 2, 5, 6, any_value(list_sort(map_entries(attributes)))"""  # noqa: S608
+
+GAUGES: Final = f"""{_SELECTED}
+SELECT series, bucket, avg(value) AS value, count(*)::DOUBLE AS count, 0.0 AS seconds, min(value) AS low,
+    max(value) AS high, max(moment) AS last
+FROM points WHERE form = 'gauge' AND list_contains($series, series) GROUP BY series, bucket"""  # noqa: S608
+
+DELTAS: Final = f"""{_SELECTED}
+SELECT series, bucket, sum(value) AS value, sum(count) AS count,
+    (max(moment) - min(CASE WHEN began > 0 THEN began ELSE moment - $width END)) / 1e9 AS seconds, max(moment) AS last,
+    list(filled) AS filled
+FROM points WHERE form <> 'gauge' AND delta AND list_contains($series, series) GROUP BY series, bucket"""  # noqa: S608
+
+RUNS: Final = f"""{_SELECTED},
+cumulative AS (SELECT * FROM points WHERE form <> 'gauge' AND NOT delta),
+runs AS (
+    SELECT series, began, bucket, max(moment) AS newest, min(moment) AS oldest, max_by(value, moment) AS value,
+        max_by(count, moment) AS count, max_by(filled, moment) AS filled, min_by(value, moment) AS value_first,
+        min_by(count, moment) AS count_first, min_by(filled, moment) AS filled_first,
+        any_value(metric) AS metric, any_value(service) AS service, any_value(instance) AS instance
+    FROM cumulative WHERE list_contains($series, series) GROUP BY series, began, bucket),
+siblings AS (
+    SELECT metric, service, instance, min(moment) AS first,
+        (max(moment) - min(moment)) / greatest(count(DISTINCT moment) - 1, 1) AS step
+    FROM cumulative GROUP BY metric, service, instance),
+steps AS (
+    SELECT *, lag(newest) OVER run AS newest_before, lag(value) OVER run AS value_before,
+        lag(count) OVER run AS count_before, lag(filled) OVER run AS filled_before
+    FROM runs JOIN siblings USING (metric, service, instance)
+    WINDOW run AS (PARTITION BY series, began ORDER BY newest))
+SELECT series, bucket, value, value_before, count, count_before, (newest - newest_before) / 1e9 AS seconds,
+    newest AS last, filled, filled_before
+FROM steps WHERE newest_before IS NOT NULL
+UNION ALL
+SELECT series, bucket, value, 0, count, 0,
+    CASE WHEN began >= $earliest THEN greatest(newest - began, step) ELSE newest - oldest + step END / 1e9,
+    newest, filled, []
+FROM steps WHERE newest_before IS NULL AND (began >= $earliest OR oldest > first + step / 2)
+UNION ALL
+SELECT series, bucket, value, value_first, count, count_first, (newest - oldest) / 1e9, newest, filled, filled_first
+FROM steps WHERE newest_before IS NULL AND began < $earliest AND oldest <= first + step / 2
+    AND newest > oldest"""  # noqa: S608
+
+DESCRIBE: Final = f"""WITH every AS ({_POINTS})
+SELECT metric, form, any_value(unit), any_value(description), service, instance,
+    count(DISTINCT list_sort(map_entries(attributes))), count(*),
+    list_sort(list_distinct(flatten(list(map_keys(attributes))))), min(moment), max(moment)
+FROM every GROUP BY metric, form, service, instance ORDER BY metric, service, instance"""  # noqa: S608
+
+SOURCES: Final = f"""SELECT service, instance FROM (
+    SELECT coalesce(nullif("ServiceName", ''), 'unknown_service') AS service, {_INSTANCE} AS instance, "TimeUnix"
+    FROM otel_metrics_gauge UNION ALL
+    SELECT coalesce(nullif("ServiceName", ''), 'unknown_service'), {_INSTANCE}, "TimeUnix"
+    FROM otel_metrics_sum UNION ALL
+    SELECT coalesce(nullif("ServiceName", ''), 'unknown_service'), {_INSTANCE}, "TimeUnix"
+    FROM otel_metrics_histogram)
+GROUP BY service, instance ORDER BY max("TimeUnix") DESC, service, instance LIMIT 200"""  # noqa: S608
+
+_ALARM: Final = """epoch_ns("Timestamp"), "Seq", "AlarmName", "State", "ServiceName", "Reason", "Value", "Threshold",
+    "Attributes\""""
+
+_ALARMS: Final = """FROM alarms WHERE "Timestamp" >= make_timestamp_ns($start) AND "Timestamp" < make_timestamp_ns($end)
+    AND "Seq" <= $pin AND (len($services) + len($names) = 0 OR list_contains($services, "ServiceName")
+        OR list_contains($names, "AlarmName"))"""
+
+ALARM_COUNT: Final = f"SELECT count(*) {_ALARMS}"
+
+ALARMS: Final = f"""SELECT {_ALARM} {_ALARMS}
+    AND ($after_time IS NULL OR (epoch_ns("Timestamp"), "Seq") < ($after_time, $after_seq))
+ORDER BY "Timestamp" DESC, "Seq" DESC LIMIT $limit"""
+
+STANDING: Final = f"""SELECT {_ALARM} FROM alarms
+    WHERE "Timestamp" < make_timestamp_ns($before) AND "Seq" <= $pin
+QUALIFY row_number() OVER (PARTITION BY "AlarmName" ORDER BY "Timestamp" DESC, "Seq" DESC) = 1
+ORDER BY "AlarmName\""""  # noqa: S608

@@ -1,0 +1,268 @@
+"""The metric backend on the embedded store: SQL in, values out. The SQL text itself is in `sql`."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+
+from midwatch_kit import BackendDown, KitError, Window, rfc3339
+from midwatch_metrics import sql
+from midwatch_metrics.backend import (
+    AlarmState,
+    Cells,
+    Check,
+    Described,
+    Floats,
+    Form,
+    Gathered,
+    Selection,
+    Series,
+)
+from midwatch_metrics.timeline import Timeline, from_ns, to_ns
+from midwatch_store import QueryTimeout, Store, StoreError
+
+_TABLES: Final = ("otel_metrics_gauge", "otel_metrics_sum", "otel_metrics_histogram")
+_STALE_SECONDS: Final = 300.0
+_RECENT_NS: Final = 24 * 3600 * 10**9
+_INSTANCE: Final = "ResourceAttributes['service.instance.id']"
+_NOTHING: Final = np.zeros(0)
+
+
+class StoreMetrics:
+    """Points and alarms out of the embedded store at `path`, which may be missing now and there later."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened: Store | None = None
+        self._lock = threading.Lock()
+
+    def pin(self) -> int:
+        """Return the largest sequence number that is stored now."""
+        with self._in_words():
+            return self._store().last_seq()
+
+    def gather(self, timeline: Timeline, selection: Selection, most_series: int) -> Gathered:
+        """Return the selected series, the first `most_series` by name, and their cells in the timeline."""
+        pin = self.pin()
+        wanted = {**_bounds(timeline), **_selected(selection), "pin": pin}
+        span = from_ns(int(wanted["earliest"])), from_ns(timeline.window_end)
+        rows = self._query(sql.SERIES, wanted, span)
+        kept = rows[:most_series]
+        numbers = {row[0]: i for i, row in enumerate(kept)}
+        if not numbers:
+            return Gathered((), _cells([]), 0, 0, _text(timeline, selection, pin))
+        wanted["series"] = list(numbers)
+        gauges = self._query(sql.GAUGES, wanted, span)
+        deltas = self._query(sql.DELTAS, wanted, span)
+        runs = self._query(sql.RUNS, wanted, span)
+        found = [
+            *(_gauge_cell(numbers[row[0]], row) for row in gauges),
+            *(_delta_cell(numbers[row[0]], row) for row in deltas),
+            *(_run_cell(numbers[row[0]], row) for row in runs),
+        ]
+        points = sum(row[8] for row in rows)
+        series = tuple(_series(row) for row in kept)
+        return Gathered(series, _cells(found), points, len(rows) - len(kept), _text(timeline, selection, pin))
+
+    def describe(self, window: Window) -> tuple[Sequence[Described], str]:
+        """Return the metrics that have points in the window, by instance, and the query's text."""
+        pin = self.pin()
+        start, end = to_ns(window.start), to_ns(window.end)
+        bounds = {"baseline_start": start, "baseline_end": start, "window_start": start, "window_end": end}
+        rows = self._query(sql.DESCRIBE, {**bounds, "pin": pin, "metric": None}, (window.start, window.end))
+        text = " UNION ALL ".join(f"SELECT * FROM {table} WHERE {_between(start, end, pin)}" for table in _TABLES)  # noqa: S608
+        return [_described(row) for row in rows], text
+
+    def sources(self) -> Sequence[tuple[str, str]]:
+        """Return the (service, instance) pairs that sent a point in the last day of data, the newest first."""
+        newest = self.newest()
+        recent = from_ns(newest - _RECENT_NS) if newest else None
+        return [(row[0], row[1]) for row in self._query(sql.SOURCES, {}, (recent, None))]
+
+    def alarms(
+        self,
+        services: Sequence[str],
+        names: Sequence[str],
+        window: Window,
+        pin: int,
+        after: tuple[int, int] | None,
+        limit: int,
+    ) -> tuple[Sequence[AlarmState], int, str]:
+        """Return state changes in the window, newest first from after a place; how many there are; the query's text."""
+        start, end = to_ns(window.start), to_ns(window.end)
+        wanted = {"start": start, "end": end, "pin": pin, "services": list(services), "names": list(names)}
+        span = (window.start, window.end)
+        place = {"after_time": after[0] if after else None, "after_seq": after[1] if after else 0, "limit": limit}
+        matched = self._query(sql.ALARM_COUNT, wanted, span)[0][0]
+        rows = self._query(sql.ALARMS, {**wanted, **place}, span)
+        named = _any_of([("ServiceName", services), ("AlarmName", names)])
+        between = _between(start, end, pin).replace("TimeUnix", "Timestamp")
+        condition = " AND ".join(part for part in (between, named) if part)
+        text = f"SELECT * FROM alarms WHERE {condition} ORDER BY Timestamp DESC, Seq DESC"  # noqa: S608 - to be read
+        return [_alarm(row) for row in rows], matched, text
+
+    def standing(self, before: int, pin: int) -> Sequence[AlarmState]:
+        """Return the latest state of each alarm before a moment (ns)."""
+        rows = self._query(sql.STANDING, {"before": before, "pin": pin}, (None, from_ns(before)))
+        return [_alarm(row) for row in rows]
+
+    def newest(self) -> int | None:
+        """Return the time of the newest point in ns, None when there is none."""
+        with self._in_words():
+            extents = [self._store().extent(table) for table in _TABLES]
+        return max((to_ns(extent[1]) for extent in extents if extent), default=None)
+
+    def checks(self) -> Sequence[Check]:
+        """Look at the store: is it there, how old is its newest point, are files damaged."""
+        try:
+            store = self._store()
+            extents = [extent for table in _TABLES if (extent := store.extent(table))]
+            size, damaged = store.bytes(), store.damaged()
+        except (KitError, StoreError) as error:
+            advice = f"start midwatch-store serve --dir {self._path}, or point MIDWATCH_STORE at a store"
+            return [Check("store", ok=False, detail=str(error), do=advice)]
+        found = [Check("store", ok=True, detail=f"{store.path}, {size / 2**20:.1f} MiB")]
+        send = "see that midwatch-store runs and that applications send OTLP metrics to it"
+        if not extents:
+            return [*found, Check("points", ok=False, detail="no metric point yet", do=send)]
+        first, last = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
+        lag = max(0.0, (datetime.now(UTC) - last).total_seconds())
+        fresh = lag <= _STALE_SECONDS
+        found.append(Check("points", ok=True, detail=f"from {rfc3339(first)} to {rfc3339(last)}"))
+        found.append(Check("lag", ok=fresh, detail=f"newest point is {lag:.1f} s old", do="" if fresh else send))
+        torn = [f"{file.path.name} ({file.reason})" for file in damaged[:3]]
+        left_out = f"{len(damaged)} left out: {'; '.join(torn)}"
+        return [*found, *([Check("files", ok=False, detail=left_out, do="restore or delete them")] if torn else [])]
+
+    def _store(self) -> Store:
+        with self._lock:
+            if self._opened is None:
+                self._opened = Store(self._path)
+            return self._opened
+
+    def _query(
+        self, text: str, parameters: Mapping[str, object], span: tuple[datetime | None, datetime | None]
+    ) -> list[tuple[Any, ...]]:
+        named = {name: value for name, value in parameters.items() if f"${name}" in text}  # it refuses any other
+        with self._in_words():
+            return self._store().query(text, named, start=span[0], end=span[1])
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except QueryTimeout as error:
+            raise BackendDown(str(error)) from None
+        except StoreError as error:
+            raise BackendDown(f"no metrics to read: {error}") from None
+        except duckdb.Error as error:
+            raise BackendDown(f"the store at {self._path} cannot be queried: {str(error).splitlines()[0]}") from None
+
+
+def _bounds(timeline: Timeline) -> dict[str, Any]:
+    return {
+        "baseline_start": timeline.baseline_start,
+        "baseline_end": timeline.baseline_end,
+        "window_start": timeline.window_start,
+        "window_end": timeline.window_end,
+        "before": timeline.before,
+        "width": timeline.width,
+        "earliest": timeline.baseline_start if timeline.before else timeline.window_start,
+    }
+
+
+def _selected(selection: Selection) -> dict[str, Any]:
+    return {
+        "metric": selection.metric,
+        "services": list(selection.services),
+        "instances": list(selection.instances),
+        "names": list(selection.attributes),
+        "values": list(selection.attributes.values()),
+    }
+
+
+def _described(row: tuple[Any, ...]) -> Described:
+    metric, form, unit, description, service, instance, series, points, attributes, first, last = row
+    names = tuple(attributes or ())
+    return Described(metric, Form(form), unit, description, service, instance, series, points, names, first, last)
+
+
+def _alarm(row: tuple[Any, ...]) -> AlarmState:
+    at, seq, name, state, service, reason, value, threshold, attributes = row
+    return AlarmState(at, seq, name, state, service, reason, value, threshold, attributes or {})
+
+
+def _series(row: tuple[Any, ...]) -> Series:
+    attributes = tuple(sorted((row[6] or {}).items()))
+    return Series(row[1], Form(row[2]), row[3] or "", row[4], row[5], attributes, tuple(row[7] or ()))
+
+
+_Cell = tuple[int, int, float, float, float, float, float, int, Floats]
+
+
+def _gauge_cell(series: int, row: tuple[Any, ...]) -> _Cell:
+    return (series, row[1], _number(row[2]), row[3], 0.0, _number(row[5]), _number(row[6]), row[7], _NOTHING)
+
+
+def _delta_cell(series: int, row: tuple[Any, ...]) -> _Cell:
+    counts = [np.asarray(filled, dtype=np.float64) for filled in row[6] if filled]
+    same = bool(counts) and len({len(c) for c in counts}) == 1
+    filled = np.sum(counts, axis=0) if same else _NOTHING
+    return (series, row[1], _number(row[2]), row[3], max(row[4], 0.0), np.nan, np.nan, row[5], filled)
+
+
+def _run_cell(series: int, row: tuple[Any, ...]) -> _Cell:
+    """Increases of a run; one that falls was reset without a word, and begins again at what it is now."""
+    value, before, count, count_before = (_number(v) for v in row[2:6])
+    reset = value < before or count < count_before
+    filled, filled_before = (np.asarray(f or (), dtype=np.float64) for f in row[8:10])
+    if not reset and len(filled_before) == len(filled):
+        filled = filled - filled_before
+    elif not reset and len(filled_before):
+        filled = _NOTHING
+    increase, more = (value, count) if reset else (value - before, count - count_before)
+    return (series, row[1], increase, more, row[6], np.nan, np.nan, row[7], np.maximum(filled, 0))
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _cells(found: Sequence[_Cell]) -> Cells:
+    columns = list(zip(*found, strict=True)) if found else [()] * 9
+    series, bucket, last = (np.asarray(columns[i], dtype=np.int64) for i in (0, 1, 7))
+    value, count, seconds, low, high = (np.asarray(columns[i], dtype=np.float64) for i in range(2, 7))
+    return Cells(series, bucket, value, count, seconds, low, high, last, list(columns[8]))
+
+
+def _text(timeline: Timeline, selection: Selection, pin: int) -> str:
+    """Return, as SQL that a person can run for each table, which points a question was about."""
+    start = timeline.baseline_start if timeline.before else timeline.window_start
+    parts = [
+        _between(start, timeline.window_end, pin),
+        f"MetricName = {_quoted(selection.metric)}" if selection.metric else "",
+        _any_of([("ServiceName", selection.services), (_INSTANCE, selection.instances)]),
+        *(f"Attributes[{_quoted(name)}] = {_quoted(value)}" for name, value in selection.attributes.items()),
+    ]
+    condition = " AND ".join(part for part in parts if part)
+    return f"SELECT * FROM otel_metrics_gauge|sum|histogram WHERE {condition}"  # noqa: S608 - to be read, never run
+
+
+def _any_of(choices: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """A condition that one of the columns has one of its values; '' when no column has any."""
+    parts = [f"{column} IN ({', '.join(map(_quoted, values))})" for column, values in choices if values]
+    return f"({' OR '.join(parts)})" if parts else ""
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _between(start: int, end: int, pin: int) -> str:
+    first, last = rfc3339(from_ns(start)), rfc3339(from_ns(end))
+    return f"TimeUnix >= '{first}' AND TimeUnix < '{last}' AND Seq <= {pin}"
