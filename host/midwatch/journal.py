@@ -192,8 +192,8 @@ class Journal:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.DatabaseError, OSError) as error:
-            why = error.orig if isinstance(error, sa.exc.DatabaseError) else error.strerror
+        except (sa.exc.SQLAlchemyError, UnicodeError, OSError) as error:
+            why = (error.orig if isinstance(error, sa.exc.DBAPIError) else None) or error
             raise JournalDamaged(f"the journal {self._name} cannot be used: {why}") from error
 
 
