@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from midwatch_store import segments
+from midwatch_store.arrow import arrow_schema
 from midwatch_store.clock import to_ns
 from midwatch_store.schema import TABLES, Table
 from midwatch_store.segments import Segment
@@ -39,27 +40,32 @@ def compact(writer: Writer, now: datetime, grace: timedelta = GRACE) -> int:
         settled = segments.hour_folder(writer.path, table.name, to_ns(now - _SETTLED))
         for folder in segments.hour_folders(writer.path, table.name):
             found, _ = segments.read_folder(folder)
-            _drop_superseded(found, now - grace)
+            _drop_superseded(table, found, now - grace)
             fan_in = 2 if folder < settled else _FAN_IN
-            merges += sum(_merge(writer.path, table, run) for run in _ripe(segments.live(found), fan_in))
+            merges += sum(_merge(writer.path, table, run) for run in _ripe(table, segments.live(found), fan_in))
     return merges
 
 
-def _ripe(found: Sequence[Segment], fan_in: int) -> Iterator[Sequence[Segment]]:
+def _ripe(table: Table, found: Sequence[Segment], fan_in: int) -> Iterator[Sequence[Segment]]:
     """Runs of at least `fan_in` files, neighbours in Seq, all below one tier's size and together below the last's.
 
     Neighbours only, and a file that cannot be read ends a run: no merged file's Seq range covers one it was not made
     from.
     """
-    sizes = {
-        segment: segments.size(segment.path) for segment in found if len(found) >= fan_in and _is_whole(segment.path)
-    }
+    if len(found) < fan_in:
+        return
+    sizes = {segment: segments.size(segment.path) for segment in found if _is_whole(table, segment.path)}
     for tier in _TIERS:
-        runs = [list(run) for small, run in groupby(found, lambda segment: sizes.get(segment, tier) < tier) if small]  # noqa: B023
-        ripe = [run for run in runs if len(run) >= fan_in]
+        small = {segment for segment, size in sizes.items() if size < tier}
+        ripe = [run for run in _runs(found, small) if len(run) >= fan_in]
         if ripe:
             yield from (part for run in ripe for part in _bounded(run, sizes) if len(part) > 1)
             return
+
+
+def _runs(found: Sequence[Segment], chosen: set[Segment]) -> list[list[Segment]]:
+    """The chosen files, grouped by what lies between them."""
+    return [list(run) for is_chosen, run in groupby(found, chosen.__contains__) if is_chosen]
 
 
 def _bounded(run: Sequence[Segment], sizes: dict[Segment, int]) -> Iterator[list[Segment]]:
@@ -76,10 +82,10 @@ def _bounded(run: Sequence[Segment], sizes: dict[Segment, int]) -> Iterator[list
 def _merge(root: Path, table: Table, run: Sequence[Segment]) -> bool:
     """Write the run as one file; when the contents of one turn out to be damaged, leave the run as it is."""
     try:
-        rows = pa.concat_tables([_read(segment.path) for segment in run])
+        merged = as_segment(root, table, pa.concat_tables([_read(segment.path) for segment in run]))
     except (OSError, pa.ArrowException):
         return False
-    publish([as_segment(root, table, rows)])
+    publish([merged])
     return True
 
 
@@ -88,18 +94,18 @@ def _read(path: Path) -> pa.Table:
         return file.read()
 
 
-def _drop_superseded(found: Sequence[Segment], before: datetime) -> None:
+def _drop_superseded(table: Table, found: Sequence[Segment], before: datetime) -> None:
     kept = segments.live(found)
     for segment in set(found) - set(kept):
         whole = next(other for other in kept if other.contains(segment))
-        if whole.path.stat().st_mtime < before.timestamp() and _is_whole(whole.path):
+        if whole.path.stat().st_mtime < before.timestamp() and _is_whole(table, whole.path):
             segment.path.unlink(missing_ok=True)
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether the file's footer can be read: the parts of one that cannot are still needed."""
+def _is_whole(table: Table, path: Path) -> bool:
+    """Whether the file's footer can be read and has the table's columns; one that fails replaces no parts."""
     try:
-        with pq.ParquetFile(path):
-            return True
+        with pq.ParquetFile(path) as file:
+            return bool(file.schema_arrow.names == arrow_schema(table).names)
     except (OSError, pa.ArrowException):
         return False
