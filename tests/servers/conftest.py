@@ -1,5 +1,6 @@
 """Fixtures that the servers' tests share: a store with lines in it, and what a client does with replies."""
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -89,3 +90,20 @@ def change_client(tmp_path: Path) -> ChangeClient:
         return Client(build_deploys(DeploysSettings(**chosen)).build())
 
     return connect
+
+
+@pytest.fixture(scope="session")
+def suite_environment(tmp_path_factory: pytest.TempPathFactory, log_now: datetime) -> dict[str, str]:
+    """What every server of the suite is started with: a store with one deploy in it, and a folder of logs."""
+    folder = tmp_path_factory.mktemp("suite")
+    with Writer(folder / "store") as writer:
+        deploy = {"Timestamp": log_now, "ChangeId": "d-1", "Kind": "deploy", "ServiceName": "forge", "Version": "1"}
+        writer.append({"changes": [deploy]})
+    (folder / "logs").mkdir()
+    mapping = {"sources": [{"name": "own", "location": f"file://{folder / 'logs'}", "format": "jsonl"}]}
+    (folder / "mapping.yaml").write_text(json.dumps(mapping))
+    return {
+        "MIDWATCH_STORE": str(folder / "store"),
+        "MIDWATCH_BYO_MAPPING": str(folder / "mapping.yaml"),
+        "MIDWATCH_EVIDENCE_DIR": str(folder / "evidence"),
+    }

