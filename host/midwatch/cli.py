@@ -21,7 +21,7 @@ from midwatch.audit import audit
 from midwatch.demo import Show, Shown
 from midwatch.demo import demo as run_demo
 from midwatch.doctor import Finding, examine
-from midwatch.errors import HostError, UnknownIncident
+from midwatch.errors import BadAlert, HostError, UnknownIncident
 from midwatch.host import Host, open_host
 from midwatch.inquiry import Inquiry, Limits
 from midwatch.intake import alerts_from, from_sentence
@@ -195,7 +195,9 @@ async def _investigate_once(
     async with open_host(settings) as host:
         host.journal.listeners.append(LiveView(console).show)
         alerts = [await _from_sentence(host, trigger)] if isinstance(trigger, str) else trigger
-        incident = host.receive(alerts, seen)[0]
+        if not (incidents := host.receive(alerts, seen)):
+            raise BadAlert("the alert is over, and no incident on record is the one that it ended")
+        incident = incidents[0]
         done = await host.investigation(incident, AtTheTerminal(console)).run()
     return incident.id, done.packet
 

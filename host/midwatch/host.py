@@ -24,6 +24,7 @@ from midwatch_kit.evidence import EvidenceStore
 
 _KEEP_ALL = 2**62
 _AT_ONCE = 4
+_GIVEN_UP = {Status.FAILED, Status.LINKED, Status.SKIPPED, Status.CANCELLED}
 
 
 @dataclass
@@ -38,12 +39,21 @@ class Host:
     _running: set[str] = field(default_factory=set)
 
     def receive(self, alerts: Iterable[Alert], now: datetime) -> list[Incident]:
-        """Put alerts on record and return the incident of each: a new one, or the open one that it belongs to."""
-        return [self._receive(alert, now) for alert in alerts]
+        """Put alerts on record and return the incidents they belong to: new ones, or those that were there.
+
+        An alert that is over and belongs to none opens none.
+        """
+        known = {incident.id: incident for incident in self.incidents()}
+        touched: dict[str, Incident] = {}
+        for alert in alerts:
+            if incident := self._receive(alert, known.values(), now):
+                known[incident.id] = touched[incident.id] = incident
+        return list(touched.values())
 
     def unfinished(self) -> list[Incident]:
-        """Return the incidents whose investigation has no report yet, oldest first."""
-        return [incident for incident in self.incidents() if not self.journal.values(incident.id, Report)]
+        """Return the incidents whose investigation has no report yet and was not given up, oldest first."""
+        going = (incident for incident in self.incidents() if incident.status not in _GIVEN_UP)
+        return [incident for incident in going if not self.journal.values(incident.id, Report)]
 
     def incidents(self) -> list[Incident]:
         """Return every incident as it stands now, oldest first."""
@@ -60,7 +70,7 @@ class Host:
         async with anyio.create_task_group() as group:
             while True:
                 for incident in self.unfinished():
-                    if incident.id not in self._running and incident.status is not Status.FAILED:
+                    if incident.id not in self._running:
                         self._running.add(incident.id)
                         group.start_soon(self._investigate, incident, approver, places)
                 await anyio.sleep(look_every)
@@ -74,17 +84,19 @@ class Host:
             finally:
                 self._running.discard(incident.id)
 
-    def _receive(self, alert: Alert, now: datetime) -> Incident:
-        if part := belongs_to(alert, self.incidents()):
+    def _receive(self, alert: Alert, known: Iterable[Incident], now: datetime) -> Incident | None:
+        if part := belongs_to(alert, known):
             incident, why = part
             return self._join(alert, incident, why)
+        if alert.action == "resolved":
+            return None
         incident = new_incident(alert, now)
         return self.journal.note(incident.id, "incident", "1", incident, alert.source)
 
     def _join(self, alert: Alert, incident: Incident, why: str) -> Incident:
         said = Message(text=f"alert {alert.external_id} ({alert.action}) belongs here: {why}")
         self.journal.note(incident.id, "message", f"alert:{alert.id}:{alert.action}", said, alert.source)
-        if alert.id in incident.alerts:
+        if alert.id in incident.alerts or alert.action == "resolved":
             return incident
         later = incident.model_copy(update={"alerts": (*incident.alerts, alert.id), "version": incident.version + 1})
         return self.journal.note(incident.id, "incident", str(later.version), later, alert.source)

@@ -1,15 +1,16 @@
-"""Intake: every trigger becomes the same thing. One pure function for each kind of body.
+"""Intake: every trigger becomes the same thing. One function for each kind of body.
 
-Nothing here is stored or decided; `BadAlert` says which field could not be used.
+Nothing here is stored or decided; the clock is asked only to refuse what would begin in the future. `BadAlert` says
+which field could not be used.
 """
 
 import hashlib
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from midwatch.errors import BadAlert
 from midwatch.records import Alert, Severity
@@ -24,8 +25,22 @@ _SEVERITIES = {
     "none": Severity.INFO,
     **{severity.value: severity for severity in Severity},
 }
+_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 _SINCE = re.compile(r"\bsince\s+(\S+)", re.IGNORECASE)
+_MOST_FAULTS = 5
+_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 BodyT = TypeVar("BodyT", bound=BaseModel)
+
+
+def _usable(moment: datetime) -> datetime:
+    """Return when something began, in UTC: a time without an offset is UTC, and one no telemetry has is refused."""
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not _FIRST <= moment.replace(tzinfo=UTC) <= datetime.now(UTC) + timedelta(days=1):
+        raise ValueError(f"{moment.isoformat()} is not a time at which an incident can have begun")
+    return moment.astimezone(UTC)
+
+
+_Began = Annotated[datetime, AfterValidator(_usable)]
 
 
 class _AlertmanagerAlert(BaseModel):
@@ -34,7 +49,7 @@ class _AlertmanagerAlert(BaseModel):
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
     annotations: dict[str, str] = {}
-    starts_at: datetime = Field(alias="startsAt")
+    starts_at: _Began = Field(alias="startsAt")
     generator_url: str = Field("", alias="generatorURL")
     fingerprint: str = ""
 
@@ -46,7 +61,7 @@ class _Alertmanager(BaseModel):
 
     version: Literal["4"]
     common_labels: dict[str, str] = Field({}, alias="commonLabels")
-    alerts: list[_AlertmanagerAlert] = Field(min_length=1)
+    alerts: list[_AlertmanagerAlert] = Field(min_length=1, max_length=1000)
 
 
 class _Generic(BaseModel):
@@ -55,8 +70,8 @@ class _Generic(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     title: str = Field(min_length=1, max_length=400)
-    service: str = Field(min_length=1)
-    started_at: datetime
+    service: str = Field(min_length=1, max_length=200)
+    started_at: _Began
     description: str = Field("", max_length=10_000)
     severity: str = "medium"
     action: Literal["created", "updated", "resolved"] = "created"
@@ -83,9 +98,8 @@ def from_generic(body: JsonValue) -> Alert:
     """Return the alert of a plain JSON body: title, service, started_at, and what else is known."""
     alert = _validated(_Generic, body)
     external = alert.external_id or f"{alert.service}:{alert.title}"
-    started = alert.started_at if alert.started_at.tzinfo else alert.started_at.replace(tzinfo=UTC)
     return Alert(
-        id=_id("generic", external, started),
+        id=_id("generic", external, alert.started_at),
         source="generic",
         external_id=external,
         action=alert.action,
@@ -93,7 +107,7 @@ def from_generic(body: JsonValue) -> Alert:
         description=alert.description,
         severity=_severity(alert.severity),
         service=alert.service,
-        started_at=started,
+        started_at=alert.started_at,
         labels=alert.labels,
         links=tuple(alert.links),
         raw=body,
@@ -103,24 +117,23 @@ def from_generic(body: JsonValue) -> Alert:
 def from_sentence(text: str, services: Iterable[str], now: datetime) -> Alert:
     """Return the alert that a sentence describes: it must name a known service, and may say `since TIME`.
 
-    Raises `BadAlert` when it names none, with the names that would be known.
+    Of several services the first one named counts. Raises `BadAlert` when it names none, with the known names.
     """
     known = sorted(services)
-    words = {word.casefold() for word in re.findall(r"[\w.-]+", text)}
-    named = [name for name in known if name.casefold() in words]
-    if not named:
+    places = {name: place for name in known if (place := _place_of(name, text)) is not None}
+    if not places:
         raise BadAlert(f"the sentence names no service that is known here; known are: {', '.join(known) or 'none'}")
     since = _SINCE.search(text)
     try:
-        started = parse_time(since[1].rstrip(".,"), now) if since else now
-    except BadInput as error:
+        started = _usable(parse_time(since[1].rstrip(".,;!?"), now)) if since else now
+    except (BadInput, ValueError) as error:
         raise BadAlert(str(error)) from None
     return Alert(
         id=_id("sentence", text, started),
         source="sentence",
         external_id=text[:200],
         title=text[:400],
-        service=named[0],
+        service=min(places, key=lambda name: places[name]),
         started_at=started,
         raw=text,
     )
@@ -149,12 +162,20 @@ def _from_one(alert: _AlertmanagerAlert, common: dict[str, str], body: JsonValue
     )
 
 
+def _place_of(name: str, text: str) -> int | None:
+    found = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text, re.IGNORECASE)
+    return found.start() if found else None
+
+
 def _validated(shape: type[BodyT], body: JsonValue) -> BodyT:
     try:
+        _JSON.validate_python(body)  # `raw` keeps all of it, so all of it must be fit to be kept
         return shape.model_validate(body)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in error.errors()]
-        raise BadAlert("; ".join(faults)) from None
+        told = error.errors(include_url=False)
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in told[:_MOST_FAULTS]]
+        more = [f"and {len(told) - _MOST_FAULTS} more"] if len(told) > _MOST_FAULTS else []
+        raise BadAlert("; ".join([*faults, *more])) from None
 
 
 def _severity(text: str) -> Severity:
