@@ -7,8 +7,9 @@ Nothing here knows what a line says.
 import gzip
 import zlib
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from midwatch_kit import BadInput
 
@@ -43,7 +44,7 @@ def clean(source: Path, target: Path, most_bytes: int) -> Cleaned:
     with source.open("rb") as raw, target.open("wb") as lines:
         packed = raw.read(2) == _GZIP
         raw.seek(0)
-        opened: BinaryIO = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
+        opened = gzip.GzipFile(fileobj=raw) if packed else raw
         rest = _Rest()
         size = 0
         while block := _read(opened, found):
@@ -69,9 +70,9 @@ class _Rest:
         return whole
 
 
-def _read(opened: BinaryIO, found: Cleaned) -> bytes:
+def _read(opened: BufferedReader | gzip.GzipFile, found: Cleaned) -> bytes:
     try:
-        return opened.read(_BLOCK)
+        return opened.read1(_BLOCK)  # what there is, so that a torn end costs no more than it must
     except (EOFError, zlib.error, gzip.BadGzipFile):
         found.torn = True
         return b""

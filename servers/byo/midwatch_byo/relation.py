@@ -15,7 +15,7 @@ from midwatch_byo.census import Census
 from midwatch_byo.manifest import Manifest, ManifestShelf, needed, objects_changed
 from midwatch_byo.mapping import Source
 from midwatch_byo.parse import CONFIG, quoted
-from midwatch_byo.places import Place
+from midwatch_byo.places import Place, StoredObject
 from midwatch_byo.settings import ByoSettings
 from midwatch_kit import BackendDown, BadInput, Window
 from midwatch_kit.logs import Check, Scope, ns_of
@@ -40,6 +40,7 @@ class FileLogs:
         self._census = Census(sources, places)
         self._lock = threading.Lock()
         self._newest: int | None = None
+        self._faults: dict[StoredObject, str] = {}
 
     def pin(self, windows: Sequence[Window]) -> int:
         """Return the pin of the objects that the windows need; see manifest for what it promises."""
@@ -51,7 +52,7 @@ class FileLogs:
         self._refuse_too_much(manifest)
         for attempt in range(_ATTEMPTS):
             kept = self._cache.read(manifest.objects, self._sources, self._places)
-            self._remember(kept)
+            self._remember(manifest, kept)
             try:
                 return _query(kept, scope, sql, parameters)
             except duckdb.Error as error:
@@ -66,11 +67,11 @@ class FileLogs:
         told = self._census.totals()
         known = [self._cache.known(found, self._sources[found.source]) for found in manifest.objects]
         unreadable = sum(parsed.unreadable for parsed in known if parsed)
-        lost = sum(parsed is None for parsed in known)
+        lost = [found.key for found in manifest.objects if found in self._faults]
         return (
             f"read {len(manifest.objects)} of {told.objects} objects, {manifest.bytes} of {told.bytes} bytes"
             + (f"; {unreadable} unreadable lines left out" if unreadable else "")
-            + (f"; {lost} objects cannot be read" if lost else "")
+            + (f"; {len(lost)} objects cannot be read ({', '.join(lost[:3])})" if lost else "")
         )
 
     def newest(self) -> int | None:
@@ -79,7 +80,12 @@ class FileLogs:
 
     def checks(self) -> list[Check]:
         """Look at each source: can it be listed, does it fit the layout, can its newest object be read."""
-        return self._census.checks(self._cache)
+        found = self._census.checks(self._cache)
+        faults = [f"{lost.key} ({reason})" for lost, reason in sorted(self._faults.items(), key=lambda f: f[0].key)]
+        if faults:
+            detail = f"{len(faults)} cannot be read: {'; '.join(faults[:3])}"
+            found.append(Check("objects", ok=False, detail=detail, do="restore or delete them"))
+        return found
 
     def _list(self, windows: Sequence[Window]) -> Manifest:
         found = [needed(source, self._places[name], windows) for name, source in self._sources.items()]
@@ -101,10 +107,12 @@ class FileLogs:
                 "MIDWATCH_BYO_READ_MAX_BYTES"
             )
 
-    def _remember(self, kept: Sequence[Kept]) -> None:
+    def _remember(self, manifest: Manifest, kept: Sequence[Kept]) -> None:
         times = [copy.parsed.last_ns for copy in kept if copy.parsed.last_ns is not None]
+        faults = {found: copy.parsed.fault for found, copy in zip(manifest.objects, kept, strict=True) if not copy.path}
         with self._lock:
             self._newest = max([*times, *([] if self._newest is None else [self._newest])], default=None)
+            self._faults = {**self._faults, **faults}
 
 
 def _query(kept: Sequence[Kept], scope: Scope, sql: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:

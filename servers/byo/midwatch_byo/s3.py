@@ -30,7 +30,8 @@ class Bucket:
         self._bucket = bucket
         self._prefix = prefix
         self._where = f"s3://{bucket}/{prefix}"
-        self._client: S3Client = boto3.client("s3", endpoint_url=endpoint, region_name=region, config=_PATIENCE)
+        session = boto3.Session(region_name=region)
+        self._client: S3Client = session.client("s3", endpoint_url=endpoint, config=_PATIENCE)
 
     def children(self, folder: str) -> list[str]:
         """Return the names of the folders in a folder."""
