@@ -24,7 +24,7 @@ from midwatch_kit import (
     resolve_window,
 )
 from midwatch_kit.evidence import PAGE_CHARS
-from midwatch_kit.reply import MAX_EVIDENCE_BYTES, MAX_LINE
+from midwatch_kit.reply import MAX_EVIDENCE_BYTES, MAX_LINE, MAX_QUERY
 
 MakeServer = Callable[..., EvidenceServer]
 
@@ -106,6 +106,21 @@ async def test_a_cut_reply_says_where_the_rest_is(make_server: MakeServer) -> No
         told = (await client.call_tool("read_fish", {"limit": 1_000})).structured_content or {}
     assert (told["matched"], told["truncated"], told["returned"]) == (1_000, True, len(told["lines"]))
     assert f"midwatch://evidence/{told['evidence']}/page/0" in told["hint"]
+
+
+async def test_a_giant_query_is_cut_in_the_reply_and_whole_in_the_evidence(make_server: MakeServer) -> None:
+    server = make_server()
+
+    @server.tool(Role.DRILL_DOWN, "Read fish")
+    async def read_fish() -> Answer:
+        """Read fish."""
+        return Answer("fish " * 10_000, ["trout"], ["trout"], 1)
+
+    async with Client(server.build()) as client:
+        told = (await client.call_tool("read_fish", {})).structured_content or {}
+        [page] = (await client.read_resource(f"midwatch://evidence/{told['evidence']}/page/0")).contents
+    assert told["query"].endswith(f"…[+{50_000 - MAX_QUERY} characters]")
+    assert json.loads(getattr(page, "text", ""))["query"] == "fish " * 10_000
 
 
 async def test_a_survey_with_more_evidence_than_a_page_can_hold_still_cites_its_last_row(

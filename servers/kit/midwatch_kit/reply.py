@@ -17,6 +17,7 @@ from midwatch_kit.records import Finding, Observation, Signal, TopologyFragment,
 from midwatch_kit.window import rfc3339
 
 MAX_LINE = 600
+MAX_QUERY = 1_500
 MAX_EVIDENCE_BYTES = 8 * 2**20
 
 
@@ -96,7 +97,7 @@ def reply_to(answer: Answer, asker: Asker, store: EvidenceStore, budget: int) ->
     reply = Reply(
         window=_interval(answer.window),
         baseline=_interval(answer.baseline),
-        query=answer.query,
+        query=_cut(answer.query, MAX_QUERY),
         matched=answer.matched,
         returned=len(lines),
         truncated=truncated,
@@ -172,12 +173,16 @@ def _observation(cited: CitedFinding, asker: Asker, evidence: str, document: dic
 def _fit(lines: Sequence[str], budget: int) -> list[str]:
     fitting: list[str] = []
     for line in lines:
-        short = line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}…[+{len(line) - MAX_LINE} characters]"
+        short = _cut(line, MAX_LINE)
         budget -= len(short) + 1
         if budget < 0 and fitting:
             break
         fitting.append(short)
     return fitting
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…[+{len(text) - most} characters]"
 
 
 def _next_cursor(answer: Answer, shown: int, truncated: bool) -> str | None:
