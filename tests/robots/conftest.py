@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Empty, Queue
@@ -97,10 +98,16 @@ class Runner:
         self.family = set(psutil.Process(self.process.pid).children(recursive=True))
         return self.family
 
+    def has_descendant(self, name: str) -> bool:
+        """Look whether a process of that name descends from the runner now; all that do are remembered."""
+        with suppress(psutil.NoSuchProcess):
+            return any(process.name() == name for process in self.meet_family())
+        return False
+
     def survivors(self, seconds: float) -> list[str]:
         """Return which of the remembered processes are still there after some seconds."""
         _, alive = psutil.wait_procs(self.family, timeout=seconds)
-        return [" ".join(process.cmdline()) for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+        return [process.name() for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
     def close(self) -> None:
         """End it, however the test went."""

@@ -1,6 +1,7 @@
 """The robots as a whole: PostgreSQL, a git repository, six processes, their telemetry in a real store."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ class Running(Protocol):
     def named(self, name: str, seconds: float) -> Event: ...
     def errors(self) -> str: ...
     def meet_family(self) -> set[psutil.Process]: ...
+    def has_descendant(self, name: str) -> bool: ...
     def survivors(self, seconds: float) -> list[str]: ...
 
 
@@ -44,11 +46,11 @@ Start = Callable[..., Running]
 
 
 def wanting(name: str, **fields: object) -> Callable[[Event], bool]:
-    return lambda event: bool(event["event"] == name) and all(event[key] == value for key, value in fields.items())
+    return lambda event: all(event.get(key) == value for key, value in {"event": name, **fields}.items())
 
 
 def healthy(event: Event) -> bool:
-    return event["event"] == "health" and event["requests"] > 10 and event["errors"] == 0
+    return bool(event["event"] == "health" and event["requests"] > 10 and event["errors"] == 0)
 
 
 def faults(runner: Running, seconds: float) -> tuple[Event, Event]:
@@ -185,6 +187,18 @@ def test_a_clean_system_flaps_and_fails_no_request(tmp_path: Path, catcher: Catc
     assert runner.seen[-1]["reason"] == "got SIGTERM"
     assert sum(event["errors"] for event in runner.seen if event["event"] == "health") == 0
     assert [row["state"] for (row,) in catcher.caught["/v1/alarms"]] == ["alarm", "ok"]
+
+
+def test_an_interrupt_while_it_still_starts_leaves_nothing(
+    tmp_path: Path, catcher: Catching, run_robots: Start
+) -> None:
+    runner = run_robots("--store-url", catcher.url, "--dir", str(tmp_path / "run"))
+    while not runner.has_descendant("initdb"):
+        assert runner.process.poll() is None
+    runner.process.send_signal(signal.SIGINT)
+    assert runner.process.wait(8) == 0
+    assert runner.survivors(5.0) == []
+    assert [(event["event"], event["reason"]) for event in runner.seen] == [("stopped", "got SIGINT")]
 
 
 def test_a_run_without_a_store_ends_at_once_and_says_what_to_start(tmp_path: Path, run_robots: Start) -> None:

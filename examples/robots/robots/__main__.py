@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -69,6 +70,7 @@ def _run(asked: argparse.Namespace) -> None:
     folder = asked.dir or Path(tempfile.mkdtemp(prefix="robots-"))
     if folder.is_dir() and any(folder.iterdir()):
         sys.exit(f"robots: {folder} isn't empty; a run wants a folder of its own, name a new one with --dir")
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of each statement that a stop cuts short
     fault = FAULTS[asked.fault]
     anyio.run(run, Options(asked.store_url, folder, asked.webhook, fault, asked.seed, asked.baseline, asked.duration))
 

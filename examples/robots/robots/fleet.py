@@ -21,6 +21,7 @@ from robots.processes import Child, start, stop, tail, until_ready
 SERVICES: Mapping[str, int] = {"forge": 2, "schedule": 1, "action": 1, "bot": 1, "gateway": 1}
 READY_SECONDS = 30.0
 GRACE_SECONDS = 2.5
+LAST_GRACE_SECONDS = 1.5
 TELEMETRY = {
     "OTEL_BSP_SCHEDULE_DELAY": "400",
     "OTEL_BLRP_SCHEDULE_DELAY": "400",
@@ -91,7 +92,7 @@ class Fleet:
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as group:
                 for running in stopping:
-                    group.start_soon(lambda child: stop(child, grace_seconds=GRACE_SECONDS), running.child)
+                    group.start_soon(lambda child: stop(child, grace_seconds=LAST_GRACE_SECONDS), running.child)
         for listening in self.sockets.values():
             listening.close()
 

@@ -87,10 +87,13 @@ class Load:
                     self.outcomes.append(Outcome(time.time(), 0.0, NO_ANSWER))
 
     async def burst(self, asks: Sequence[Ask], pause_seconds: float) -> None:
-        """Send some requests one after the other."""
-        async with httpx.AsyncClient(base_url=self.gateway, timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+        """Send some requests a moment apart, and wait for their answers."""
+        async with (
+            httpx.AsyncClient(base_url=self.gateway, timeout=TIMEOUT_SECONDS, trust_env=False) as http,
+            anyio.create_task_group() as customers,
+        ):
             for ask in asks:
-                await self.send(http, ask)
+                customers.start_soon(self.send, http, ask)
                 await anyio.sleep(pause_seconds)
 
     async def send(self, http: httpx.AsyncClient, ask: Ask) -> None:

@@ -70,14 +70,14 @@ async def start(
 
 
 async def stop(child: Child, *, grace_seconds: float, by: signal.Signals = signal.SIGTERM) -> None:
-    """End a child by a signal, and by SIGKILL when it's still there after the grace time; safe to call again."""
+    """End a child by a signal, and with all that it started by SIGKILL after the grace time; safe to call again."""
     with anyio.CancelScope(shield=True):
         with anyio.move_on_after(grace_seconds), suppress(ProcessLookupError):
             child.process.send_signal(by)
             await child.process.wait()
         if child.alive:
             with suppress(ProcessLookupError):
-                child.process.kill()
+                os.killpg(child.process.pid, signal.SIGKILL)
             await child.process.wait()
 
 
