@@ -39,6 +39,19 @@ def test_a_lasting_step_is_dated_to_its_bucket_and_has_no_end() -> None:
     assert shift.ratio == pytest.approx(1.4, abs=0.05)
 
 
+def test_a_shift_of_a_series_far_steadier_than_the_floor_is_found() -> None:
+    series = np.random.default_rng(12).normal(80e6, 1e5, (1, BUCKETS))
+    series[:, 50:] *= 3
+    (shift,) = found(level_shifts(series, STARTS, SECOND))
+    assert (second(shift.onset), shift.end) == (50, None)
+
+
+def test_a_steady_series_that_moves_less_than_the_floor_did_not_move() -> None:
+    series = np.full((1, BUCKETS), 100.0)
+    series[:, 50:] = 100.5
+    assert level_shifts(series, STARTS, SECOND) == [None]
+
+
 def test_a_fall_has_a_negative_score() -> None:
     series = noise(2)
     series[:, 30:] -= 30

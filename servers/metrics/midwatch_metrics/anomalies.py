@@ -13,7 +13,7 @@ import numpy as np
 
 from midwatch_kit.statistics import Comparison, Shift, compare, compare_rates, level_shifts
 from midwatch_metrics.backend import Floats
-from midwatch_metrics.figures import Figures, Statistic
+from midwatch_metrics.figures import Figures, Measured, Statistic
 from midwatch_metrics.timeline import Timeline
 
 LEAST_SCORE: Final = 4.0
@@ -21,7 +21,10 @@ SCORE_LIMIT: Final = 100.0
 _CLEAR_SCORE: Final = 6.0
 _CLEAR_RATIO: Final = 2.0
 _FEW_BUCKETS: Final = 20
+_RELATIVE_FLOOR: Final = 0.05
 _SHARE_FLOOR: Final = 2.0
+_DURATION_FLOOR: Final = 0.1
+_SHORTEST_MS: Final = 1e-3
 _FEWEST_BEFORE: Final = 3
 
 
@@ -37,14 +40,31 @@ class Anomaly:
 
 
 def compare_figures(figures: Figures, timeline: Timeline) -> Comparison:
-    """Compare all rows; rates as counts in a bucket, which are never steadier than chance lets them be."""
-    weight = np.array([timeline.seconds if m.statistic is Statistic.RATE else 1.0 for m in figures.measured])
-    values = figures.values
+    """Compare all rows of a window with those of its baseline, each on its own scale (see `_scaled`)."""
+    values = _scaled(figures)
+    rates = np.array([m.statistic is Statistic.RATE for m in figures.measured], dtype=bool)
     level = np.nan_to_num(_medians(values[:, : timeline.before]))
-    chance = np.sqrt(np.maximum(level * weight, 1.0)) / weight
-    share = np.array([_SHARE_FLOOR if m.is_share else 0.0 for m in figures.measured])
-    floor = np.where([m.statistic is Statistic.RATE for m in figures.measured], chance, share)
-    return compare(values[:, : timeline.before], values[:, timeline.before :], absolute_floor=floor)
+    chance = np.sqrt(np.maximum(level * timeline.seconds, 1.0)) / timeline.seconds  # of a Poisson process
+    absolute = np.where(rates, chance, [_absolute_floor(m) for m in figures.measured])
+    relative = np.where([m.is_duration for m in figures.measured], 0.0, _RELATIVE_FLOOR)
+    before, after = values[:, : timeline.before], values[:, timeline.before :]
+    return compare(before, after, relative_floor=relative, absolute_floor=absolute)
+
+
+def _scaled(figures: Figures) -> Floats:
+    """Durations by their logarithm, since they scatter by factors; all else as it is."""
+    durations = np.array([m.is_duration for m in figures.measured], dtype=bool)
+    values = figures.values.copy()
+    values[durations] = np.log(np.maximum(values[durations], _SHORTEST_MS))
+    return values
+
+
+def _absolute_floor(measured: Measured) -> float:
+    if measured.is_share:
+        return _SHARE_FLOOR
+    if measured.is_duration:
+        return _DURATION_FLOOR
+    return 1.0 if measured.series.unit.startswith("{") else 0.0  # one thing more or less is no shift
 
 
 def _medians(values: Floats) -> Floats:
@@ -54,12 +74,7 @@ def _medians(values: Floats) -> Floats:
 def find_anomalies(figures: Figures, compared: Comparison, timeline: Timeline) -> list[Anomaly]:
     """Return what moved, strongest first."""
     shifts = _shifts(figures, timeline)
-    rates = [measured.statistic is Statistic.RATE for measured in figures.measured]
-    found = [
-        anomaly
-        for i, shift in enumerate(shifts)
-        if (anomaly := _anomaly(i, shift, figures.values[i], compared, rates[i], timeline))
-    ]
+    found = [anomaly for i, shift in enumerate(shifts) if (anomaly := _anomaly(i, shift, figures, compared, timeline))]
     best: dict[tuple[int, bool], Anomaly] = {}
     for anomaly in found:  # a mean and a percentile of one histogram say the same: the clearer one is enough
         measured = figures.measured[anomaly.row]
@@ -70,28 +85,29 @@ def find_anomalies(figures: Figures, compared: Comparison, timeline: Timeline) -
 
 
 def _shifts(figures: Figures, timeline: Timeline) -> list[Shift | None]:
-    starts = timeline.starts
+    starts, values = timeline.starts, _scaled(figures)
     shifts: list[Shift | None] = [None] * len(figures.measured)
     for counts in (False, True):
         rows = [i for i, m in enumerate(figures.measured) if (m.statistic is Statistic.RATE) is counts]
         weight = timeline.seconds if counts else 1.0
-        found = level_shifts(figures.values[rows] * weight, starts, timeline.width, counts=counts) if rows else []
+        found = level_shifts(values[rows] * weight, starts, timeline.width, counts=counts) if rows else []
         for i, shift in zip(rows, found, strict=True):
             shifts[i] = shift
     return shifts
 
 
 def _anomaly(
-    row: int, shift: Shift | None, values: Floats, compared: Comparison, rate: bool, timeline: Timeline
+    row: int, shift: Shift | None, figures: Figures, compared: Comparison, timeline: Timeline
 ) -> Anomaly | None:
     level = compared.row(row)
-    if level.spread is None or level.baseline is None or level.baseline_buckets < _FEWEST_BEFORE:
+    if level.spread is None or level.sustained is None or level.baseline_buckets < _FEWEST_BEFORE:
         return None
     if shift and _concerns(shift, level.score, timeline):
-        return _shifted(row, shift, values, level.spread, rate, timeline)
+        return _shifted(row, shift, figures, level.spread, timeline)
     few = level.baseline_buckets + level.window_buckets < _FEW_BUCKETS
-    if shift is None and few and abs(level.score) >= _CLEAR_SCORE and level.sustained is not None:
-        return Anomaly(row, level.baseline, level.sustained, abs(level.score), None)
+    if shift is None and few and abs(level.score) >= _CLEAR_SCORE:
+        before, after = figures.values[row, : timeline.before], figures.values[row, timeline.before :]
+        return Anomaly(row, float(np.nanmedian(before)), float(np.nanmedian(after)), abs(level.score), None)
     return None
 
 
@@ -102,13 +118,15 @@ def _concerns(shift: Shift, score: float, timeline: Timeline) -> bool:
     return (shift.end is None or shift.end > timeline.window_start) and abs(score) >= LEAST_SCORE
 
 
-def _shifted(row: int, shift: Shift, values: Floats, spread: float, rate: bool, timeline: Timeline) -> Anomaly | None:
+def _shifted(row: int, shift: Shift, figures: Figures, spread: float, timeline: Timeline) -> Anomaly | None:
     """The anomaly that a shift is, if it is great enough: in deviations, or for a rate in events against chance."""
-    starts = timeline.starts
+    measured, values, starts = figures.measured[row], figures.values[row], timeline.starts
+    rate = measured.statistic is Statistic.RATE
     before = _known(values[starts < shift.onset])
     inside = _known(values[(starts >= shift.onset) & ((starts < shift.end) if shift.end else True)])
     was, now = (float(np.mean(part) if rate else np.median(part)) for part in (before, inside))
-    score = min(abs(now - was) / max(spread, 1e-12), SCORE_LIMIT)
+    apart = np.log(max(now, _SHORTEST_MS) / max(was, _SHORTEST_MS)) if measured.is_duration else now - was
+    score = min(abs(float(apart)) / max(spread, 1e-12), SCORE_LIMIT)
     if rate and max(was, now) >= _CLEAR_RATIO * min(was, now):
         score = max(score, _events_score(before, inside, timeline.seconds))
     return Anomaly(row, was, now, score, shift) if score >= LEAST_SCORE else None

@@ -43,6 +43,11 @@ class Measured:
         """Whether 100 % is as much as there can be."""
         return self.unit == "%"
 
+    @property
+    def is_duration(self) -> bool:
+        """Whether it is a mean or percentile of times."""
+        return self.unit == "ms" and self.statistic in (Statistic.MEAN, Statistic.P95)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Figures:

@@ -6,7 +6,9 @@ from midwatch_metrics.figures import Measured, Statistic
 
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 _LONGEST_NAME = 60
-_LONGEST_ATTRIBUTES = 50
+_LONGEST_ATTRIBUTES = 60
+_FIRST = {"http.response.status_code", "http.route", "db.operation.name", "messaging.destination.name"}
+_UNTOLD = {"network.protocol.name", "network.protocol.version", "url.scheme", "server.port", "db.system.name"}
 
 
 def amount(value: float, unit: str) -> str:
@@ -39,8 +41,11 @@ def subject(measured: Measured) -> str:
 
 
 def attributes(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return attributes in brackets, cut where they are long; '' for none."""
-    text = ", ".join(f"{name.rsplit('.', 1)[-1]}={value}" for name, value in pairs)
+    """Return attributes in brackets, the telling ones first, cut where they are long; '' for none."""
+    told = sorted((pair for pair in pairs if pair[0] not in _UNTOLD), key=lambda pair: (pair[0] not in _FIRST, pair[0]))
+    values = [value for _, value in told]
+    once = [pair for i, pair in enumerate(told) if pair[1] not in values[:i]]  # an error type is often the status again
+    text = ", ".join(f"{name.rsplit('.', 1)[-1]}={value}" for name, value in once)
     if not text:
         return ""
     return f" ({text if len(text) <= _LONGEST_ATTRIBUTES else text[: _LONGEST_ATTRIBUTES - 1] + '…'})"

@@ -110,14 +110,14 @@ def compare(
     window: ArrayLike,
     *,
     counts: bool = False,
-    relative_floor: float = 0.05,
+    relative_floor: ArrayLike = 0.05,
     absolute_floor: ArrayLike = 0.0,
     sustained: float = 0.15,
 ) -> Comparison:
     """Compare rows (series by buckets, NaN = missing) of a window with the same rows of a baseline, in their own unit.
 
     `counts` says that the values are counts per bucket, whose spread is never below that of a Poisson process;
-    `absolute_floor` is one for all series or one for each.
+    the floors of the spread are one for all series or one for each.
     Raises ValueError when the two do not hold the same number of series.
     """
     before, after = Ordered.of_rows(baseline), Ordered.of_rows(window)
@@ -165,12 +165,12 @@ def scaled_deviation(values: Floats, centre: Floats) -> Floats:
     return np.where(median > 0, 1.4826 * correction * median, 1.2533 * mean)
 
 
-def _spread(before: Ordered, level: Floats, *, counts: bool, relative: float, absolute: ArrayLike) -> Floats:
+def _spread(before: Ordered, level: Floats, *, counts: bool, relative: ArrayLike, absolute: ArrayLike) -> Floats:
     width = len(before.values) // max(len(before.sizes), 1)
     measured = scaled_deviation(before.values.reshape(len(before.sizes), width), level)
     # Fewer than three points say nothing of spread: then a series must double to count for anything.
     measured = np.where(before.sizes < _FEWEST, np.abs(level), measured)
-    floor = np.maximum(relative * np.abs(level), absolute)
+    floor: Floats = np.maximum(np.asarray(relative) * np.abs(level), absolute)
     if counts:
         floor = np.maximum(floor, np.sqrt(np.maximum(level, 1.0)))
     return np.maximum(measured, floor)

@@ -88,8 +88,8 @@ def _level_shift(row: Floats, starts: Ints, width: int, *, counts: bool, floor: 
     raw, starts = row[known], starts[known]
     if len(raw) < _FEWEST or raw.min() == raw.max():
         return None
-    values = scan.winsorised(2 * np.sqrt(np.maximum(raw, 0) + 0.375) if counts else raw)
     least = 1.0 if counts else floor * abs(float(np.median(raw)))
+    values = scan.winsorised(2 * np.sqrt(np.maximum(raw, 0) + 0.375) if counts else raw, least)
     chance = _level_chance(len(raw))
     segment = scan.search(scan.level_gains(values), lambda i, j: scan.level_noise(values, i, j, least), chance)
     if segment is None:

@@ -31,10 +31,10 @@ class Segment:
     last: int
 
 
-def winsorised(values: Floats) -> Floats:
-    """The values with what is further than four robust deviations from the median drawn in to there."""
+def winsorised(values: Floats, least: float) -> Floats:
+    """The values with what is further than four robust deviations (at least `least`) from the median drawn in there."""
     centre = float(np.median(values))
-    reach = _WINSOR * max(deviation(np.diff(values)) / math.sqrt(2), deviation(values))
+    reach = _WINSOR * max(deviation(np.diff(values)) / math.sqrt(2), deviation(values), least)
     return np.asarray(np.clip(values, centre - reach, centre + reach))
 
 
