@@ -4,38 +4,46 @@ A plan is approved as a whole, by its digest. No answer in time is a no.
 """
 
 import os
+import sys
 from dataclasses import dataclass
 
 import anyio
 from rich.console import Console
-from rich.prompt import Confirm
 
 from midwatch.errors import HostError
 from midwatch.journal import Journal
 from midwatch.records import Decision, Incident, Plan
+
+if sys.platform != "win32":
+    import termios
 
 _LOOK_EVERY = 0.5
 
 
 @dataclass(frozen=True)
 class AtTheTerminal:
-    """Shows the plan and asks whoever sits there; with CI=true in the environment it says yes by that rule."""
+    """Shows the plan and asks whoever sits there; with CI=true in the environment it says yes by that rule.
+
+    No rule approves what cannot be undone: then somebody has to be asked.
+    """
 
     console: Console
+    seconds: float = 3600.0
 
     async def decide(self, incident: Incident, plan: Plan) -> Decision:
         """Return the decision; a terminal that is not interactive says no."""
-        self.console.print(plan_text(plan))
-        if os.environ.get("CI", "").casefold() == "true":
+        self.console.print(plan_text(plan), highlight=False, markup=False)
+        if os.environ.get("CI", "").casefold() == "true" and can_be_undone(plan):
             return Decision(
                 digest=plan.digest, approved=True, by="CI=true", reason="approved by the rule that CI=true sets"
             )
-        if not self.console.is_interactive:
+        if not self.console.is_interactive or not sys.stdin.isatty():
             return Decision(digest=plan.digest, approved=False, by="nobody", reason="no terminal to ask at")
-        question = f"Run plan {plan.digest[:12]} as a whole?"
-        yes = await anyio.to_thread.run_sync(
-            lambda: Confirm.ask(question, console=self.console, default=False), abandon_on_cancel=True
-        )
+        self.console.print(f"Run plan {plan.digest[:12]} as a whole? (y/n) ", end="", highlight=False)
+        answer = await _typed_line(self.seconds)
+        if answer is None:
+            return _unanswered(plan, self.seconds)
+        yes = answer.strip().casefold() in ("y", "yes")
         return Decision(digest=plan.digest, approved=yes, by="person at the terminal", reason="asked and answered")
 
 
@@ -53,7 +61,7 @@ class ThroughTheJournal:
                 if decision := self.journal.recall(incident.id, "decision", plan.digest, Decision):
                     return decision
                 await anyio.sleep(_LOOK_EVERY)
-        return Decision(digest=plan.digest, approved=False, by="nobody", reason=f"no answer within {self.seconds:g} s")
+        return _unanswered(plan, self.seconds)
 
 
 def decide_by_name(journal: Journal, investigation: str, digest: str, *, approved: bool, by: str) -> Decision:
@@ -69,6 +77,11 @@ def decide_by_name(journal: Journal, investigation: str, digest: str, *, approve
     return journal.note(investigation, "decision", plans[-1].digest, decision, by)
 
 
+def can_be_undone(plan: Plan) -> bool:
+    """Return whether every step that changes something by itself has an undo."""
+    return all(step.inverse for step in plan.steps if step.phase == "apply" and step.call)
+
+
 def plan_text(plan: Plan) -> str:
     """Return a plan as plain text, phase by phase."""
     lines = [f"Plan {plan.digest[:12]}: {plan.action}", f"Why: {plan.reasoning}", f"Risk: {plan.risk}"]
@@ -78,3 +91,20 @@ def plan_text(plan: Plan) -> str:
         )
         lines.append(f"  {step.phase:<13} {step.title}{undo}")
     return "\n".join(lines)
+
+
+async def _typed_line(seconds: float) -> str | None:
+    """Return the next line typed at the terminal, or None; what was typed before it was asked for does not count.
+
+    No thread waits for it: one that waits for a terminal cannot be stopped, and would outlive Ctrl-C.
+    """
+    if sys.platform != "win32":
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
+    with anyio.move_on_after(seconds):
+        await anyio.wait_readable(sys.stdin)
+        return sys.stdin.readline()
+    return None
+
+
+def _unanswered(plan: Plan, seconds: float) -> Decision:
+    return Decision(digest=plan.digest, approved=False, by="nobody", reason=f"no answer within {seconds:g} s")

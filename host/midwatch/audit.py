@@ -1,13 +1,13 @@
 """The audit: whether what the journal says still stands on the bytes that were stored. Reads; repairs nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from midwatch.errors import JournalDamaged
 from midwatch.journal import Journal
 from midwatch.records import ToolCall
 from midwatch_kit.errors import KitError
-from midwatch_kit.evidence import EvidenceStore, broken_citations
+from midwatch_kit.evidence import EvidenceStore, broken_citations, evidence_id
 from midwatch_kit.records import Observation
 
 
@@ -23,14 +23,13 @@ class Audit:
 
 def audit(investigation: str, journal: Journal, kept: EvidenceStore) -> Audit:
     """Check the chain of records, every document's hash and every citation of every observation."""
-    faults: list[str] = []
-    records = 0
     try:
         records = journal.check(investigation)
-    except JournalDamaged as error:
-        faults.append(str(error))
-    observations = journal.values(investigation, Observation)
-    stored = dict(_documents(journal.values(investigation, ToolCall), observations, kept))
+        observations = journal.values(investigation, Observation)
+        calls = journal.values(investigation, ToolCall)
+    except JournalDamaged as error:  # what cannot be trusted to be what was written is not read any further
+        return Audit(records=0, observations=0, citations=0, faults=(str(error),))
+    stored, faults = _documents(_named(calls, observations), kept)
     for observation in observations:
         faults += broken_citations(observation, stored)
     return Audit(
@@ -41,13 +40,23 @@ def audit(investigation: str, journal: Journal, kept: EvidenceStore) -> Audit:
     )
 
 
-def _documents(
-    calls: list[ToolCall], observations: list[Observation], kept: EvidenceStore
-) -> Iterator[tuple[str, bytes]]:
-    named = {citation.evidence for observation in observations for citation in observation.citations}
-    named |= {call.evidence.id for call in calls if call.evidence}
-    for name in sorted(named):
+def _named(calls: Iterable[ToolCall], observations: Iterable[Observation]) -> list[str]:
+    """Return the ids of all documents that the records name, cited or not."""
+    cited = {citation.evidence for observation in observations for citation in observation.citations}
+    given = {name for call in calls if call.evidence for name in (call.evidence.id, call.records) if name}
+    return sorted(cited | given)
+
+
+def _documents(names: Iterable[str], kept: EvidenceStore) -> tuple[dict[str, bytes], list[str]]:
+    """Return the documents by name, and what is wrong with them, in the words in which a citation says it."""
+    stored: dict[str, bytes] = {}
+    faults: list[str] = []
+    for name in names:
         try:
-            yield name, kept.get(name)
+            stored[name] = kept.get(name)
         except KitError:
-            continue  # a missing document is reported by each citation of it
+            faults.append(f"evidence {name} is missing")
+            continue
+        if evidence_id(stored[name]) != name:
+            faults.append(f"evidence {name} was changed: its bytes have another hash")
+    return stored, faults

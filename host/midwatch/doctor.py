@@ -23,20 +23,21 @@ class Finding:
 
 async def examine(host: Host) -> list[Finding]:
     """Return what the doctor found, server by server; a server that does not answer is a finding too."""
+    missing = host.eyes.missing()
     gone = [
         Finding(name, "connection", ok=False, detail=why, do=f"see {host.settings.data_dir}/servers/{name}.log")
-        for name, why in host.eyes.missing().items()
+        for name, why in missing.items()
     ]
-    tools = [tool for tool in host.eyes.tools(Role.CHECK) if tool.server not in host.eyes.missing()]
-    found: dict[str, list[Finding]] = {}
+    tools = [tool for tool in host.eyes.tools(Role.CHECK) if tool.server not in missing]
+    found: dict[Tool, list[Finding]] = {}
 
     async def check(tool: Tool) -> None:
-        found[tool.server] = await _check(host, tool)
+        found[tool] = await _check(host, tool)
 
     async with anyio.create_task_group() as group:
         for tool in tools:
             group.start_soon(check, tool)
-    return [*gone, *(finding for tool in tools for finding in found[tool.server])]
+    return [*gone, *(finding for tool in tools for finding in found[tool])]
 
 
 async def _check(host: Host, tool: Tool) -> list[Finding]:

@@ -1,11 +1,10 @@
 """The host's settings: read once, from the environment (`MIDWATCH_…`), a servers file, and the command line."""
 
-import json
 import os
 import sys
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from midwatch.errors import BadSettings
@@ -23,6 +22,18 @@ class ServerSpec(BaseModel):
     env: dict[str, str] = {}
     url: str | None = None
     headers: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> "ServerSpec":
+        if bool(self.command) == bool(self.url):
+            raise ValueError("a server needs either a command or a url")
+        return self
+
+
+class _ServersFile(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    servers: dict[str, ServerSpec] = Field(alias="mcpServers")
 
 
 class Settings(BaseSettings):
@@ -59,10 +70,13 @@ def server_specs(settings: Settings) -> dict[str, ServerSpec]:
     if settings.servers_file is None:
         return _suite(settings)
     try:
-        servers = json.loads(settings.servers_file.read_text(encoding="utf-8"))["mcpServers"]
-        return {name: ServerSpec.model_validate(spec) for name, spec in servers.items()}
-    except (OSError, ValueError, KeyError, AttributeError, ValidationError) as error:
-        raise BadSettings(f"cannot use the servers file {settings.servers_file}: {error}") from None
+        text = settings.servers_file.read_text(encoding="utf-8")
+        return _ServersFile.model_validate_json(text).servers
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)]
+        raise BadSettings(f"cannot use the servers file {settings.servers_file}: {'; '.join(faults)}") from None
+    except (OSError, UnicodeError) as error:
+        raise BadSettings(f"cannot read the servers file {settings.servers_file}: {error}") from None
 
 
 def _suite(settings: Settings) -> dict[str, ServerSpec]:

@@ -4,8 +4,10 @@ The front matter says when a file applies and what it changes; the text below it
 A file can add hypotheses to test, say that a signal lags, and name noise to leave out. It cannot grant anything.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import yaml
 from pydantic import Field, ValidationError
@@ -13,6 +15,8 @@ from pydantic import Field, ValidationError
 from midwatch.errors import BadSteering
 from midwatch.records import HypothesisKind
 from midwatch_kit.records import EntityId, Observation, Record, Signal
+
+_FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 
 
 class AppliesTo(Record):
@@ -36,8 +40,10 @@ class Steering(Record):
     description: str = Field(max_length=1024)
     applies_to: AppliesTo = AppliesTo()
     checks: tuple[Check, ...] = ()
-    lag_seconds: dict[Signal, float] = Field(default_factory=dict)
-    ignore: tuple[str, ...] = Field((), description="texts; an observation that says one of them is left out")
+    lag_seconds: dict[Signal, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    ignore: tuple[Annotated[str, Field(min_length=3)], ...] = Field(
+        (), description="texts; an observation that says one of them is left out"
+    )
     text: str = ""
 
     def applies(self, services: Iterable[EntityId]) -> bool:
@@ -58,10 +64,11 @@ def load_steering(folder: Path) -> tuple[Steering, ...]:
 
 def _read(path: Path) -> Steering:
     try:
-        opening, front, text = path.read_text(encoding="utf-8").split("---", 2)
-        if opening.strip():
-            raise ValueError("the file must begin with ---")
-        return Steering.model_validate({**(yaml.safe_load(front) or {}), "text": text.strip()})
+        parts = _FENCE.split(path.read_text(encoding="utf-8-sig"), maxsplit=2)
+        if len(parts) != 3 or parts[0].strip():
+            raise ValueError("the file must begin with a line ---, and a second one must follow")
+        front = yaml.safe_load(parts[1]) or {}
+        return Steering.model_validate({**front, "text": parts[2].strip()})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise BadSteering(f"{path}: {faults}") from None

@@ -21,7 +21,8 @@ async def up(settings: Settings, console: Console, address: str, port: int, stor
     `store_port` None runs no store: the servers then read whatever they are set to read.
     """
     listening = webhook.listen(address, port)
-    async with AsyncExitStack() as parts, _until_signalled():
+    async with _until_signalled(), AsyncExitStack() as parts:
+        parts.enter_context(listening)
         if store_port is not None:
             folder = settings.store or settings.data_dir / "store"
             settings = settings.model_copy(update={"store": folder})

@@ -18,13 +18,18 @@ from midwatch.host import Host
 from midwatch.intake import alerts_from
 
 _MOST_BYTES = 2**20
+_BODY_SECONDS = 10.0
 
 
 def application(host: Host) -> Starlette:
     """Return the webhook as a web application over a running host."""
 
     async def receive(request: Request) -> JSONResponse:
-        body = await _body(request)
+        try:
+            with anyio.fail_after(_BODY_SECONDS):
+                body = await _body(request)
+        except TimeoutError:
+            return JSONResponse({"error": f"the body did not come within {_BODY_SECONDS:g} s"}, 408)
         if body is None:
             return JSONResponse({"error": f"a body of more than {_MOST_BYTES} bytes is not taken"}, 413)
         try:
@@ -47,9 +52,10 @@ def listen(address: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((address, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listening.close()
-        raise BadSettings(f"cannot listen on {address}:{port}: {error.strerror}; choose another port") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadSettings(f"cannot listen on {address}:{port}: {why}; choose another port") from None
     listening.listen(128)
     return listening
 

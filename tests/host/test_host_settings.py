@@ -1,0 +1,84 @@
+"""Settings: which servers there are and how they are started, and what is said of those that cannot be."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from midwatch.errors import BadSettings
+from midwatch.settings import ServerSpec, Settings, server_specs
+
+
+def specs(folder: Path, content: JsonValue | bytes) -> dict[str, ServerSpec]:
+    file = folder / "servers.json"
+    file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return server_specs(Settings(servers_file=file))
+
+
+def test_a_servers_file_has_the_shape_of_claude_desktops(tmp_path: Path) -> None:
+    desktop: JsonValue = {
+        "globalShortcut": "",
+        "mcpServers": {
+            "logs": {"command": "uvx", "args": ["midwatch-logs"], "env": {"MIDWATCH_STORE": "/data"}, "type": "stdio"},
+            "remote": {"url": "https://example.com/mcp", "headers": {"Authorization": "Bearer s3cret"}},
+        },
+    }
+    found = specs(tmp_path, desktop)
+    assert (found["logs"].command, found["logs"].args) == ("uvx", ["midwatch-logs"])
+    assert found["logs"].env == {"MIDWATCH_STORE": "/data"}
+    assert found["remote"].headers == {"Authorization": "Bearer s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([], "Input should be"),
+        ({}, "mcpServers: Field required"),
+        ({"mcpServers": []}, "mcpServers: "),
+        ({"mcpServers": {"logs": {}}}, "mcpServers.logs: Value error, a server needs either a command or a url"),
+        ({"mcpServers": {"logs": {"command": "a", "url": "http://b"}}}, "either a command or a url"),
+        ({"mcpServers": {"logs": {"command": "a", "args": "b"}}}, "mcpServers.logs.args: "),
+        (b"not json", "Invalid JSON"),
+        (b"\xff\xfe", "cannot"),
+    ],
+)
+def test_a_servers_file_that_cannot_be_used_is_named_with_the_fault(
+    tmp_path: Path, content: JsonValue | bytes, said: str
+) -> None:
+    with pytest.raises(BadSettings) as caught:
+        specs(tmp_path, content)
+    assert str(tmp_path / "servers.json") in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_a_servers_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="no-such-file"):
+        server_specs(Settings(servers_file=tmp_path / "no-such-file"))
+
+
+def test_without_a_servers_file_the_suites_own_servers_read_the_store(tmp_path: Path) -> None:
+    found = server_specs(Settings(store=tmp_path))
+    assert set(found) == {"logs", "metrics", "traces", "deploys"}
+    assert {spec.command for spec in found.values()} == {sys.executable}
+    assert {spec.env["MIDWATCH_STORE"] for spec in found.values()} == {str(tmp_path)}
+
+
+def test_the_byo_server_comes_with_a_mapping(tmp_path: Path) -> None:
+    found = server_specs(Settings(byo_mapping=tmp_path / "mapping.yaml"))
+    assert found["byo"].env["MIDWATCH_BYO_MAPPING"] == str(tmp_path / "mapping.yaml")
+
+
+def test_nothing_can_be_rolled_back_unless_it_is_said_where() -> None:
+    assert "--enable-roll-back" not in server_specs(Settings())["deploys"].args
+    deploys = server_specs(Settings(roll_back_url="http://127.0.0.1:1/roll-back"))["deploys"]
+    assert "--enable-roll-back" in deploys.args
+    assert deploys.env["MIDWATCH_ROLL_BACK_URL"] == "http://127.0.0.1:1/roll-back"
+
+
+def test_a_server_gets_nothing_of_the_environment_but_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    for spec in server_specs(Settings()).values():
+        assert spec.env == {"TMPDIR": "/tmp"} | {k: v for k, v in spec.env.items() if k == "XDG_CACHE_HOME"}

@@ -1,0 +1,125 @@
+"""Steering files: what a team knows, in front matter that is checked; a file that cannot be used is named."""
+
+from pathlib import Path
+
+import pytest
+
+from midwatch.errors import BadSteering
+from midwatch.steering import Check, Steering, load_steering
+from midwatch_kit.records import Observation, ObservationKind, Signal
+
+FORGE = """---
+name: forge
+description: What to know about forge.
+applies_to:
+  services: [forge, bot]
+checks:
+  - {kind: state, entity: "service:forge", because: its cache outlives deploys}
+lag_seconds: {logs: 120}
+ignore: ["Cache is Warming", slow query]
+---
+A text --- with dashes.
+
+---
+And more.
+"""
+
+
+def load(folder: Path, **files: str | bytes) -> tuple[Steering, ...]:
+    for name, text in files.items():
+        (folder / f"{name}.md").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_steering(folder)
+
+
+def observed(statement: str, **attributes: str) -> Observation:
+    return Observation(
+        id="o",
+        entity="service:forge",
+        kind=ObservationKind.NEW_PATTERN,
+        subject="template",
+        statement=statement,
+        signal=Signal.LOGS,
+        attributes=attributes,
+        citations=(),
+    )
+
+
+def test_a_file_says_when_it_applies_what_to_check_what_lags_and_what_is_noise(tmp_path: Path) -> None:
+    (forge,) = load(tmp_path, forge=FORGE)
+    assert (forge.name, forge.checks[0].kind, forge.lag_seconds) == ("forge", "state", {Signal.LOGS: 120})
+    assert forge.checks == (Check.model_validate(dict(forge.checks[0])),)
+    assert forge.text.startswith("A text --- with dashes.")
+    assert forge.text.endswith("And more.")
+
+
+def test_files_are_read_in_the_order_of_their_names_and_nothing_else_is(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not steering")
+    other = FORGE.replace("name: forge", "name: other")
+    assert [steering.name for steering in load(tmp_path, b=FORGE, a=other)] == ["other", "forge"]
+
+
+def test_a_file_with_a_byte_order_mark_or_windows_line_ends_is_read(tmp_path: Path) -> None:
+    assert len(load(tmp_path, a="\ufeff" + FORGE, b=FORGE.replace("\n", "\r\n"))) == 2
+
+
+@pytest.mark.parametrize("folder", ["nothing/here", "a file"])
+def test_a_folder_that_is_not_there_holds_no_steering(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "a file").touch()
+    assert load_steering(tmp_path / folder) == ()
+
+
+@pytest.mark.parametrize(
+    ("services", "applies"),
+    [(["service:forge"], True), (["service:gateway", "service:bot"], True), (["service:gateway"], False), ([], False)],
+)
+def test_a_file_applies_when_one_of_its_services_is_in_scope(
+    tmp_path: Path, services: list[str], applies: bool
+) -> None:
+    assert load(tmp_path, forge=FORGE)[0].applies(services) is applies
+
+
+def test_a_file_that_names_no_service_applies_always(tmp_path: Path) -> None:
+    (rule,) = load(tmp_path, rule="---\nname: rule\ndescription: For all.\n---\n")
+    assert rule.applies(["service:anything"])
+    assert rule.applies([])
+
+
+@pytest.mark.parametrize(
+    ("statement", "attributes", "silent"),
+    [
+        ("new message in forge: cache is warming", {}, True),
+        ("new message in forge", {"exemplar": "WARN Slow Query took 3 s"}, True),
+        ("new message in forge", {"exemplar": "disk full"}, False),
+    ],
+)
+def test_what_a_file_calls_noise_is_silenced_in_any_case_of_letters(
+    tmp_path: Path, statement: str, attributes: dict[str, str], silent: bool
+) -> None:
+    assert load(tmp_path, forge=FORGE)[0].silences(observed(statement, **attributes)) is silent
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("just text", "must begin with a line ---"),
+        ("---\nname: a\n", "a second one must follow"),
+        ("words first\n" + FORGE, "must begin with a line ---"),
+        ("---\n---\n", "name: Field required"),
+        ("---\nname: a\ndescription: b\ncheck: []\n---\n", "check: Extra inputs are not permitted"),
+        ("---\nname: a\ndescription: b\nchecks: [{kind: magic, entity: e, because: c}]\n---\n", "checks.0.kind: "),
+        ("---\nname: a\ndescription: b\nlag_seconds: {logs: -1}\n---\n", "lag_seconds.logs: "),
+        ("---\nname: a\ndescription: b\nlag_seconds: {smells: 1}\n---\n", "lag_seconds.smells"),
+        ("---\nname: a\ndescription: b\nignore: ['']\n---\n", "ignore.0: "),
+        ('---\nname: a\ndescription: "b" c\n---\n', "line 3"),
+        ("---\n[1, 2]\n---\n", "front matter"),
+        ("---\n!!python/object/apply:os.getcwd []\n---\n", "front matter"),
+        (b"---\nname: \xff\n---\n", "front matter"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_with_its_path_and_the_fault(
+    tmp_path: Path, text: str | bytes, said: str
+) -> None:
+    with pytest.raises(BadSteering) as caught:
+        load(tmp_path, good=FORGE, wrong=text)
+    assert str(caught.value).startswith(f"{tmp_path}/wrong.md: ")
+    assert said in str(caught.value)
