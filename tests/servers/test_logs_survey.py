@@ -97,6 +97,17 @@ async def test_errors_that_stopped_within_the_window_are_said_to_have_ended(
     assert abs(rise.ended - (log_now - timedelta(seconds=300))) <= timedelta(seconds=30)
 
 
+async def test_a_trickle_of_errors_where_there_were_none_is_a_rise(
+    log_row: Story, log_store: Any, log_client: Any, log_now: datetime
+) -> None:
+    log_store([*background(log_row), *fault(log_row, seconds=720, count=60)])
+    async with log_client() as client:
+        _, found = await survey(client, log_now)
+    rise = next(f for f in found if f.subject == "error_logs" and f.kind == "spike")
+    assert rise.onset is not None
+    assert abs(rise.onset - (log_now - timedelta(seconds=720))) <= timedelta(seconds=45)
+
+
 async def test_a_fault_of_the_last_twenty_seconds_is_seen(
     log_row: Story, log_store: Any, log_client: Any, log_now: datetime
 ) -> None:

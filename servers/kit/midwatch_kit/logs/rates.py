@@ -1,7 +1,8 @@
 """How much each service logs, by bucket: the rows that a survey cites, and the shifts that it finds in them.
 
 A service's errors or warnings count as risen when a change point lies in the window, or before it and still lasts,
-and the levels differ by `LEAST_SCORE` robust deviations. A fault too fresh for either shows by the last buckets alone.
+and either it or the comparison of the buckets scores `LEAST_SCORE`. A fault too fresh for a change point shows by the
+last buckets alone.
 """
 
 from collections.abc import Sequence
@@ -125,7 +126,7 @@ def _lasting(row: Counts, measure: Measure, shift: Shift | None, score: float, b
     if shift is None or shift.after <= shift.before:
         return None
     over = shift.end is not None and shift.end <= buckets.window_start
-    score = max(score, shift.score if shift.onset < buckets.window_start else 0.0)
+    score = max(score, shift.score)  # one measures the heights of buckets, the other the weight of all of them
     if over or score < LEAST_SCORE:
         return None
     starts = np.array(buckets.starts)
