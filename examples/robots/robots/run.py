@@ -64,21 +64,27 @@ async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tupl
     """Start PostgreSQL, the repository, the fleet and the deployer; stop them in the end."""
     plan, folder = make_plan(options.seed), options.folder.resolve()
     repository = Repository(folder / "repository")
-    async with http_client() as http, postgres(folder) as database_url:
-        recorder = Recorder(options.store_url, http, _note)
-        await recorder.check()
+    async with store(options.store_url) as recorder, postgres(folder) as database_url:
         first = await make_history(repository, options.seed)
-        site = Site(folder, database_url, options.store_url)
         await apply_schema(database_url, (repository.path / "app" / "schema.sql").read_text(encoding="utf-8"))
-        fleet = Fleet(site, tasks, _note)
+        fleet = Fleet(Site(folder, database_url, options.store_url), tasks, _note)
         try:
             deployer = Deployer(fleet, repository, recorder, _note)
             async with served(deployer) as deployer_url:
                 await deployer.install(first)
                 load = Load(fleet.url("gateway-1"), plan.rate, plan.seed)
-                yield Scene(plan, site, repository, deployer, load, recorder, _note), deployer_url
+                yield Scene(plan, fleet.site, repository, deployer, load, recorder, _note), deployer_url
         finally:
             await fleet.stop()
+
+
+@asynccontextmanager
+async def store(url: str) -> AsyncGenerator[Recorder]:
+    """Hold the way to the telemetry store; raises StoreUnreachable before anything else is started."""
+    async with http_client() as http:
+        recorder = Recorder(url, http, _note)
+        await recorder.check()
+        yield recorder
 
 
 async def _play(scene: Scene, options: Options) -> None:
