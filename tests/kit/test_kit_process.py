@@ -21,8 +21,9 @@ SCRIPT = '''
 """A server that counts."""
 
 import sys
+import time
 
-from anyio import sleep
+from anyio import to_thread
 from midwatch_kit import Answer, EvidenceServer, KitError, Role, ServerSettings, Signal, run
 from pydantic import Field, SecretStr, model_validator
 
@@ -51,7 +52,7 @@ def build(settings: Settings) -> EvidenceServer:
     async def count_fish(seconds: float = 0) -> Answer:
         """Count."""
         print("counting", file=sys.stderr, flush=True)
-        await sleep(seconds)
+        await to_thread.run_sync(time.sleep, seconds, abandon_on_cancel=True)
         return Answer("", [settings.pond], [settings.pond], 1)
 
     return server

@@ -4,6 +4,7 @@
 one clear line on stderr. A signal ends the process at once: a server keeps nothing that a signal could tear.
 """
 
+import os
 import re
 import signal
 import socket
@@ -42,6 +43,8 @@ def run(build: Callable[[SettingsT], EvidenceServer], settings_class: type[Setti
         _leave(2, f"These settings cannot be used: {error}")
     if settings.transport == "stdio":
         server.build().run("stdio")
+        sys.stdout.flush()
+        os._exit(0)  # a query that nobody waits for any more may still run in its thread
     else:
         _serve_http(server.name, server.build(), settings)
 
