@@ -140,6 +140,7 @@ def _settings(show: Show, told: Mapping[str, JsonValue]) -> Settings:
         store=show.folder / "store",
         roll_back_url=f"{told['deployer']}/roll-back",
         lookback_seconds=40,
+        gather_seconds=2.5,
         settle_seconds=5,
         recovery_seconds=30,
     )

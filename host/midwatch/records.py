@@ -83,10 +83,12 @@ class Incident(Record):
 class Scope(Record):
     """What is looked at: the part of the graph that can hurt the symptom, and the two windows to compare.
 
-    `onset` is when the symptom itself began, with its uncertainty; None when no shift was found in it.
+    `watched` are the subjects that the alert is about, as surveys name them. `onset` is when the symptom itself
+    began, with its uncertainty; None when no shift that lasts was found in it.
     """
 
     symptom: EntityId
+    watched: tuple[str, ...] = ("error_rate", "latency_p95", "request_rate")
     window: Window
     baseline: Window
     onset: Moment | None

@@ -3,6 +3,7 @@
 The windows are settled here once, as absolute times, and journalled: whatever is asked later is asked of them.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,11 @@ from midwatch_kit.server import Role
 from midwatch_kit.window import rfc3339
 from midwatch_topology import Topology
 
-_SYMPTOMS = ("error_rate", "latency_p95", "request_rate")
+_ERRORS = re.compile(r"error|5xx|fail|availab|success|exception|refus", re.IGNORECASE)
+_LATENCY = re.compile(r"latency|slow|duration|response time|p9\d|timeout", re.IGNORECASE)
+_TRAFFIC = re.compile(r"traffic|throughput|requests? rate|rps|volume", re.IGNORECASE)
+_SUBJECTS = {"error_rate": _ERRORS, "latency_p95": _LATENCY, "request_rate": _TRAFFIC}
+_PARTS = {"version", "operation"}
 _EDGE = timedelta(seconds=1)
 
 
@@ -31,27 +36,30 @@ class Onset:
     latest: datetime
 
 
-async def find_scope(inquiry: Inquiry, incident: Incident, lookback: timedelta) -> tuple[Scope, Topology]:
+async def find_scope(
+    inquiry: Inquiry, incident: Incident, lookback: timedelta, now: datetime
+) -> tuple[Scope, Topology]:
     """Discover the graph around an incident's service and settle onset and windows; asks servers, in parallel.
 
-    Time ends when the incident was first seen: what is asked does not depend on when it is asked.
+    Time ends at `now`, which follows from the incident: what is asked does not depend on when it is asked.
     """
-    now, symptom = incident.first_seen, incident.service
+    symptom, subjects = incident.service, watched(incident)
     near = Window(start=min(incident.started_at, now - _EDGE) - lookback / 2, end=now)
     before = Window(start=near.start - 1.5 * lookback, end=near.start)
     topology = await discover(inquiry, Window(start=before.start, end=now))
     if symptom not in topology:
         inquiry.gap(f"{symptom} in the topology", "no server knows it", "what it depends on")
         topology |= Topology.merge({"alert": TopologyFragment(entities=(_named(symptom),))})
-    symptoms = await _symptoms(inquiry, symptom, near, before)
+    symptoms = await _symptoms(inquiry, symptom, subjects, near, before)
     onset = _onset(symptoms)
     window, baseline = _windows(incident, onset, lookback, now)
-    symptoms = await _symptoms(inquiry, symptom, window, baseline) or symptoms
+    symptoms = await _symptoms(inquiry, symptom, subjects, window, baseline) or symptoms
     onset = _onset(symptoms) or onset
     nearby = topology.within([symptom, *topology.upstream_of(symptom), *topology.dependents(symptom)])
     age = topology.age(now)
     scope = Scope(
         symptom=symptom,
+        watched=subjects,
         window=window,
         baseline=baseline,
         onset=onset.at if onset else None,
@@ -88,19 +96,27 @@ def survey_arguments(tool: Tool, window: Window, baseline: Window, entities: Ite
     return {name: value for name, value in every.items() if name in tool.arguments}
 
 
-async def _symptoms(inquiry: Inquiry, symptom: str, window: Window, baseline: Window) -> list[Observation]:
+def watched(incident: Incident) -> tuple[str, ...]:
+    """Return the subjects that an incident's alert is about, by its own words; all of them when it does not say."""
+    said = " ".join((incident.title, *incident.symptoms))
+    return tuple(subject for subject, words in _SUBJECTS.items() if words.search(said)) or tuple(_SUBJECTS)
+
+
+async def _symptoms(
+    inquiry: Inquiry, symptom: str, subjects: Iterable[str], window: Window, baseline: Window
+) -> list[Observation]:
     """Return what the symptom's own series say, the strongest shift first."""
     tools = inquiry.eyes.tools(Role.SURVEY, Signal.TRACES)
     asked = [(tool, survey_arguments(tool, window, baseline, [symptom])) for tool in tools]
     answers = await inquiry.ask_all(asked, "triage")
     seen = [o for _, answer in answers for o in inquiry.checked(answer.observations)]
-    own = [o for o in seen if o.entity == symptom and o.subject in _SYMPTOMS and "version" not in o.attributes]
+    own = [o for o in seen if o.entity == symptom and o.subject in subjects and not _PARTS & o.attributes.keys()]
     return sorted(own, key=lambda o: -o.score)
 
 
 def _onset(symptoms: Iterable[Observation]) -> Onset | None:
-    """Return the earliest onset among the symptom's clear shifts."""
-    shifted = [o for o in symptoms if o.score >= SHIFTED and o.onset is not None]
+    """Return the earliest onset among the symptom's clear shifts that last."""
+    shifted = [o for o in symptoms if o.score >= SHIFTED and o.onset is not None and o.ended is None]
     began = [Onset(o.onset, o.onset_earliest or o.onset, o.onset_latest or o.onset) for o in shifted if o.onset]
     return min(began, key=lambda onset: onset.at, default=None)
 

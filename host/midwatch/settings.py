@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     roll_back_url: str | None = Field(None, description="where roll-backs are asked for; none are possible without")
 
     lookback_seconds: float = Field(900, gt=0, description="how long before an alert its onset is looked for")
+    gather_seconds: float = Field(10, ge=0, description="how long after an alert telemetry of it may still come in")
     settle_seconds: float = Field(60, gt=0, description="how long to wait after a step before judging health")
     recovery_seconds: float = Field(600, gt=0, description="how long recovery may take before a step is undone")
     approval_seconds: float = Field(3600, gt=0, description="how long a plan waits for a person")

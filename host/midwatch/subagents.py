@@ -37,8 +37,7 @@ class Subagent:
 
     async def challenge(self, scene: Scene) -> list[Observation]:
         """Try to disprove the hypothesis: read failing traces from all over, not only those that begin in it."""
-        ids = [i for origin in scene.origins.values() for i in _exemplar_ids(origin)]
-        return await self._read_traces(dict.fromkeys(ids), scene)
+        return await self._read_traces(i for begun in scene.beginnings.values() for i in _exemplar_ids(begun))
 
     async def _content(self) -> list[Observation]:
         """Read what the change that the hypothesis starts from really changed."""
@@ -50,13 +49,12 @@ class Subagent:
 
     async def _exemplars(self, scene: Scene) -> list[Observation]:
         """Read a few of the failing traces that begin in the hypothesis' entity."""
-        begun = [scene.origins[m] for m in sorted(scene.members(self.hypothesis.entity)) if m in scene.origins]
-        ids = dict.fromkeys(i for origin in begun for i in _exemplar_ids(origin))
-        return await self._read_traces(ids, scene)
+        begun = scene.beginnings.get(scene.service_of(self.hypothesis.entity))
+        return await self._read_traces(_exemplar_ids(begun) if begun else [])
 
-    async def _read_traces(self, ids: Iterable[str], scene: Scene) -> list[Observation]:
+    async def _read_traces(self, ids: Iterable[str]) -> list[Observation]:
         read: list[Observation] = []
-        for trace in list(ids)[:_EXEMPLARS]:
+        for trace in list(dict.fromkeys(ids))[:_EXEMPLARS]:
             answer = await self._fetch(Signal.TRACES, "trace_id", trace)
             if answer and (seen := _where_it_ends(answer, trace, self.name)):
                 read.append(seen)

@@ -5,7 +5,7 @@ independent thing: time, place, spread, content, the course of the symptom. None
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.scene import Scene
@@ -16,7 +16,6 @@ from midwatch_kit.window import clock
 
 KILLS = -math.inf
 
-_BEGINS_SOMEWHERE = ("error_origin", "self_time")
 _BY_PEOPLE = (HypothesisKind.CHANGE, HypothesisKind.OPERATOR)
 _BY_WORDS = (HypothesisKind.STATE, HypothesisKind.ACCESS, HypothesisKind.RESOURCE, HypothesisKind.DEPENDENCY)
 
@@ -56,21 +55,19 @@ def _place(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """Failures (or lost time) begin in the cause, not in what passes them on."""
     if hypothesis.kind is HypothesisKind.TRAFFIC:
         return
-    for subject in _BEGINS_SOMEWHERE:
-        begun = {o.entity: o for o in reversed(scene.anomalies) if o.subject == subject}
-        total = sum(_amount(o) for o in begun.values() if not o.entity.startswith("instance:"))
-        if total <= 0:
-            continue
-        here = begun.get(hypothesis.entity)
-        share = min(1.0, _amount(here) / total) if here else 0.0
-        most = max(begun.values(), key=_amount)
-        if here and share >= w.MOST:
-            yield _argument("place", w.STRONG, here.statement, here, decisive=True)
-        elif here:
-            yield _argument("place", w.STRONG * (share - w.MOST), here.statement, here, most)
-        else:
-            yield _elsewhere(hypothesis.entity, most, scene)
+    begun = scene.beginnings
+    total = sum(_amount(o) for o in begun.values())
+    if total <= 0:
         return
+    here = begun.get(scene.service_of(hypothesis.entity))
+    share = _amount(here) / total if here else 0.0
+    most = max(begun.values(), key=_amount)
+    if here and share >= w.MOST:
+        yield _argument("place", w.STRONG, here.statement, here, decisive=True)
+    elif here:
+        yield _argument("place", w.STRONG * (share - w.MOST), here.statement, here, most)
+    else:
+        yield _elsewhere(hypothesis.entity, most, scene)
 
 
 def _elsewhere(entity: EntityId, most: Observation, scene: Scene) -> Argument:
@@ -91,22 +88,24 @@ def _health(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
 
 def _spread(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """What reaches every instance shows in every instance; what touches one shows in that one."""
-    instances = scene.instances(scene.service_of(hypothesis.entity))
-    failing = [scene.origins[i] for i in instances if i in scene.origins]
-    total = sum(_amount(o) for o in failing)
+    service = scene.service_of(hypothesis.entity)
+    instances, failing = scene.instances(service), scene.failing_instances(service)
+    total = sum(failing.values())
     if len(instances) < 2 or total <= 0:
         return
-    most = max(failing, key=_amount)
-    alone = _amount(most) >= w.NEARLY_ALL * total
+    seen = scene.beginnings[service]
+    sure = 1 - len(instances) ** (1 - total)  # the chance that it is not by chance that one has them all
+    alone = scene.alone(service)
     of = f"of {len(instances)} instances"
-    if hypothesis.entity in instances:
-        mine = alone and most.entity == hypothesis.entity
-        text = f"{of} {'only' if mine else 'not only'} {hypothesis.entity} fails"
-        yield _argument("spread", w.FAIR if mine else KILLS, text, *failing)
+    if hypothesis.entity != service:
+        mine = alone == hypothesis.entity
+        text = f"{of} {'only' if mine else 'not only'} {hypothesis.entity} fails ({_counted(failing)})"
+        yield _argument("spread", w.FAIR * sure if mine else KILLS, text, seen)
     elif alone:
-        yield _argument("spread", -w.STRONG, f"{of} only {most.entity} fails, though all of them were reached", most)
+        text = f"{of} only {alone} fails ({_counted(failing)}), though all of them were reached"
+        yield _argument("spread", -w.STRONG * sure, text, seen)
     else:
-        yield _argument("spread", w.SLIGHT, f"{of} {len(failing)} fail", *failing)
+        yield _argument("spread", w.SLIGHT * sure, f"{of} {len(failing)} fail ({_counted(failing)})", seen)
 
 
 def _content(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
@@ -191,6 +190,10 @@ def _exemplar(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
 _ALL: tuple[Callable[[Hypothesis, Scene], Iterator[Argument]], ...] = (
     _path, _time, _place, _health, _spread, _content, _course, _arrivals, _words, _unexplained, _exemplar,
 )  # fmt: skip
+
+
+def _counted(failing: Mapping[EntityId, float]) -> str:
+    return ", ".join(f"{name.partition(':')[2]} {count:.0f}" for name, count in sorted(failing.items()))
 
 
 def _argument(name: str, weight: float, text: str, *seen: Observation | None, decisive: bool = False) -> Argument:

@@ -56,9 +56,9 @@ def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str
 
 
 def _shifted(scene: Scene) -> bool:
-    """Return whether anything is wrong: the symptom's own shift, or failures that begin somewhere in scope."""
-    seen = (*scene.scope.symptoms, *scene.origins.values())
-    return any(o.score >= w.SHIFTED for o in seen)
+    """Return whether anything is wrong: the symptom's own shift, if it lasts, or failures that begin in scope."""
+    seen = (*scene.scope.symptoms, *scene.beginnings.values())
+    return any(o.score >= w.SHIFTED and o.ended is None for o in seen)
 
 
 def _cause(hypothesis: Hypothesis, verdicts: Mapping[str, Verdict], scene: Scene) -> Cause:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.vocabulary import kind_of
-from midwatch.builtin.weights import NEARLY_ALL, PRIORS
+from midwatch.builtin.weights import PRIORS
 from midwatch.records import Hypothesis, HypothesisKind
 from midwatch.steering import Steering
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
@@ -69,10 +69,8 @@ def _from_change(change: Observation, scene: Scene) -> Hypothesis:
 
 
 def _from_origins(scene: Scene) -> Iterable[Hypothesis]:
-    for entity, origin in scene.origins.items():
-        if entity.startswith("instance:"):
-            continue
-        place = _concentrated(entity, scene) or entity
+    for entity, origin in scene.beginnings.items():
+        place = scene.alone(entity) or entity
         words = " ".join([origin.attributes.get("exception", ""), *_new_messages(place, scene)])
         yield _make(kind_of(words), place, f"{origin.statement}; the errors say: {words[:160] or 'nothing'}")
         if place != entity:
@@ -113,16 +111,6 @@ def _make(
         prior=PRIORS[kind] * odds,
         trigger=trigger,
     )
-
-
-def _concentrated(service: EntityId, scene: Scene) -> EntityId | None:
-    """Return the one instance of several in which a service's failing traces begin, if there is one."""
-    instances = scene.instances(service)
-    begun = {i: scene.origins[i].magnitude or 0.0 for i in instances if i in scene.origins}
-    if len(instances) < 2 or not begun:
-        return None
-    most = max(begun, key=lambda instance: (begun[instance], instance))
-    return most if begun[most] >= NEARLY_ALL * sum(begun.values()) else None
 
 
 def _new_messages(entity: EntityId, scene: Scene) -> list[str]:

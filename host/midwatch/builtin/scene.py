@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from midwatch.builtin.weights import NEARLY_ALL
 from midwatch.records import Scope
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
 from midwatch_topology import Topology
@@ -37,9 +38,33 @@ class Scene:
         return tuple(sorted((o for o in self.observations if o.kind not in _QUIET), key=lambda o: -o.score))
 
     @cached_property
-    def origins(self) -> dict[EntityId, Observation]:
-        """Where failing traces begin: the observation for each entity that originates some."""
-        return {o.entity: o for o in reversed(self.anomalies) if o.subject == "error_origin"}
+    def beginnings(self) -> dict[EntityId, Observation]:
+        """Where the symptom begins: an observation for each service (or what it depends on) that makes some of it.
+
+        When the symptom is errors, these are the origins of failing traces; when it is latency, time spent in itself.
+        """
+        watched = self.scope.watched
+        failing = self._lasting("error_origin") if "error_rate" in watched else {}
+        return failing or (self._lasting("self_time") if "latency_p95" in watched else {})
+
+    def _lasting(self, subject: str) -> dict[EntityId, Observation]:
+        rose = [o for o in self.anomalies if o.subject == subject and o.ended is None and o.direction == "up"]
+        return {o.entity: o for o in reversed(rose) if not o.entity.startswith("instance:")}
+
+    def failing_instances(self, service: EntityId) -> dict[EntityId, float]:
+        """Return in how many failing traces each instance of a service is where they begin, as the survey counted."""
+        seen = self.beginnings.get(service)
+        counted = seen.attributes.get("instances", "") if seen else ""
+        pairs = (part.rpartition(":") for part in counted.split(",") if part)
+        return {f"instance:{name}": float(count) for name, _, count in pairs}
+
+    def alone(self, service: EntityId) -> EntityId | None:
+        """Return the one instance of several in which nearly all of a service's failing traces begin, if one does."""
+        failing = self.failing_instances(service)
+        most = max(failing, key=lambda name: (failing[name], name), default=None)
+        if most is None or len(self.instances(service)) < 2 or failing[most] < NEARLY_ALL * sum(failing.values()):
+            return None
+        return most
 
     def members(self, entity: EntityId) -> frozenset[EntityId]:
         """Return the entity and, for a service, its instances."""
