@@ -81,6 +81,13 @@ def test_the_oldest_documents_make_room_and_say_so_when_asked_for(tmp_path: Path
         store.get(names[0])
 
 
+def test_servers_that_share_a_folder_keep_it_within_bounds_together(tmp_path: Path) -> None:
+    stores = [EvidenceStore(tmp_path, 2**20) for _ in range(5)]
+    for number in range(60):
+        stores[number % 5].put(f"{number:03}".encode() * 20_000)
+    assert sum(path.stat().st_size for path in tmp_path.glob("*/*")) <= 2**20 + 5 * 2**16
+
+
 def test_a_document_put_again_counts_as_young(tmp_path: Path) -> None:
     store = EvidenceStore(tmp_path, 2**20)
     favourite = store.put(b"f" * 100_000)

@@ -45,7 +45,8 @@ class EvidenceStore:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder = folder
         self._max_bytes = max_bytes
-        self._bytes: int | None = None
+        self._added = 0
+        self._measured = max_bytes  # until it is looked at, the folder counts as full
         self._lock = threading.Lock()
 
     def put(self, stored: bytes) -> str:
@@ -113,22 +114,20 @@ class EvidenceStore:
 
     def _make_room(self, added: int) -> None:
         with self._lock:
-            if self._bytes is not None and self._bytes + added <= self._max_bytes:
-                self._bytes += added
+            self._added += added
+            if self._added <= self._max_bytes / 16 and self._measured + self._added <= self._max_bytes:
                 return
-            kept = sorted(self._kept())  # others may share the folder, so what is there is measured, oldest first
-            self._bytes = sum(size for _, size, _ in kept)
-            if self._bytes > self._max_bytes:
+            kept = sorted(self._kept())  # others may share the folder, so it is measured again now and then
+            self._added, self._measured = 0, sum(size for _, size, _ in kept)
+            if self._measured > self._max_bytes:
                 self._drop(kept[:-1])
 
-    def _drop(self, kept: Sequence[tuple[int, int, Path]]) -> None:
-        total = self._bytes or 0
-        for _, size, path in kept:
-            if total <= self._max_bytes * 0.8:
-                break
+    def _drop(self, oldest_first: Sequence[tuple[int, int, Path]]) -> None:
+        for _, size, path in oldest_first:
+            if self._measured <= self._max_bytes * 0.8:
+                return
             path.unlink(missing_ok=True)
-            total -= size
-        self._bytes = total
+            self._measured -= size
 
     def _kept(self) -> Iterator[tuple[int, int, Path]]:
         for path in self.folder.glob("*/*"):  # what a killed writer left half-written ages out as well
