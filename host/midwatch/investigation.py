@@ -168,7 +168,8 @@ class Investigation:
             self._becomes(Status.AWAITING_APPROVAL)
             made = await self.approver.decide(self.incident, plan)
             decision = self.journal.note(self.incident.id, "decision", plan.digest, made, made.by)
-        self._becomes(Status.MITIGATING)
+        if decision.approved:
+            self._becomes(Status.MITIGATING)
         patience = Patience(self.settings.settle_seconds, self.settings.recovery_seconds)
         return await Gate(self._second_inquiry(), self.hands, patience, scope).carry_out(plan, decision)
 

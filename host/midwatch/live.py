@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from midwatch.builtin.weights import SHIFTED
 from midwatch.journal import Entry
 from midwatch.records import (
     Action,
@@ -68,7 +69,8 @@ class LiveView:
         return f"[bold]scope[/bold]       {services} services, {len(scope.topology.relations)} relations; {began}"
 
     def _observation(self, seen: Observation) -> str | None:
-        if seen.kind is ObservationKind.NORMAL or (seen.score and seen.score < 3) or self._shown >= _SHOWN:
+        quiet = seen.kind in (ObservationKind.NORMAL, ObservationKind.ABSENCE)
+        if quiet or 0 < seen.score < SHIFTED or self._shown >= _SHOWN:
             return None
         self._shown += 1
         return f"[dim]{seen.signal:<9}[/dim]   {escape(seen.statement)}"

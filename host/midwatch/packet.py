@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable
+from textwrap import shorten
 from typing import TypeVar
 
 from midwatch.journal import Journal
@@ -13,6 +14,7 @@ from midwatch_kit.window import clock
 
 ValueT = TypeVar("ValueT")
 _MOST = 6
+_WIDTH = 104
 
 
 def packet(incident: Incident, journal: Journal) -> str:
@@ -57,7 +59,7 @@ def _causes(conclusion: Conclusion, index: dict[str, str], journal: Journal, inc
         yield f"Path: {' → '.join(cause.path)}"
         yield "Signals:"
         for name in [n for n in cause.supports if n in seen][:_MOST]:
-            yield f"- {seen[name].statement}  [{index[name]}]"
+            yield f"- {shorten(seen[name].statement, _WIDTH, placeholder='…')}  [{index[name]}]"
     if conclusion.impact:
         yield f"Impact: {conclusion.impact.statement}"
 
@@ -67,7 +69,8 @@ def _ruled_out(conclusion: Conclusion, index: dict[str, str]) -> Iterable[str]:
         yield "Ruled out:"
     for out in conclusion.ruled_out:
         marks = ", ".join(index[name] for name in out.observations[:3])
-        yield f"- {out.statement[:90]}: {out.reason[:110]}  [{marks}]"
+        yield f"- {shorten(out.statement, _WIDTH, placeholder='…')}"
+        yield f"  {shorten(out.reason, _WIDTH, placeholder='…')}  [{marks}]"
 
 
 def _health(looks: list[Health]) -> Iterable[str]:

@@ -73,7 +73,7 @@ def _place(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
 def _elsewhere(entity: EntityId, most: Observation, scene: Scene) -> Argument:
     """Nothing begins here; that kills when the place was looked at and found healthy, or begins elsewhere for sure."""
     healthy = scene.normal(entity) or scene.normal(scene.service_of(entity))
-    text = f"the failures do not begin in {entity}: {most.statement}"
+    text = f"it begins in {most.entity}, not in {entity}: {most.statement}"
     return _argument("place", KILLS if healthy or most.score >= w.SHIFTED else -w.STRONG, text, most, healthy)
 
 

@@ -111,7 +111,7 @@ def _statement(outcome: Outcome, causes: Sequence[Cause], scene: Scene) -> str:
 def _ruled_out(hypothesis: Hypothesis, verdict: Verdict) -> RuledOut:
     return RuledOut(
         hypothesis=hypothesis.id,
-        statement=f"{hypothesis.kind} at {hypothesis.entity}: {hypothesis.rationale}"[:300],
+        statement=f"{hypothesis.kind} at {hypothesis.entity}: {hypothesis.rationale}",
         reason=verdict.reason,
         observations=verdict.observations,
     )
