@@ -39,6 +39,8 @@ class AtTheTerminal:
             )
         if not self.console.is_interactive or not sys.stdin.isatty():
             return Decision(digest=plan.digest, approved=False, by="nobody", reason="no terminal to ask at")
+        if sys.platform != "win32":
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before the question is no answer to it
         self.console.print(f"Run plan {plan.digest[:12]} as a whole? (y/n) ", end="", highlight=False)
         answer = await _typed_line(self.seconds)
         if answer is None:
@@ -94,12 +96,10 @@ def plan_text(plan: Plan) -> str:
 
 
 async def _typed_line(seconds: float) -> str | None:
-    """Return the next line typed at the terminal, or None; what was typed before it was asked for does not count.
+    """Return the next line typed at the terminal, or None when none comes in time.
 
     No thread waits for it: one that waits for a terminal cannot be stopped, and would outlive Ctrl-C.
     """
-    if sys.platform != "win32":
-        termios.tcflush(sys.stdin, termios.TCIFLUSH)
     with anyio.move_on_after(seconds):
         await anyio.wait_readable(sys.stdin)
         return sys.stdin.readline()
