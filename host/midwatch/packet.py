@@ -4,12 +4,11 @@
 """
 
 from collections.abc import Iterable
-from textwrap import shorten
+from textwrap import shorten, wrap
 from typing import TypeVar
 
 from midwatch.journal import Journal
-from midwatch.records import Action, Conclusion, Decision, Gap, Health, Incident, Outcome, Plan
-from midwatch_kit.records import Observation
+from midwatch.records import Action, Conclusion, Decision, Gap, Health, Incident, Outcome, Plan, Verdict
 from midwatch_kit.window import clock
 
 ValueT = TypeVar("ValueT")
@@ -50,16 +49,16 @@ def evidence_index(incident: Incident, journal: Journal) -> dict[str, str]:
 
 def _causes(conclusion: Conclusion, index: dict[str, str], journal: Journal, incident: Incident) -> Iterable[str]:
     yield f"Conclusion: {conclusion.statement}"
-    seen = {o.id: o for o in journal.values(incident.id, Observation)}
     for cause in conclusion.root_causes:
         yield f"Root cause: {cause.kind} at {cause.entity}"
         if cause.trigger:
             files = cause.trigger.attributes.get("files")
             yield f"- {cause.trigger.statement}" + (f" in {files}" if files else "")
         yield f"Path: {' → '.join(cause.path)}"
-        yield "Signals:"
-        for name in [n for n in cause.supports if n in seen][:_MOST]:
-            yield f"- {shorten(seen[name].statement, _WIDTH, placeholder='…')}  [{index[name]}]"
+        yield "Because:"
+        verdict = next(v for v in journal.values(incident.id, Verdict) if v.hypothesis == cause.hypothesis)
+        for argument in sorted(verdict.arguments, key=lambda a: -a.weight)[:_MOST]:
+            yield from _item(argument.text, argument.observations, index)
     if conclusion.impact:
         yield f"Impact: {conclusion.impact.statement}"
 
@@ -68,9 +67,13 @@ def _ruled_out(conclusion: Conclusion, index: dict[str, str]) -> Iterable[str]:
     if conclusion.ruled_out:
         yield "Ruled out:"
     for out in conclusion.ruled_out:
-        marks = ", ".join(index[name] for name in out.observations[:3])
         yield f"- {shorten(out.statement, _WIDTH, placeholder='…')}"
-        yield f"  {shorten(out.reason, _WIDTH, placeholder='…')}  [{marks}]"
+        yield from _item(out.reason, out.observations, index, mark="  ")
+
+
+def _item(text: str, rests_on: Iterable[str], index: dict[str, str], mark: str = "- ") -> list[str]:
+    marks = ", ".join([index[name] for name in rests_on if name in index][:4])
+    return wrap(f"{text}  [{marks}]" if marks else text, _WIDTH, initial_indent=mark, subsequent_indent="  ")
 
 
 def _health(looks: list[Health]) -> Iterable[str]:
