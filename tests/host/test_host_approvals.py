@@ -119,7 +119,7 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type a text, and return once the terminal has it."""
         os.write(self._ours, text.encode())
-        self.waits_for(text.strip())
+        self.waits_for(text.replace("\n", "\r\n"))
 
     def waits_for(self, text: str) -> str:
         """Return what is printed up to a text, which must come."""
