@@ -266,6 +266,13 @@ def test_a_mapping_that_cannot_be_used_is_refused_in_words(tmp_path: Path, mappi
     assert said in str(refused.value)
 
 
+def test_the_mapping_that_the_docs_show_can_be_used(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "byo.md").read_text()
+    example = page.split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "mapping.yaml").write_text(example)
+    assert build(ByoSettings.model_validate({"mapping": tmp_path / "mapping.yaml"})).name == "byo"
+
+
 def test_a_mapping_that_is_not_there_is_named() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "midwatch_byo", "--mapping", "/nowhere/mapping.yaml"],

@@ -38,10 +38,12 @@ _TEXT: Final = """CREATE TABLE fields AS SELECT number, {columns} FROM (
 _PARQUET: Final = """CREATE TABLE fields AS SELECT file_row_number AS number, {columns}
     FROM read_parquet({path}, file_row_number = true)"""
 _DESCRIBE: Final = "DESCRIBE SELECT * FROM read_parquet({path})"
-_LINES: Final = """CREATE TABLE parsed AS SELECT make_timestamp_ns(ns) AS time, number, {severity} AS severity,
+_LINES: Final = """CREATE TABLE parsed AS SELECT make_timestamp_ns(ns) AS time, number, severity,
     coalesce(nullif(service, ''), {service}) AS service, coalesce(nullif(instance, ''), {instance}) AS instance,
     coalesce(message, '') AS message, coalesce(trace_id, '') AS trace_id, attributes
-    FROM (SELECT *, {ns} AS ns FROM fields) WHERE ns IS NOT NULL"""
+    FROM (SELECT *, {ns} AS ns FROM fields)
+    JOIN (SELECT level AS named, {severity} AS severity FROM (SELECT DISTINCT level FROM fields))
+    ON level IS NOT DISTINCT FROM named WHERE ns IS NOT NULL"""
 _ENTRIES: Final = {
     "jsonl": "SELECT count(*) FROM raw WHERE trim(line) <> ''",
     "text": """SELECT (SELECT count(*) FROM fields) + count(*) FROM raw WHERE trim(line) <> ''

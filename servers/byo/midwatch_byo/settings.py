@@ -27,17 +27,17 @@ class ByoSettings(ServerSettings):
     read_max_bytes: int = Field(
         256 * 2**20,
         ge=1,
-        validation_alias=AliasChoices("MIDWATCH_BYO_READ_MAX_BYTES", "read_max_bytes", "read-max-bytes"),
+        validation_alias=AliasChoices("MIDWATCH_BYO_READ_MAX_BYTES", "read_max_bytes"),
         description="stored bytes that one question may need; more is refused before anything is read",
     )
     cache_dir: Path = Field(
         default_factory=_cache_folder,
-        validation_alias=AliasChoices("MIDWATCH_BYO_CACHE_DIR", "cache_dir", "cache-dir"),
+        validation_alias=AliasChoices("MIDWATCH_BYO_CACHE_DIR", "cache_dir"),
         description="where objects that were read are kept, as Parquet",
     )
     cache_max_bytes: int = Field(
         2**30,
         ge=2**20,
-        validation_alias=AliasChoices("MIDWATCH_BYO_CACHE_MAX_BYTES", "cache_max_bytes", "cache-max-bytes"),
+        validation_alias=AliasChoices("MIDWATCH_BYO_CACHE_MAX_BYTES", "cache_max_bytes"),
         description="bytes of such Parquet to keep; the least recently used go first",
     )
