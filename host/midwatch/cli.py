@@ -5,7 +5,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
@@ -37,6 +37,19 @@ from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.window import parse_time, resolve_window
 from midwatch_topology import Topology, UnknownEntity, to_json, to_mermaid, to_svg
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn the errors that are for people into one line and exit code 1, however deep in a group they are."""
+    said = ""
+    try:
+        yield
+    except* (HostError, KitError, UnknownEntity) as group:
+        said = str(_first(group))
+    if said:
+        _fail(said)
+
 
 app = typer.Typer(
     name="midwatch", help="Investigates production incidents.", no_args_is_help=True, add_completion=False
@@ -88,6 +101,7 @@ def up(
 
 
 @app.command()
+@_told()
 def investigate(
     what: Annotated[str, typer.Argument(help="an alert file, a snapshot directory, or a sentence naming a service")],
     as_json: Json = False,
@@ -153,6 +167,7 @@ def reject(incident: str, digest: str, by: Annotated[str, typer.Option(help="who
 
 
 @app.command()
+@_told()
 def topology(
     form: Annotated[str, typer.Option("--format", help="mermaid, json or svg")] = "mermaid",
     start: Annotated[str, typer.Option(help="look at telemetry since")] = "-1h",
@@ -267,13 +282,8 @@ def _find(journal: Journal, name: str) -> Incident:
 
 @contextmanager
 def _journal() -> Iterator[Journal]:
-    journal = Journal(_settings().data_dir / "journal.db")
-    try:
+    with _told(), closing(Journal(_settings().data_dir / "journal.db")) as journal:
         yield journal
-    except (HostError, KitError) as error:
-        _fail(str(error))
-    finally:
-        journal.close()
 
 
 def _settings() -> Settings:
@@ -284,12 +294,10 @@ def _settings() -> Settings:
         _fail("these settings cannot be used: " + "; ".join(faults))
 
 
+@_told()
 def _run(work: Callable[..., Awaitable[ResultT]], *arguments: object) -> ResultT:
-    """Run asynchronous work to its end, and turn the errors that are for people into one line and exit code 1."""
-    try:
-        return anyio.run(work, *arguments)
-    except* (HostError, KitError, UnknownEntity) as group:
-        _fail(str(_first(group)))
+    """Run asynchronous work to its end."""
+    return anyio.run(work, *arguments)
 
 
 def _fail(text: str) -> NoReturn:
