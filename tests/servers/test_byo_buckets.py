@@ -13,6 +13,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from moto.server import ThreadedMotoServer
 
+from midwatch_byo.places import Folder
 from midwatch_byo.server import build
 from midwatch_byo.settings import ByoSettings
 from midwatch_kit import BadInput
@@ -169,6 +170,24 @@ async def test_a_file_that_grows_is_walked_to_where_it_ended(opened: Open, tmp_p
         assert (await page(client))["matched"] == 200
     assert first["returned"] + second["returned"] == 100
     assert not [line for line in second["lines"] if "appended" in line]
+
+
+def test_a_file_is_fetched_as_it_was_listed_or_not_at_all(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "a.log"
+    log.parent.mkdir()
+    log.write_text("first\n")
+    folder = Folder("shop", str(log.parent))
+    (listed,) = folder.objects("")
+    with log.open("a") as grown:
+        grown.write("second\n")
+    folder.fetch(listed, tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "first\n"
+    (tmp_path / "rotated").write_text("another file, and a longer one\n")
+    (tmp_path / "rotated").replace(log)
+    for _ in ("replaced", "gone"):
+        with pytest.raises(BadInput, match=r"a\.log changed or went away"):
+            folder.fetch(listed, tmp_path / "copy")
+        log.unlink(missing_ok=True)
 
 
 async def test_the_survey_of_a_bucket_finds_the_fault_and_cites_what_it_stored(
