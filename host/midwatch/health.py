@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.records import Health, Scope
+from midwatch.scoping import PARTS
 from midwatch_kit.records import Observation, Signal, Window
 from midwatch_kit.server import Role
 from midwatch_kit.window import rfc3339
@@ -32,6 +33,7 @@ async def health(
     tools = inquiry.eyes.tools(Role.SURVEY, Signal.TRACES)
     answers = await inquiry.ask_all(((tool, arguments) for tool in tools), "health")
     seen = [o for _, answer in answers for o in inquiry.checked(answer.observations) if o.entity == scope.symptom]
+    seen = [o for o in seen if not PARTS & o.attributes.keys()]
     counted = next((o for o in seen if "requests" in o.attributes), None)
     if counted is None:
         return None

@@ -143,7 +143,7 @@ class Investigation:
 
     async def _drill(self, hypothesis: Hypothesis, scene: Scene, *, challenge: bool) -> list[Observation]:
         name = f"challenger of {hypothesis.id}" if challenge else _name(hypothesis)
-        subagent = Subagent(name, hypothesis, self.inquiry, self.settings.subagent_calls)
+        subagent = Subagent(name, hypothesis, scene.scope, self.inquiry, self.settings.subagent_calls)
         seen: list[Observation] = []
         with anyio.move_on_after(self.settings.subagent_seconds) as limit:
             seen = await (subagent.challenge(scene) if challenge else subagent.drill(scene))

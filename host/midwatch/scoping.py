@@ -23,7 +23,8 @@ _ERRORS = re.compile(r"error|5xx|fail|availab|success|exception|refus", re.IGNOR
 _LATENCY = re.compile(r"latency|slow|duration|response time|p9\d|timeout", re.IGNORECASE)
 _TRAFFIC = re.compile(r"traffic|throughput|requests? rate|rps|volume", re.IGNORECASE)
 _SUBJECTS = {"error_rate": _ERRORS, "latency_p95": _LATENCY, "request_rate": _TRAFFIC}
-_PARTS = {"version", "operation"}
+PARTS = {"version", "operation"}
+"""Attributes of observations that speak of a part of an entity, not of all of it."""
 _EDGE = timedelta(seconds=1)
 
 
@@ -74,13 +75,12 @@ async def find_scope(
 
 async def discover(inquiry: Inquiry, window: Window) -> Topology:
     """Return what all servers together know of the application."""
-    tools = inquiry.eyes.tools(Role.DISCOVER)
     times: dict[str, JsonValue] = {"start": rfc3339(window.start), "end": rfc3339(window.end)}
+    tools = inquiry.eyes.tools(Role.DISCOVER)
     asked = [(tool, {name: times[name] for name in times if name in tool.arguments}) for tool in tools]
     topology = Topology()
-    for tool, arguments in asked:
-        if answer := await inquiry.ask(tool, arguments, "topology"):
-            topology |= Topology.merge({tool.server: answer.fragment})
+    for tool, answer in await inquiry.ask_all(asked, "topology"):
+        topology |= Topology.merge({tool.server: answer.fragment})
     return topology
 
 
@@ -110,7 +110,7 @@ async def _symptoms(
     asked = [(tool, survey_arguments(tool, window, baseline, [symptom])) for tool in tools]
     answers = await inquiry.ask_all(asked, "triage")
     seen = [o for _, answer in answers for o in inquiry.checked(answer.observations)]
-    own = [o for o in seen if o.entity == symptom and o.subject in subjects and not _PARTS & o.attributes.keys()]
+    own = [o for o in seen if o.entity == symptom and o.subject in subjects and not PARTS & o.attributes.keys()]
     return sorted(own, key=lambda o: -o.score)
 
 

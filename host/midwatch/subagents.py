@@ -13,11 +13,12 @@ from pydantic import JsonValue
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.vocabulary import names_in
 from midwatch.inquiry import Inquiry
-from midwatch.records import Hypothesis
+from midwatch.records import Hypothesis, Scope
 from midwatch.toolbox import Answer
 from midwatch_kit.evidence import cite
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
 from midwatch_kit.server import Role
+from midwatch_kit.window import rfc3339
 
 _EXEMPLARS = 3
 
@@ -28,6 +29,7 @@ class Subagent:
 
     name: str
     hypothesis: Hypothesis
+    scope: Scope
     inquiry: Inquiry
     calls: int
 
@@ -68,7 +70,9 @@ class Subagent:
             self.inquiry.gap(f"{self.name}: {tool.name} {value}", "its budget of calls is spent", "a closer look")
             return None
         self.calls -= 1
-        return await self.inquiry.ask(tool, {key: value}, self.name)
+        times = {"start": rfc3339(self.scope.baseline.start), "end": rfc3339(self.scope.window.end)}
+        where: dict[str, JsonValue] = {name: time for name, time in times.items() if name in tool.arguments}
+        return await self.inquiry.ask(tool, {key: value, **where}, self.name)
 
 
 def _exemplar_ids(origin: Observation) -> list[str]:

@@ -1,0 +1,169 @@
+"""What the trace tools need from any backend: a handful of questions, with plain values for answers.
+
+Tempo, Jaeger or another store of spans can stand behind the same tools by answering these. Nothing here judges.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from midwatch_kit.records import Window
+from midwatch_traces.spans import Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The windows that a question is about, and how much of what is stored it may see (`pin`)."""
+
+    window: Window
+    baseline: Window
+    pin: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Spans of a scope and the backend's own text of the query that gave them."""
+
+    spans: Spans
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a failed span says of itself; texts are '' where it says nothing."""
+
+    trace_id: str
+    operation: str
+    exception: str
+    message: str
+    status: str
+    error_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which spans to find; '' and 0 leave a filter out, `attributes` must all be equal, on the span or its resource."""
+
+    service: str = ""
+    instance: str = ""
+    operation: str = ""
+    errors: bool = False
+    least_ms: float = 0.0
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSummary:
+    """One trace in a line: times in ns since the epoch, what it began with, and what failed last."""
+
+    trace_id: str
+    matching: int
+    first_match: int
+    start: int
+    end: int
+    spans: int
+    failed: int
+    services: tuple[str, ...]
+    service: str
+    operation: str
+    has_root: bool
+    failed_service: str
+    failure: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTraces:
+    """One page of traces, newest first; `traces` and `spans` count all that match, exactly."""
+
+    page: tuple[TraceSummary, ...]
+    traces: int
+    spans: int
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened within a span; its time in ns since the epoch."""
+
+    at: int
+    name: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One span in full; times in ns (start since the epoch), links as (trace id, span id)."""
+
+    span_id: str
+    parent_id: str
+    start: int
+    duration: int
+    service: str
+    instance: str
+    name: str
+    kind: str
+    status: str
+    status_message: str
+    attributes: Mapping[str, str]
+    events: tuple[Event, ...]
+    links: tuple[tuple[str, str], ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether the span says that it failed."""
+        return self.status == "Error"
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """A span of another trace that links to this one: a consumer of a message that was sent here."""
+
+    trace_id: str
+    span_id: str
+    service: str
+    name: str
+    failed: bool
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at, how it is, and what to do if it is not well."""
+
+    name: str
+    ok: bool
+    detail: str
+    do: str = ""
+
+
+class TraceBackend(Protocol):
+    """Whoever can answer questions about spans; synchronous, thread safe; raises `BackendDown`."""
+
+    def pin(self) -> int:
+        """Return the mark of what is stored now."""
+
+    def load(self, scope: Scope) -> Loaded:
+        """Return all spans that started within the windows of a scope."""
+
+    def failures(self, scope: Scope, spans: Sequence[int]) -> Mapping[int, Failure]:
+        """Return what failed spans say of themselves, by their keys."""
+
+    def search(
+        self, search: Search, window: Window, pin: int, after: tuple[int, str] | None, limit: int
+    ) -> FoundTraces:
+        """Return traces with a matching span in the window, newest first match first, then by trace id."""
+
+    def trace(self, trace_id: str, window: Window, pin: int) -> tuple[Sequence[Span], str]:
+        """Return all spans of a trace that started in the window, and the query's text."""
+
+    def followers(self, trace_id: str, window: Window, pin: int, limit: int) -> Sequence[Follower]:
+        """Return spans of other traces that link to this one, in order of time."""
+
+    def services(self, window: Window) -> Sequence[str]:
+        """Return the services that sent spans in the window."""
+
+    def newest(self) -> int | None:
+        """Return the start of the newest span in ns since the epoch, or None when there is none."""
+
+    def checks(self) -> Sequence[Check]:
+        """Look at the backend and say how it is."""

@@ -1,0 +1,79 @@
+"""Where failing traces begin to fail: the deepest failing span, and not those that pass its failure on.
+
+A failed span is an origin when nothing below it failed for its caller, and the request that it belongs to failed
+as well: an error that was handled is none. A call that failed although nobody answered it began to fail in the peer
+(a database, a host outside, a service that was not there); so did one that its caller gave up before the answer.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from midwatch_traces.calls import Calls
+from midwatch_traces.forest import Forest
+from midwatch_traces.spans import Bools, Ints, Spans
+
+_DEEPEST = 1_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origins:
+    """Origins in columns: the failed span's row, the entity that failed, its instance and its caller.
+
+    Entities are indices into the names of the calls they were found with; -1 stands for none.
+    """
+
+    row: Ints
+    entity: Ints
+    instance: Ints
+    caller: Ints
+
+
+def origins_of(spans: Spans, forest: Forest, calls: Calls) -> Origins:
+    """Return where the failures in these traces began."""
+    passed_on = _failing_below(spans, forest)
+    handled = ~spans.failed[forest.entry]
+    row = np.flatnonzero(spans.failed & ~passed_on & ~handled)
+    number = {name: code for code, name in enumerate(calls.names)}
+    own = np.array([number[f"service:{place.service}"] for place in spans.places], dtype=np.int64)[spans.place]
+    hosts = [number.get(f"instance:{place.instance}", -1) for place in spans.places]
+    instance = np.array(hosts, dtype=np.int64)[spans.place]
+    call = np.full(len(spans), -1, dtype=np.int64)
+    call[calls.row] = np.arange(len(calls.row))
+    made = call[row]
+    outside = (made >= 0) & _at_peer(spans, calls, made) & ~spans.is_kind("Server", "Consumer")[row]
+    return Origins(
+        row=row,
+        entity=np.where(outside, calls.callee[made], own[row]),
+        instance=np.where(outside, calls.instance[made], instance[row]),
+        caller=np.where(outside, own[row], -1),
+    )
+
+
+def failing_chain(spans: Spans, forest: Forest, row: int) -> list[int]:
+    """Return a failed span and the failed spans above it within the same request, deepest first."""
+    chain = [row]
+    while chain[-1] != forest.entry[row] and forest.parent[chain[-1]] >= 0 and len(chain) < _DEEPEST:
+        chain.append(int(forest.parent[chain[-1]]))
+    return [link for link in chain if spans.failed[link]]
+
+
+def _at_peer(spans: Spans, calls: Calls, made: Ints) -> Bools:
+    answer = calls.answer[made]
+    gave_up = (answer >= 0) & (spans.duration[answer] > spans.duration[calls.row[made]])
+    return (answer < 0) | gave_up
+
+
+def _failing_below(spans: Spans, forest: Forest) -> Bools:
+    """Return which spans have a failed span below them whose failure was passed up to them."""
+    below = np.zeros(len(spans), dtype=np.bool_)
+    is_entry = forest.entry == np.arange(len(spans))
+    frontier = np.flatnonzero(spans.failed)
+    while frontier.size:
+        # A request that went well has handled what failed below it.
+        rising = frontier[~is_entry[frontier] | spans.failed[frontier]]
+        above = np.unique(forest.caller[rising])
+        above = above[above >= 0]
+        frontier = above[~below[above]]
+        below[frontier] = True
+    return below

@@ -1,0 +1,201 @@
+"""Groups of durations and failures, before and in the window, compared and cut into buckets. No names, no sentences.
+
+The statistics are `midwatch_kit.statistics`; this only arranges spans for them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from midwatch_kit.records import Window
+from midwatch_kit.statistics import (
+    Comparison,
+    LatencyComparison,
+    ShareComparison,
+    Shift,
+    compare,
+    compare_durations,
+    compare_shares,
+    level_shifts,
+    share_shifts,
+)
+from midwatch_kit.statistics.ordered import Ordered
+from midwatch_store import to_ns
+from midwatch_traces.spans import MS, Bools, Floats, Ints, Spans
+
+_IN_WINDOW = 60
+_BEFORE = 180
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """Buckets of one width: those before the window (at most the nearest 180), then the window's; starts in ns.
+
+    `covered` says in which buckets there is data at all: nothing can be said of the others.
+    """
+
+    starts: Ints
+    width: int
+    before: int
+    covered: Bools
+    window: tuple[int, int]
+    baseline: tuple[int, int]
+
+    def bucket(self, moments: Ints) -> Ints:
+        """Return the number of the bucket that each moment falls into, -1 for none."""
+        number = np.searchsorted(self.starts, moments, side="right") - 1
+        return np.where((number >= 0) & (moments < self.starts[number] + self.width), number, -1).astype(np.int64)
+
+    def in_window(self, moments: Ints) -> Bools:
+        """Return which moments lie in the window."""
+        return (moments >= self.window[0]) & (moments < self.window[1])
+
+    @property
+    def covered_seconds(self) -> tuple[float, float]:
+        """How many seconds before and in the window have data."""
+        count = (int(self.covered[: self.before].sum()), int(self.covered[self.before :].sum()))
+        return count[0] * self.width / _SECOND, count[1] * self.width / _SECOND
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Events of groups in columns: the group's number, when (ns), how long (ms), whether it failed, and its period.
+
+    `after` is whether an event counts for the window (True) or for what it is compared with.
+    """
+
+    group: Ints
+    start: Ints
+    ms: Floats
+    failed: Bools
+    after: Bools
+    groups: int
+
+    def of(self, wanted: Bools) -> "Sample":
+        """Return the sample with only the events that are wanted."""
+        return Sample(
+            self.group[wanted],
+            self.start[wanted],
+            self.ms[wanted],
+            self.failed[wanted],
+            self.after[wanted],
+            self.groups,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What became of each group: counts before (index 0) and in the window (1), comparisons, and buckets."""
+
+    requests: tuple[Floats, Floats]
+    errors: tuple[Floats, Floats]
+    shares: ShareComparison
+    latency: LatencyComparison
+    rates: Comparison
+    counts: Floats
+    failures: Floats
+    p95: Floats
+    p95_levels: Comparison
+    timeline: Timeline
+
+    def error_shift(self, group: int) -> Shift | None:
+        """Return when a group's share of errors shifted, if it did by the window's end and not before it began."""
+        line = self.timeline
+        found = share_shifts(self.failures[group], self.counts[group], line.starts, line.width)[0]
+        return self._recent(found)
+
+    def latency_shift(self, group: int) -> Shift | None:
+        """Return when a group's p95 shifted, if it did."""
+        found = level_shifts(self.p95[group], self.timeline.starts, self.timeline.width)[0]
+        return self._recent(found)
+
+    def rate_shift(self, group: int) -> Shift | None:
+        """Return when a group's number of requests shifted, if it did."""
+        known = np.where(self.timeline.covered, self.counts[group], np.nan)
+        return self._recent(level_shifts(known, self.timeline.starts, self.timeline.width, counts=True)[0])
+
+    def _recent(self, shift: Shift | None) -> Shift | None:
+        over = shift is not None and shift.end is not None and shift.end <= self.timeline.window[0]
+        return None if over else shift
+
+
+def timeline_of(spans: Spans, window: Window, baseline: Window) -> Timeline:
+    """Return about 60 buckets of a second or more for the window, and as wide ones before it."""
+    begin, end = to_ns(window.start), to_ns(window.end)
+    first, last = to_ns(baseline.start), to_ns(baseline.end)
+    seconds = max(1, -(-(end - begin) // (_IN_WINDOW * _SECOND)))
+    width = seconds * _SECOND
+    inside = begin + width * np.arange(-(-(end - begin) // width), dtype=np.int64)
+    count = min(_BEFORE, (last - first) // width)
+    before = last - width * np.arange(count, 0, -1, dtype=np.int64)
+    starts = np.concatenate([before, inside])
+    oldest, newest = (int(spans.start.min()), int(spans.start.max())) if len(spans) else (end, end)
+    covered = (starts + width // 2 >= oldest) & (starts + width // 2 <= newest)
+    return Timeline(starts, width, int(count), covered, (begin, end), (first, last))
+
+
+def measure(sample: Sample, line: Timeline, stand_in: tuple[Floats, Floats] | None = None) -> Measured:
+    """Compare each group's window with what came before it, and cut both into buckets.
+
+    `stand_in` (requests, errors) is what a group's error share is compared with where it has no past of its own.
+    """
+    requests, errors = _counted(sample)
+    if stand_in is not None:
+        new = requests[0] == 0
+        past = np.where(new, stand_in[0], requests[0]), np.where(new, stand_in[1], errors[0])
+    else:
+        past = requests[0], errors[0]
+    counts, failures, p95 = _buckets(sample, line)
+    known = np.where(line.covered[None, :], counts, np.nan)
+    return Measured(
+        requests=requests,
+        errors=errors,
+        shares=compare_shares(past[1], past[0], errors[1], requests[1]),
+        latency=_latency(sample),
+        rates=compare(known[:, : line.before], known[:, line.before :], counts=True),
+        counts=counts,
+        failures=failures,
+        p95=p95,
+        p95_levels=compare(p95[:, : line.before], p95[:, line.before :]),
+        timeline=line,
+    )
+
+
+def distinct(values: Sequence[Ints]) -> tuple[tuple[tuple[int, ...], ...], Ints]:
+    """Return the distinct rows of several columns of codes, sorted, and each row's number among them."""
+    if not len(values[0]):
+        return (), np.zeros(0, dtype=np.int64)
+    rows, number = np.unique(np.stack(values, axis=1), axis=0, return_inverse=True)
+    return tuple(tuple(int(code) for code in row) for row in rows), number.reshape(-1).astype(np.int64)
+
+
+def _counted(sample: Sample) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+    def count(which: Bools) -> Floats:
+        return np.bincount(sample.group[which], minlength=sample.groups).astype(np.float64)
+
+    before, after, failed = ~sample.after, sample.after, sample.failed
+    return (count(before), count(after)), (count(before & failed), count(after & failed))
+
+
+def _latency(sample: Sample) -> LatencyComparison:
+    before, after = sample.of(~sample.after), sample.of(sample.after)
+    return compare_durations(before.ms, before.group, after.ms, after.group, sample.groups)
+
+
+def _buckets(sample: Sample, line: Timeline) -> tuple[Floats, Floats, Floats]:
+    """Return requests, failures and p95 (ms, NaN without requests) by group and bucket."""
+    size = (sample.groups, len(line.starts))
+    bucket = line.bucket(sample.start)
+    known = bucket >= 0
+    cell = sample.group[known] * size[1] + bucket[known]
+    counts = np.bincount(cell, minlength=size[0] * size[1]).reshape(size).astype(np.float64)
+    failures = np.bincount(cell, weights=sample.failed[known], minlength=size[0] * size[1]).reshape(size)
+    p95 = Ordered.of_groups(sample.ms[known], cell, size[0] * size[1]).quantile(0.95).reshape(size)
+    return counts, failures.astype(np.float64), p95
+
+
+def milliseconds(nanoseconds: Ints | Floats) -> Floats:
+    """Return nanoseconds as milliseconds."""
+    return np.asarray(nanoseconds, dtype=np.float64) / MS

@@ -1,0 +1,97 @@
+"""The traces server: tools over a backend, today the embedded store. What they answer is in answers."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import anyio
+from pydantic import Field
+
+from midwatch_kit import Answer, EvidenceServer, Role, Signal, run
+from midwatch_traces import answers
+from midwatch_traces.backend import Search, TraceBackend
+from midwatch_traces.settings import TracesSettings
+from midwatch_traces.store import StoreTraces
+
+Entities = Annotated[tuple[str, ...], Field(description="service:NAME, instance:NAME…; empty: all")]
+Attributes = Annotated[dict[str, str], Field(description="all equal, on span or resource")]
+LeastMs = Annotated[float, Field(ge=0)]
+Limit = Annotated[int, Field(ge=1, le=1_000)]
+
+
+def build(settings: TracesSettings) -> EvidenceServer:
+    """Return the traces server over the store that the settings name; the store need not be there yet."""
+    server = EvidenceServer(
+        answers.SERVER,
+        Signal.TRACES,
+        settings,
+        version="0.1.0",
+        title="Traces",
+        instructions="Traces of services. Survey first: it compares a window with a baseline and says where failures "
+        "begin; then search, then get one trace. Times are RFC 3339, now, or -15m; all UTC.",
+    )
+    backend = StoreTraces(settings.store)
+    _offer_overview(server, backend)
+    _offer_details(server, backend)
+    return server
+
+
+def _offer_overview(server: EvidenceServer, backend: TraceBackend) -> None:
+    @server.tool(Role.DISCOVER, "Map services")
+    async def map_services(start: str = "-1h", end: str = "now") -> Answer:
+        """Who calls whom: services, instances, databases, queues, rates."""
+        return await _in_thread(lambda: answers.map_all(backend, start, end))
+
+    @server.tool(Role.SURVEY, "Survey traces")
+    async def survey_traces(
+        start: str = "-15m",
+        end: str = "now",
+        baseline_start: str | None = None,
+        baseline_end: str | None = None,
+        entities: Entities = (),
+    ) -> Answer:
+        """Window against baseline: what fails or got slower, where that begins, ranked."""
+        return await _in_thread(lambda: answers.survey(backend, start, end, baseline_start, baseline_end, entities))
+
+    @server.tool(Role.CHECK, "Check traces")
+    async def check_traces() -> Answer:
+        """Are spans there, up to when, what to do if not."""
+        return await _in_thread(lambda: answers.check(backend))
+
+
+def _offer_details(server: EvidenceServer, backend: TraceBackend) -> None:
+    @server.tool(Role.DRILL_DOWN, "Search traces")
+    async def search_traces(  # noqa: PLR0913, PLR0917 - each is a filter of its own
+        service: str = "",
+        operation: str = "",
+        errors_only: bool = False,
+        min_duration_ms: LeastMs = 0.0,
+        attributes: Attributes = {},  # noqa: B006 - never changed, and published as the default
+        start: str = "-15m",
+        end: str = "now",
+        limit: Limit = 100,
+        cursor: str | None = None,
+    ) -> Answer:
+        """Traces with a matching span, newest first."""
+        wanted = Search(
+            service=service.removeprefix("service:"),
+            operation=operation,
+            errors=errors_only,
+            least_ms=min_duration_ms,
+            attributes=attributes,
+        )
+        return await _in_thread(lambda: answers.search(backend, wanted, start, end, limit, cursor))
+
+    @server.tool(Role.DRILL_DOWN, "Get trace", key="trace_id")
+    async def get_trace(trace_id: str, start: str = "-24h", end: str = "now") -> Answer:
+        """One trace as a tree: own times, critical path, failures."""
+        return await _in_thread(lambda: answers.get(backend, trace_id, start, end))
+
+
+async def _in_thread(ask: Callable[[], Answer]) -> Answer:
+    """Run a backend's work in a thread; at the deadline the thread is left behind to end by the backend's own."""
+    return await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
+
+
+def main() -> None:
+    """Start the server as its settings say."""
+    run(build, TracesSettings)

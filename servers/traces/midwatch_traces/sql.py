@@ -1,0 +1,114 @@
+"""The embedded store's questions as SQL text; what the store holds is described in its own docs. No Python types here.
+
+Attribute names follow OpenTelemetry's semantic conventions, the current name before the older ones.
+"""
+
+from typing import Final
+
+_INSIDE: Final = """Timestamp >= make_timestamp_ns($start) AND Timestamp < make_timestamp_ns($end) AND Seq <= $pin"""
+
+_PERIODS: Final = """((Timestamp >= make_timestamp_ns($start) AND Timestamp < make_timestamp_ns($end))
+    OR (Timestamp >= make_timestamp_ns($baseline_start) AND Timestamp < make_timestamp_ns($baseline_end)))
+    AND Seq <= $pin"""
+
+_INSTANCE: Final = """coalesce(ResourceAttributes['service.instance.id'], ResourceAttributes['k8s.pod.name'], '')"""
+
+_EXCEPTION: Final = """"Events.Attributes"[list_position("Events.Name", 'exception')]"""
+
+_NAMED: Final = """SELECT *,
+    hash(service, instance, version, kind, operation, queue, database, address, action) AS place
+    FROM (SELECT trace, span, parent, start, duration, failed, service, instance, version, kind, operation, queue,
+    database, CASE WHEN queue <> '' OR database <> '' THEN '' ELSE
+        host || CASE WHEN host <> '' AND port NOT IN ('', '80', '443') THEN ':' || port ELSE '' END END AS address,
+    CASE WHEN queue <> '' THEN
+            CASE WHEN kind = 'Consumer' OR messaging IN ('receive', 'process', 'settle', 'deliver')
+            THEN 'receives_from' ELSE 'sends_to' END
+        WHEN database <> '' THEN CASE WHEN statement IN ('SELECT', 'SHOW', 'GET', 'MGET', 'FIND', 'SCAN', 'COUNT')
+            THEN 'reads' WHEN statement IN ('INSERT', 'UPDATE', 'DELETE', 'MERGE', 'UPSERT', 'REPLACE', 'COPY', 'SET',
+            'DEL', 'CREATE', 'ALTER', 'DROP', 'TRUNCATE', 'WITH') THEN 'writes' ELSE 'calls' END
+        WHEN kind = 'Client' THEN 'calls' ELSE '' END AS action
+    FROM (SELECT hash(TraceId) AS trace, hash(TraceId, SpanId) AS span,
+        CASE WHEN ParentSpanId = '' THEN 0::UBIGINT ELSE hash(TraceId, ParentSpanId) END AS parent,
+        epoch_ns(Timestamp) AS start, Duration AS duration, StatusCode = 'Error' AS failed,
+        ServiceName AS service, {instance} AS instance, coalesce(ResourceAttributes['service.version'], '') AS version,
+        SpanKind AS kind,
+        CASE WHEN {operations} AND (SpanKind IN ('Server', 'Consumer') OR ParentSpanId = '')
+            THEN SpanName ELSE '' END AS operation,
+        CASE WHEN SpanKind IN ('Client', 'Producer', 'Consumer') THEN coalesce(
+            SpanAttributes['messaging.destination.name'], SpanAttributes['messaging.destination'], '')
+            ELSE '' END AS queue,
+        CASE WHEN SpanKind <> 'Client' OR system IS NULL OR system IN ('sqlite', 'duckdb', 'h2', 'hsqldb', 'derby')
+            THEN '' ELSE coalesce(nullif(SpanAttributes['db.namespace'], ''), nullif(SpanAttributes['db.name'], ''),
+            SpanAttributes['server.address'], SpanAttributes['net.peer.name'], system) END AS database,
+        upper(coalesce(SpanAttributes['db.operation.name'], SpanAttributes['db.operation'], regexp_extract(
+            coalesce(SpanAttributes['db.query.text'], SpanAttributes['db.statement'], SpanName), '[A-Za-z]+')))
+            AS statement,
+        coalesce(SpanAttributes['messaging.operation.type'], SpanAttributes['messaging.operation'], '') AS messaging,
+        coalesce(SpanAttributes['server.port'], SpanAttributes['net.peer.port'],
+            regexp_extract(url, '^[a-z]+://[^/?#]*:([0-9]+)', 1), '') AS port,
+        CASE WHEN SpanKind <> 'Client' OR system IS NOT NULL THEN '' ELSE coalesce(SpanAttributes['server.address'],
+            SpanAttributes['net.peer.name'], SpanAttributes['peer.service'], SpanAttributes['net.peer.ip'],
+            regexp_extract(url, '^[a-z]+://(?:[^/?#@]*@)?([^/?#:]+)', 1), '') END AS host
+        FROM (SELECT *, coalesce(SpanAttributes['db.system.name'], SpanAttributes['db.system']) AS system,
+            coalesce(SpanAttributes['url.full'], SpanAttributes['http.url'], '') AS url
+            FROM otel_traces WHERE {periods})))"""
+
+
+def _named(operations: str) -> str:
+    return _NAMED.format(instance=_INSTANCE, periods=_PERIODS, operations=operations)
+
+
+SPANS: Final = f"SELECT trace, span, parent, start, duration, failed, place FROM ({_named('$operations')})"  # noqa: S608
+
+PLACES: Final = f"""SELECT place, any_value(service), any_value(instance), any_value(version), any_value(kind),
+    any_value(operation), any_value(queue), any_value(database), any_value(address), any_value(action)
+    FROM ({_named("$operations")}) GROUP BY place"""  # noqa: S608
+
+OPERATIONS: Final = f"""SELECT count(*) FROM (SELECT DISTINCT ServiceName, SpanName FROM otel_traces
+    WHERE {_PERIODS} AND (SpanKind IN ('Server', 'Consumer') OR ParentSpanId = '') LIMIT $most)"""  # noqa: S608
+
+LINKS: Final = f"""SELECT hash(TraceId, SpanId), unnest(list_transform(range(1, len("Links.TraceId") + 1),
+    lambda i: hash("Links.TraceId"[i], "Links.SpanId"[i]))) FROM otel_traces
+    WHERE {_PERIODS} AND SpanKind = 'Consumer' AND len("Links.TraceId") > 0"""  # noqa: S608
+
+FAILURES: Final = f"""SELECT hash(TraceId, SpanId), TraceId, SpanName, coalesce({_EXCEPTION}['exception.type'], ''),
+    coalesce({_EXCEPTION}['exception.message'], ''), StatusMessage,
+    coalesce(SpanAttributes['error.type'], SpanAttributes['http.response.status_code'],
+        SpanAttributes['http.status_code'], '')
+    FROM otel_traces WHERE {_PERIODS} AND hash(TraceId, SpanId) IN (SELECT unnest($spans::UBIGINT[]))"""  # noqa: S608
+
+_MATCHING: Final = f"""SELECT *, {_INSTANCE} AS Instance FROM otel_traces WHERE {_INSIDE}
+    AND ($service = '' OR ServiceName = $service) AND ($instance = '' OR {_INSTANCE} = $instance)
+    AND ($operation = '' OR contains(lower(SpanName), lower($operation)))
+    AND (NOT $errors OR StatusCode = 'Error') AND Duration >= $least
+    AND len(list_filter(range(1, len($names::VARCHAR[]) + 1), lambda i:
+        coalesce(SpanAttributes[($names::VARCHAR[])[i]], ResourceAttributes[($names::VARCHAR[])[i]])
+        IS DISTINCT FROM ($values::VARCHAR[])[i])) = 0"""  # noqa: S608
+
+FOUND_COUNT: Final = f"SELECT count(DISTINCT TraceId), count(*) FROM ({_MATCHING})"  # noqa: S608
+
+FOUND: Final = f"""SELECT epoch_ns(first), TraceId, matching FROM (
+    SELECT min(Timestamp) AS first, TraceId, count(*) AS matching FROM ({_MATCHING}) GROUP BY TraceId)
+    WHERE $after_time IS NULL OR first < make_timestamp_ns($after_time::BIGINT)
+        OR (first = make_timestamp_ns($after_time::BIGINT) AND TraceId > $after_trace)
+    ORDER BY first DESC, TraceId LIMIT $limit"""  # noqa: S608
+
+SUMMARIES: Final = f"""SELECT TraceId, epoch_ns(min(Timestamp)), max(epoch_ns(Timestamp) + Duration),
+    count(*), count_if(StatusCode = 'Error'), list(DISTINCT ServiceName ORDER BY ServiceName),
+    arg_min(ServiceName, (ParentSpanId <> '', Timestamp)), arg_min(SpanName, (ParentSpanId <> '', Timestamp)),
+    bool_or(ParentSpanId = ''), coalesce(arg_max(ServiceName, Timestamp) FILTER (StatusCode = 'Error'), ''),
+    coalesce(arg_max(coalesce({_EXCEPTION}['exception.type'] || ': ' || {_EXCEPTION}['exception.message'],
+        StatusMessage), Timestamp) FILTER (StatusCode = 'Error'), '')
+    FROM otel_traces WHERE {_INSIDE} AND TraceId IN (SELECT unnest($traces::VARCHAR[])) GROUP BY TraceId"""  # noqa: S608
+
+TRACE: Final = f"""SELECT DISTINCT ON (SpanId) SpanId, ParentSpanId, epoch_ns(Timestamp), Duration, ServiceName,
+    {_INSTANCE}, SpanName, SpanKind, StatusCode, StatusMessage, SpanAttributes,
+    list_zip(list_transform("Events.Timestamp", lambda t: epoch_ns(t)), "Events.Name", "Events.Attributes"),
+    list_zip("Links.TraceId", "Links.SpanId")
+    FROM otel_traces WHERE {_INSIDE} AND TraceId = $trace ORDER BY SpanId, Seq"""  # noqa: S608
+
+LINKING: Final = f"""SELECT DISTINCT TraceId, SpanId, ServiceName, SpanName, StatusCode = 'Error', epoch_ns(Timestamp)
+    FROM otel_traces WHERE {_INSIDE} AND TraceId <> $trace AND list_contains("Links.TraceId", $trace)
+    ORDER BY epoch_ns(Timestamp), TraceId LIMIT $limit"""  # noqa: S608
+
+SERVICES: Final = f"""SELECT DISTINCT ServiceName FROM otel_traces WHERE {_INSIDE} ORDER BY 1"""  # noqa: S608

@@ -1,0 +1,244 @@
+"""The trace backend on the embedded store: SQL in, values out. The SQL text itself is in `sql`."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from midwatch_kit.errors import BackendDown
+from midwatch_kit.records import Window
+from midwatch_kit.window import rfc3339
+from midwatch_store import QueryTimeout, Store, StoreError, to_ns
+from midwatch_traces import sql
+from midwatch_traces.backend import (
+    Check,
+    Event,
+    Failure,
+    Follower,
+    FoundTraces,
+    Loaded,
+    Scope,
+    Search,
+    Span,
+    TraceSummary,
+)
+from midwatch_traces.spans import MS, Keys, Place, spans_from
+
+MOST_OPERATIONS = 5_000
+"""With more distinct operations than this, names were never templated: they say nothing and are left out."""
+_MARGIN_NS = 600 * 10**9
+"""A trace that is found by one span began and ended within this of it."""
+
+
+class StoreTraces:
+    """Spans out of the embedded store at `path`, which may be missing now and there later."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened: Store | None = None
+        self._lock = threading.Lock()
+
+    def pin(self) -> int:
+        """Return the largest sequence number that is stored now."""
+        with self._in_words():
+            return self._store().last_seq()
+
+    def load(self, scope: Scope) -> Loaded:
+        """Return all spans that started within the windows of a scope."""
+        known = _parameters(scope)
+        few = self._query(sql.OPERATIONS, {**known, "most": MOST_OPERATIONS}, scope)[0][0] < MOST_OPERATIONS
+        known["operations"] = few
+        columns = self._columns(sql.SPANS, known, scope)
+        places = {row[0]: Place(*row[1:]) for row in self._query(sql.PLACES, known, scope)}
+        links = self._query(sql.LINKS, _parameters(scope), scope)
+        return Loaded(
+            spans_from(columns, places, _link_keys(links)), _selection(scope.pin, scope.window, scope.baseline)
+        )
+
+    def failures(self, scope: Scope, spans: Sequence[int]) -> Mapping[int, Failure]:
+        """Return what failed spans say of themselves, by their keys."""
+        if not spans:
+            return {}
+        rows = self._query(sql.FAILURES, {**_parameters(scope), "spans": list(spans)}, scope)
+        return {row[0]: Failure(*row[1:]) for row in rows}
+
+    def search(
+        self, search: Search, window: Window, pin: int, after: tuple[int, str] | None, limit: int
+    ) -> FoundTraces:
+        """Return traces with a matching span in the window, newest first match first, then by trace id."""
+        wanted = {**_bounds(window, pin), **_filters(search)}
+        traces, spans = self._query(sql.FOUND_COUNT, wanted, window)[0]
+        place = {"after_time": after[0] if after else None, "after_trace": after[1] if after else "", "limit": limit}
+        rows = self._query(sql.FOUND, {**wanted, **place}, window)
+        return FoundTraces(self._summaries(rows, pin), traces, spans, _selection(pin, window) + _conditions(search))
+
+    def trace(self, trace_id: str, window: Window, pin: int) -> tuple[Sequence[Span], str]:
+        """Return all spans of a trace that started in the window, and the query's text."""
+        rows = self._query(sql.TRACE, {**_bounds(window, pin), "trace": trace_id}, window)
+        return [_span(row) for row in rows], f"{_selection(pin, window)} AND TraceId = {_quoted(trace_id)}"
+
+    def followers(self, trace_id: str, window: Window, pin: int, limit: int) -> Sequence[Follower]:
+        """Return spans of other traces that link to this one, in order of time."""
+        wanted = {**_bounds(window, pin), "trace": trace_id, "limit": limit}
+        return [Follower(*row) for row in self._query(sql.LINKING, wanted, window)]
+
+    def services(self, window: Window) -> Sequence[str]:
+        """Return the services that sent spans in the window."""
+        return [name for (name,) in self._query(sql.SERVICES, _bounds(window, self.pin()), window)]
+
+    def newest(self) -> int | None:
+        """Return the start of the newest span in ns since the epoch, or None when there is none."""
+        with self._in_words():
+            extent = self._store().extent("otel_traces")
+        return to_ns(extent[1]) if extent else None
+
+    def checks(self) -> Sequence[Check]:
+        """Look at the store and say how it is."""
+        try:
+            store = self._store()
+            extent, damaged = store.extent("otel_traces"), store.damaged()
+        except (StoreError, BackendDown) as error:
+            return [Check("store", False, str(error), f"start midwatch-store with the directory {self._path}")]
+        checks = [Check("store", True, f"{store.path}, {store.bytes():,} bytes")]
+        if extent is None:
+            checks.append(Check("spans", False, "no span was ever stored", "point an OTLP exporter at the store"))
+        else:
+            checks.append(Check("spans", True, f"from {rfc3339(extent[0])} to {rfc3339(extent[1])}"))
+        torn = [Check("file", False, f"{file.path}: {file.reason}", "restore or delete it") for file in damaged]
+        return [*checks, *torn]
+
+    def _summaries(self, rows: Sequence[tuple[Any, ...]], pin: int) -> tuple[TraceSummary, ...]:
+        if not rows:
+            return ()
+        around = {"start": rows[-1][0] - _MARGIN_NS, "end": rows[0][0] + _MARGIN_NS, "pin": pin}
+        wanted = {**around, "traces": [row[1] for row in rows]}
+        known = {row[0]: row for row in self._query(sql.SUMMARIES, wanted, None)}
+        return tuple(_summary(first, known[name], matching) for first, name, matching in rows)
+
+    def _store(self) -> Store:
+        with self._lock:
+            if self._opened is None:
+                self._opened = Store(self._path)
+            return self._opened
+
+    def _query(self, text: str, parameters: Mapping[str, object], span: Scope | Window | None) -> list[tuple[Any, ...]]:
+        start, end = _files(span)
+        with self._in_words():
+            return self._store().query(text, parameters, start=start, end=end)
+
+    def _columns(self, text: str, parameters: Mapping[str, object], scope: Scope) -> dict[str, Any]:
+        start, end = _files(scope)
+        with self._in_words():
+            return dict(self._store().columns(text, parameters, start=start, end=end))
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            raise _down(error) from None
+        except duckdb.Error as error:
+            raise BackendDown(f"the store at {self._path} cannot be queried: {str(error).splitlines()[0]}") from None
+
+
+def _bounds(window: Window, pin: int) -> dict[str, object]:
+    return {"start": to_ns(window.start), "end": to_ns(window.end), "pin": pin}
+
+
+def _parameters(scope: Scope) -> dict[str, object]:
+    before = {"baseline_start": to_ns(scope.baseline.start), "baseline_end": to_ns(scope.baseline.end)}
+    return {**_bounds(scope.window, scope.pin), **before}
+
+
+def _filters(search: Search) -> dict[str, object]:
+    return {
+        "service": search.service,
+        "instance": search.instance,
+        "operation": search.operation,
+        "errors": search.errors,
+        "least": int(search.least_ms * MS),
+        "names": list(search.attributes),
+        "values": list(search.attributes.values()),
+    }
+
+
+def _files(span: Scope | Window | None) -> tuple[datetime | None, datetime | None]:
+    if isinstance(span, Scope):
+        return min(span.window.start, span.baseline.start), max(span.window.end, span.baseline.end)
+    return (span.start, span.end) if span else (None, None)
+
+
+def _link_keys(links: list[tuple[int, int]]) -> tuple[Keys, Keys]:
+    table = np.array(links, dtype=np.uint64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def _summary(first: int, row: tuple[Any, ...], matching: int) -> TraceSummary:
+    return TraceSummary(
+        trace_id=row[0],
+        matching=matching,
+        first_match=first,
+        start=row[1],
+        end=row[2],
+        spans=row[3],
+        failed=row[4],
+        services=tuple(row[5]),
+        service=row[6],
+        operation=row[7],
+        has_root=row[8],
+        failed_service=row[9],
+        failure=row[10],
+    )
+
+
+def _span(row: tuple[Any, ...]) -> Span:
+    return Span(
+        span_id=row[0],
+        parent_id=row[1],
+        start=row[2],
+        duration=row[3],
+        service=row[4],
+        instance=row[5],
+        name=row[6],
+        kind=row[7],
+        status=row[8],
+        status_message=row[9],
+        attributes=row[10] or {},
+        events=tuple(Event(at, name, said or {}) for at, name, said in row[11] or ()),
+        links=tuple(row[12] or ()),
+    )
+
+
+def _selection(pin: int, *windows: Window) -> str:
+    """Return, as SQL that a person can run, which rows a question is about."""
+    spans = [f"Timestamp >= '{rfc3339(w.start)}' AND Timestamp < '{rfc3339(w.end)}'" for w in windows]
+    inside = spans[0] if len(spans) == 1 else " OR ".join(f"({span})" for span in spans)
+    return f"SELECT * FROM otel_traces WHERE {inside if len(spans) == 1 else f'({inside})'} AND Seq <= {pin}"  # noqa: S608
+
+
+def _conditions(search: Search) -> str:
+    instance = "ResourceAttributes['service.instance.id']"
+    parts = [
+        f"ServiceName = {_quoted(search.service)}" if search.service else "",
+        f"{instance} = {_quoted(search.instance)}" if search.instance else "",
+        f"contains(lower(SpanName), {_quoted(search.operation.lower())})" if search.operation else "",
+        "StatusCode = 'Error'" if search.errors else "",
+        f"Duration >= {int(search.least_ms * MS)}" if search.least_ms else "",
+        *(f"SpanAttributes[{_quoted(name)}] = {_quoted(value)}" for name, value in search.attributes.items()),
+    ]
+    return "".join(f" AND {part}" for part in parts if part)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _down(error: StoreError) -> BackendDown:
+    if isinstance(error, QueryTimeout):
+        return BackendDown(str(error))
+    return BackendDown(f"no spans to read: {error}")
