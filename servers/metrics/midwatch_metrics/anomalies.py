@@ -7,9 +7,10 @@ change point need a clearer difference.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from midwatch_kit.statistics import Comparison, Shift, compare, compare_rates, level_shifts
 from midwatch_metrics.backend import Floats
@@ -25,6 +26,9 @@ _RELATIVE_FLOOR: Final = 0.05
 _SHARE_FLOOR: Final = 2.0
 _DURATION_FLOOR: Final = 0.1
 _SHORTEST_MS: Final = 1e-3
+_FAR: Final = 3.0
+
+Bools: TypeAlias = NDArray[np.bool_]
 _FEWEST_BEFORE: Final = 3
 
 
@@ -73,7 +77,7 @@ def _medians(values: Floats) -> Floats:
 
 def find_anomalies(figures: Figures, compared: Comparison, timeline: Timeline) -> list[Anomaly]:
     """Return what moved, strongest first."""
-    shifts = _shifts(figures, timeline)
+    shifts = _shifts(figures, _worth_scanning(figures, compared, timeline), timeline)
     found = [anomaly for i, shift in enumerate(shifts) if (anomaly := _anomaly(i, shift, figures, compared, timeline))]
     best: dict[tuple[int, bool], Anomaly] = {}
     for anomaly in found:  # a mean and a percentile of one histogram say the same: the clearer one is enough
@@ -84,15 +88,29 @@ def find_anomalies(figures: Figures, compared: Comparison, timeline: Timeline) -
     return sorted(best.values(), key=lambda anomaly: (-anomaly.score, anomaly.row))
 
 
-def _shifts(figures: Figures, timeline: Timeline) -> list[Shift | None]:
+def _worth_scanning(figures: Figures, compared: Comparison, timeline: Timeline) -> Bools:
+    """Rows that may have shifted: a bucket of the window is far from the baseline, or a rate's events are too many."""
+    window = _scaled(figures)[:, timeline.before :]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        far = np.nan_to_num(np.abs(window - compared.baseline[:, None]) / compared.spread[:, None])
+    rates = np.array([m.statistic is Statistic.RATE for m in figures.measured], dtype=bool)
+    parts = np.split(figures.values, [timeline.before], axis=1)
+    events = [np.nansum(part, axis=1) * timeline.seconds for part in parts]
+    seconds = [max(part.shape[1], 1) * timeline.seconds for part in parts]
+    many = np.abs(compare_rates(events[0], seconds[0], events[1], seconds[1])) >= _FAR
+    return np.asarray((far.max(axis=1, initial=0.0) >= _FAR) | (rates & many))
+
+
+def _shifts(figures: Figures, worth: Bools, timeline: Timeline) -> list[Shift | None]:
     starts, values = timeline.starts, _scaled(figures)
     shifts: list[Shift | None] = [None] * len(figures.measured)
     for counts in (False, True):
-        rows = [i for i, m in enumerate(figures.measured) if (m.statistic is Statistic.RATE) is counts]
+        chosen = np.array([(m.statistic is Statistic.RATE) is counts for m in figures.measured], dtype=bool)
+        rows = np.flatnonzero(worth & chosen)
         weight = timeline.seconds if counts else 1.0
-        found = level_shifts(values[rows] * weight, starts, timeline.width, counts=counts) if rows else []
+        found = level_shifts(values[rows] * weight, starts, timeline.width, counts=counts) if rows.size else []
         for i, shift in zip(rows, found, strict=True):
-            shifts[i] = shift
+            shifts[int(i)] = shift
     return shifts
 
 

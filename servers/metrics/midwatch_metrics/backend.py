@@ -61,7 +61,8 @@ class Cells:
 
     `value` is a gauge's mean, a counter's increase or the sum of a histogram's values; `count` the number of a gauge's
     points or of a histogram's values; `seconds` the time that an increase took; `low` and `high` are a gauge's.
-    `filled` has a histogram's values by its bounds, empty for others. `last` is the newest point's time (ns).
+    `filled` has a row for each cell: a histogram's values by its bounds, then zeros. `last` is the newest point's time
+    (ns).
     """
 
     series: Ints
@@ -72,7 +73,7 @@ class Cells:
     low: Floats
     high: Floats
     last: Ints
-    filled: Sequence[Floats]
+    filled: Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,8 @@ def figures_of(series: Sequence[Series], cells: Cells, buckets: int) -> Figures:
                 unit, factor = unit_of(one, statistic)
                 measured.append(Measured(one, statistic, unit))
                 rows.append(table[i] * factor)
-    return Figures(measured, np.array(rows).reshape(len(rows), buckets))
+    values = np.array(rows, dtype=np.float64).reshape(len(rows), buckets)
+    return Figures(measured, np.where(np.isfinite(values), values, np.nan))
 
 
 _STATISTICS = {
@@ -128,28 +129,31 @@ class _Tables:
         return np.where(np.isnan(rates) & sent[sender], 0.0, rates)
 
     def _quantiles(self, q: float) -> Floats:
-        found = [
-            quantile(self._series[s].bounds, filled, q)
-            for s, filled in zip(self._cells.series, self._cells.filled, strict=True)
-        ]
-        return np.array(found, dtype=np.float64)
+        found = np.full(len(self._cells.series), np.nan)
+        by_bounds: dict[tuple[float, ...], list[int]] = {}
+        for i, one in enumerate(self._series):
+            if one.bounds:
+                by_bounds.setdefault(one.bounds, []).append(i)
+        for bounds, members in by_bounds.items():
+            rows = np.flatnonzero(np.isin(self._cells.series, members))
+            found[rows] = quantiles(bounds, self._cells.filled[rows, : len(bounds) + 1], q)
+        return found
 
 
-def quantile(bounds: Sequence[float], filled: Floats, q: float) -> float:
-    """Return a quantile of a histogram, spread evenly within a bucket; NaN when it is empty or doesn't fit its bounds.
+def quantiles(bounds: Sequence[float], filled: Floats, q: float) -> Floats:
+    """Return a quantile of each histogram (rows), spread evenly within a bucket; NaN when it is empty.
 
     As Prometheus reads it (`histogram_quantile`): the first bucket begins at 0, and what lies above all bounds reads
     as the highest.
     """
-    total = float(filled.sum())
-    if not len(bounds) or len(filled) != len(bounds) + 1 or total <= 0:
-        return float("nan")
-    reached = np.cumsum(filled)
-    at = int(np.searchsorted(reached, q * total, side="left"))
-    if at >= len(bounds):
-        return float(bounds[-1])
-    low = bounds[at - 1] if at else min(0.0, bounds[0])
-    return float(low + (bounds[at] - low) * (q * total - (reached[at] - filled[at])) / filled[at])
+    upper = np.array([*bounds, bounds[-1]])
+    lower = np.array([min(0.0, bounds[0]), *bounds])
+    wanted = q * filled.sum(axis=1)
+    reached = np.cumsum(filled, axis=1)
+    at = np.minimum((reached < wanted[:, None]).sum(axis=1), len(bounds))
+    rows = np.arange(len(filled))
+    part = _over(wanted - (reached[rows, at] - filled[rows, at]), filled[rows, at])
+    return np.asarray(lower[at] + (upper[at] - lower[at]) * part)
 
 
 def _over(amount: Floats, by: Floats) -> Floats:

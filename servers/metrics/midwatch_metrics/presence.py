@@ -40,15 +40,14 @@ def silences(gathered: Gathered, timeline: Timeline) -> list[Silence]:
         return []
     newest = int(cells.last.max())
     enough = max(_SILENT_SHARE * (timeline.window_end - timeline.window_start), _SILENT_SECONDS * SECOND)
-    entities = np.array([one.entity for one in gathered.series])[cells.series]
     owners = {one.entity: f"service:{one.service}" for one in gathered.series}
+    entities = sorted(owners)
+    numbers = {entity: i for i, entity in enumerate(entities)}
+    sender = np.array([numbers[one.entity] for one in gathered.series], dtype=np.int64)[cells.series]
+    moments = np.unique(np.column_stack([sender, cells.last]), axis=0)
     found = []
-    for entity in sorted(owners):
-        last = np.unique(cells.last[entities == entity])
-        if len(last) < 2:
-            continue
-        usual = float(np.median(np.diff(last)))
-        if newest - int(last[-1]) > max(enough, 10 * usual):
-            service = owners[entity]
-            found.append(Silence(entity, service, int(last[-1]), len(last)))
+    for entity, number in numbers.items():
+        last = moments[moments[:, 0] == number, 1]
+        if len(last) > 1 and newest - int(last[-1]) > max(enough, 10 * float(np.median(np.diff(last)))):
+            found.append(Silence(entity, owners[entity], int(last[-1]), len(last)))
     return found

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from midwatch_kit import BadInput, NotFound, rfc3339
 from midwatch_metrics.backend import Cells, Floats, Form, Gathered, Ints, Selection, Series
-from midwatch_metrics.figures import Statistic, quantile, unit_of
+from midwatch_metrics.figures import Statistic, quantiles, unit_of
 from midwatch_metrics.timeline import SECOND, Timeline, from_ns
 from midwatch_metrics.words import amount
 
@@ -124,8 +124,7 @@ def _aggregate(gathered: Gathered, members: Sequence[int], buckets: int, aggrega
     match aggregation:
         case "p50" | "p95" | "p99":
             bounds = gathered.series[members[0]].bounds
-            merged = _merged(gathered, rows, buckets, bounds)
-            return np.array([quantile(bounds, filled, _PERCENTILES[aggregation]) for filled in merged])
+            return quantiles(bounds, _merged(gathered, rows, buckets, bounds), _PERCENTILES[aggregation])
         case "rate":
             return _rate(cells, rows, buckets, form)
         case "avg":
@@ -159,11 +158,10 @@ def _extreme(cells: Cells, rows: Ints, buckets: int, highest: bool) -> Floats:
 
 def _merged(gathered: Gathered, rows: Ints, buckets: int, bounds: Sequence[float]) -> Floats:
     """Histograms by bucket, of those series whose bounds are the same as the first's."""
+    alike = np.array([one.bounds == tuple(bounds) for one in gathered.series], dtype=bool)
+    rows = rows[alike[gathered.cells.series[rows]]]
     merged = np.zeros((buckets, len(bounds) + 1))
-    for row in rows:
-        filled = gathered.cells.filled[row]
-        if gathered.series[gathered.cells.series[row]].bounds == tuple(bounds) and len(filled) == len(bounds) + 1:
-            merged[gathered.cells.bucket[row]] += filled
+    np.add.at(merged, gathered.cells.bucket[rows], gathered.cells.filled[rows, : len(bounds) + 1])
     return merged
 
 

@@ -61,16 +61,25 @@ SELECT series, any_value(metric), form, any_value(unit), any_value(service), any
     any_value(attributes), max(bounds), count(*)
 FROM points GROUP BY series, form ORDER BY 2, 5, 6, any_value(list_sort(map_entries(attributes)))"""  # noqa: S608
 
+_NO_FILL: Final = "list_resize([]::UBIGINT[], $filled, 0)"
+
 GAUGES: Final = f"""{_SELECTED}
-SELECT series, bucket, avg(value) AS value, count(*)::DOUBLE AS count, 0.0 AS seconds, min(value) AS low,
-    max(value) AS high, max(moment) AS last
+SELECT series, bucket, avg(value) AS value, 0.0 AS value_before, count(*)::DOUBLE AS count, 0.0 AS count_before,
+    0.0 AS seconds, min(value) AS low, max(value) AS high, max(moment) AS last,
+    {_NO_FILL} AS filled, {_NO_FILL} AS filled_before
 FROM points WHERE form = 'gauge' AND list_contains($series, series) GROUP BY series, bucket"""  # noqa: S608
 
 DELTAS: Final = f"""{_SELECTED}
-SELECT series, bucket, sum(value) AS value, sum(count) AS count,
-    (max(moment) - min(CASE WHEN began > 0 THEN began ELSE moment - $width END)) / 1e9 AS seconds, max(moment) AS last,
-    list(filled) AS filled
+SELECT series, bucket, sum(value) AS value, 0.0 AS value_before, sum(count) AS count, 0.0 AS count_before,
+    greatest(max(moment) - min(CASE WHEN began > 0 THEN began ELSE moment - $width END), 0) / 1e9 AS seconds,
+    NULL::DOUBLE AS low, NULL::DOUBLE AS high, max(moment) AS last,
+    list_reduce(list(list_resize(filled, $filled, 0)),
+        lambda one, more: list_transform(list_zip(one, more), lambda pair: pair[1] + pair[2])) AS filled,
+    {_NO_FILL} AS filled_before
 FROM points WHERE form <> 'gauge' AND delta AND list_contains($series, series) GROUP BY series, bucket"""  # noqa: S608
+
+_RUN: Final = """NULL::DOUBLE AS low, NULL::DOUBLE AS high, newest AS last,
+    list_resize(filled, $filled, 0) AS filled"""
 
 RUNS: Final = f"""{_SELECTED},
 cumulative AS (SELECT * FROM points WHERE form <> 'gauge' AND NOT delta),
@@ -90,15 +99,16 @@ steps AS (
     FROM runs JOIN siblings USING (metric, service, instance)
     WINDOW run AS (PARTITION BY series, began ORDER BY newest))
 SELECT series, bucket, value, value_before, count, count_before, (newest - newest_before) / 1e9 AS seconds,
-    newest AS last, filled, filled_before
+    {_RUN}, list_resize(filled_before, $filled, 0) AS filled_before
 FROM steps WHERE newest_before IS NOT NULL
 UNION ALL
 SELECT series, bucket, value, 0, count, 0,
     CASE WHEN began >= $earliest THEN greatest(newest - began, step) ELSE newest - oldest + step END / 1e9,
-    newest, filled, []
+    {_RUN}, {_NO_FILL}
 FROM steps WHERE newest_before IS NULL AND (began >= $earliest OR oldest > first + step / 2)
 UNION ALL
-SELECT series, bucket, value, value_first, count, count_first, (newest - oldest) / 1e9, newest, filled, filled_first
+SELECT series, bucket, value, value_first, count, count_first, (newest - oldest) / 1e9,
+    {_RUN}, list_resize(filled_first, $filled, 0)
 FROM steps WHERE newest_before IS NULL AND began < $earliest AND oldest <= first + step / 2
     AND newest > oldest"""  # noqa: S608
 

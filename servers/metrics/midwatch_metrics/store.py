@@ -20,6 +20,7 @@ from midwatch_metrics.backend import (
     Floats,
     Form,
     Gathered,
+    Ints,
     Selection,
     Series,
 )
@@ -30,7 +31,6 @@ _TABLES: Final = ("otel_metrics_gauge", "otel_metrics_sum", "otel_metrics_histog
 _STALE_SECONDS: Final = 300.0
 _RECENT_NS: Final = 24 * 3600 * 10**9
 _INSTANCE: Final = "ResourceAttributes['service.instance.id']"
-_NOTHING: Final = np.zeros(0)
 
 
 class StoreMetrics:
@@ -54,20 +54,14 @@ class StoreMetrics:
         rows = self._query(sql.SERIES, wanted, span)
         kept = rows[:most_series]
         numbers = {row[0]: i for i, row in enumerate(kept)}
-        if not numbers:
-            return Gathered((), _cells([]), 0, 0, _text(timeline, selection, pin))
-        wanted["series"] = list(numbers)
-        gauges = self._query(sql.GAUGES, wanted, span)
-        deltas = self._query(sql.DELTAS, wanted, span)
-        runs = self._query(sql.RUNS, wanted, span)
-        found = [
-            *(_gauge_cell(numbers[row[0]], row) for row in gauges),
-            *(_delta_cell(numbers[row[0]], row) for row in deltas),
-            *(_run_cell(numbers[row[0]], row) for row in runs),
-        ]
-        points = sum(row[8] for row in rows)
         series = tuple(_series(row) for row in kept)
-        return Gathered(series, _cells(found), points, len(rows) - len(kept), _text(timeline, selection, pin))
+        if not series:
+            return Gathered((), _cells([], {}, 0), 0, 0, _text(timeline, selection, pin))
+        wanted |= {"series": list(numbers), "filled": max(len(one.bounds) + 1 if one.bounds else 0 for one in series)}
+        parts = [self._columns(text, wanted, span) for text in (sql.GAUGES, sql.DELTAS, sql.RUNS)]
+        points = sum(row[8] for row in rows)
+        text = _text(timeline, selection, pin)
+        return Gathered(series, _cells(parts, numbers, wanted["filled"]), points, len(rows) - len(kept), text)
 
     def describe(self, window: Window) -> tuple[Sequence[Described], str]:
         """Return the metrics that have points in the window, by instance, and the query's text."""
@@ -152,6 +146,13 @@ class StoreMetrics:
         with self._in_words():
             return self._store().query(text, named, start=span[0], end=span[1])
 
+    def _columns(
+        self, text: str, parameters: Mapping[str, object], span: tuple[datetime | None, datetime | None]
+    ) -> dict[str, Any]:
+        named = {name: value for name, value in parameters.items() if f"${name}" in text}
+        with self._in_words():
+            return dict(self._store().columns(text, named, start=span[0], end=span[1]))
+
     @contextmanager
     def _in_words(self) -> Iterator[None]:
         try:
@@ -202,42 +203,38 @@ def _series(row: tuple[Any, ...]) -> Series:
     return Series(row[1], Form(row[2]), row[3] or "", row[4], row[5], attributes, tuple(row[7] or ()))
 
 
-_Cell = tuple[int, int, float, float, float, float, float, int, Floats]
+def _cells(parts: Sequence[Mapping[str, Any]], numbers: Mapping[int, int], width: int) -> Cells:
+    """Cells from what the queries gave; increases that fall were reset without a word, and begin again at 0."""
+    value, before, count, count_before, seconds, low, high = (
+        _floats(parts, name) for name in ("value", "value_before", "count", "count_before", "seconds", "low", "high")
+    )
+    reset = (value < before) | (count < count_before)
+    filled, filled_before = _filled(parts, "filled", width), _filled(parts, "filled_before", width)
+    return Cells(
+        series=np.array([numbers[key] for part in parts for key in part["series"].tolist()], dtype=np.int64),
+        bucket=_whole(parts, "bucket"),
+        value=value - np.where(reset, 0, before),
+        count=count - np.where(reset, 0, count_before),
+        seconds=seconds,
+        low=low,
+        high=high,
+        last=_whole(parts, "last"),
+        filled=np.maximum(filled - np.where(reset[:, None], 0, filled_before), 0),
+    )
 
 
-def _gauge_cell(series: int, row: tuple[Any, ...]) -> _Cell:
-    return (series, row[1], _number(row[2]), row[3], 0.0, _number(row[5]), _number(row[6]), row[7], _NOTHING)
+def _floats(parts: Sequence[Mapping[str, Any]], name: str) -> Floats:
+    columns = [np.ma.filled(np.ma.asarray(part[name], dtype=np.float64), np.nan) for part in parts]
+    return np.concatenate(columns) if columns else np.zeros(0)
 
 
-def _delta_cell(series: int, row: tuple[Any, ...]) -> _Cell:
-    counts = [np.asarray(filled, dtype=np.float64) for filled in row[6] if filled]
-    same = bool(counts) and len({len(c) for c in counts}) == 1
-    filled = np.sum(counts, axis=0) if same else _NOTHING
-    return (series, row[1], _number(row[2]), row[3], max(row[4], 0.0), np.nan, np.nan, row[5], filled)
+def _whole(parts: Sequence[Mapping[str, Any]], name: str) -> Ints:
+    return np.concatenate([np.asarray(part[name], dtype=np.int64) for part in parts] or [np.zeros(0, np.int64)])
 
 
-def _run_cell(series: int, row: tuple[Any, ...]) -> _Cell:
-    """Increases of a run; one that falls was reset without a word, and begins again at what it is now."""
-    value, before, count, count_before = (_number(v) for v in row[2:6])
-    reset = value < before or count < count_before
-    filled, filled_before = (np.asarray(f or (), dtype=np.float64) for f in row[8:10])
-    if not reset and len(filled_before) == len(filled):
-        filled = filled - filled_before
-    elif not reset and len(filled_before):
-        filled = _NOTHING
-    increase, more = (value, count) if reset else (value - before, count - count_before)
-    return (series, row[1], increase, more, row[6], np.nan, np.nan, row[7], np.maximum(filled, 0))
-
-
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
-
-
-def _cells(found: Sequence[_Cell]) -> Cells:
-    columns = list(zip(*found, strict=True)) if found else [()] * 9
-    series, bucket, last = (np.asarray(columns[i], dtype=np.int64) for i in (0, 1, 7))
-    value, count, seconds, low, high = (np.asarray(columns[i], dtype=np.float64) for i in range(2, 7))
-    return Cells(series, bucket, value, count, seconds, low, high, last, list(columns[8]))
+def _filled(parts: Sequence[Mapping[str, Any]], name: str, width: int) -> Floats:
+    lists = [one for part in parts for one in part[name]]
+    return np.concatenate([*lists, np.zeros(0)]).astype(np.float64).reshape(len(lists), width)
 
 
 def _text(timeline: Timeline, selection: Selection, pin: int) -> str:
