@@ -153,6 +153,18 @@ async def test_a_counter_has_a_rate_whatever_it_stood_at_before(connect: Connect
     assert both["values"] == [6.0] * 6
 
 
+async def test_a_counter_that_falls_without_a_new_start_began_again_at_nothing(
+    connect: Connect, tmp_path: Path
+) -> None:
+    known = {"StartTimeUnix": NOW - timedelta(hours=1), "AggregationTemporality": 2, "IsMonotonic": True}
+    values = [900.0 + 2 * i if i < 30 else 2.0 * (i - 29) for i in range(60)]
+    rows = [point(60 - i, "bot-1", "jobs.done", "{job}", Value=value, **known) for i, value in enumerate(values)]
+    with Writer(tmp_path / "store") as writer:
+        writer.append({"otel_metrics_sum": rows})
+    (rate,) = await query(connect, name="jobs.done", points=60)
+    assert rate["values"] == [None, *[2.0] * 59]  # what came before the first point is unknown
+
+
 @pytest.mark.usefixtures("store")
 async def test_a_histogram_has_percentiles_an_average_and_a_rate(connect: Connect) -> None:
     (p50,) = await query(connect, name="http.duration", aggregation="p50")

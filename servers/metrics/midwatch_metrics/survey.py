@@ -156,9 +156,8 @@ def _normal(
     measured = figures.measured[main]
     level = compared.row(main)
     now, was = amount(level.window or 0.0, measured.unit), amount(level.baseline or 0.0, measured.unit)
-    statement = (
-        f"no shift in {len(rows)} figures of {entity.split(':', 1)[1][:60]}; {subject(measured)} {now}, was {was}"
-    )
+    figures_of_it = f"{len(rows)} figure{'s' if len(rows) > 1 else ''} of {entity.split(':', 1)[1][:60]}"
+    statement = f"no shift in {figures_of_it}; {subject(measured)} {now}, was {was}"
     finding = Finding(
         entity=entity,
         related=None if entity == service else service,

@@ -45,7 +45,13 @@ def attributes(pairs: Iterable[tuple[str, str]]) -> str:
     told = sorted((pair for pair in pairs if pair[0] not in _UNTOLD), key=lambda pair: (pair[0] not in _FIRST, pair[0]))
     values = [value for _, value in told]
     once = [pair for i, pair in enumerate(told) if pair[1] not in values[:i]]  # an error type is often the status again
-    text = ", ".join(f"{name.rsplit('.', 1)[-1]}={value}" for name, value in once)
+    text = ", ".join(f"{_short(name)}={value}" for name, value in once)
     if not text:
         return ""
     return f" ({text if len(text) <= _LONGEST_ATTRIBUTES else text[: _LONGEST_ATTRIBUTES - 1] + '…'})"
+
+
+def _short(name: str) -> str:
+    """The last part of an attribute's name, with the one before where it says nothing alone."""
+    parts = name.split(".")
+    return ".".join(parts[-2:] if parts[-1] in ("name", "type", "id", "address", "state") else parts[-1:])
