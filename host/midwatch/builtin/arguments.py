@@ -25,6 +25,13 @@ def arguments(hypothesis: Hypothesis, scene: Scene) -> tuple[Argument, ...]:
     return tuple(argument for weigh in _ALL for argument in weigh(hypothesis, scene))
 
 
+def _symptom(_: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """Where the symptom's figures are what they were before, there is nothing to explain."""
+    healthy = scene.normal(scene.scope.symptom)
+    if healthy and not scene.shifted:
+        yield _argument("symptom", KILLS, f"there is nothing to explain: {healthy.statement}", healthy)
+
+
 def _path(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """A cause needs a way to the symptom."""
     known, symptom = scene.topology, scene.scope.symptom
@@ -188,7 +195,7 @@ def _exemplar(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
 
 
 _ALL: tuple[Callable[[Hypothesis, Scene], Iterator[Argument]], ...] = (
-    _path, _time, _place, _health, _spread, _content, _course, _arrivals, _words, _unexplained, _exemplar,
+    _symptom, _path, _time, _place, _health, _spread, _content, _course, _arrivals, _words, _unexplained, _exemplar,
 )  # fmt: skip
 
 

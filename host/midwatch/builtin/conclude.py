@@ -47,18 +47,12 @@ _NAMED = (Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT)
 def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str, Verdict]) -> Outcome:
     if scene.blind >= _LOOKS:
         return Outcome.BLOCKED
-    if not _shifted(scene):
+    if not scene.shifted:
         return Outcome.INCONCLUSIVE if scene.blind & _ESSENTIAL else Outcome.NO_INCIDENT
     if not standing:
         return Outcome.INCONCLUSIVE
     decisive = any(argument.decisive for argument in verdicts[standing[0].id].arguments)
     return Outcome.ROOT_CAUSE if decisive else Outcome.BEST_EFFORT
-
-
-def _shifted(scene: Scene) -> bool:
-    """Return whether anything is wrong: the symptom's own shift, if it lasts, or failures that begin in scope."""
-    seen = (*scene.scope.symptoms, *scene.beginnings.values())
-    return any(o.score >= w.SHIFTED and o.ended is None for o in seen)
 
 
 def _cause(hypothesis: Hypothesis, verdicts: Mapping[str, Verdict], scene: Scene) -> Cause:

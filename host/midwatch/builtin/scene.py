@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from midwatch.builtin.weights import NEARLY_ALL
+from midwatch.builtin.weights import NEARLY_ALL, SHIFTED
 from midwatch.records import Scope
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
 from midwatch_topology import Topology
@@ -20,6 +20,12 @@ class Scene:
     topology: Topology
     observations: tuple[Observation, ...]
     blind: frozenset[str] = frozenset()
+
+    @cached_property
+    def shifted(self) -> bool:
+        """Whether anything is wrong: the symptom's own shift, if it lasts, or failures that begin in scope."""
+        seen = (*self.scope.symptoms, *self.beginnings.values())
+        return any(o.score >= SHIFTED and o.ended is None for o in seen)
 
     def having(self, more: Iterable[Observation]) -> "Scene":
         """Return the scene with further observations, each of them once."""
