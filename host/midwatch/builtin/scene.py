@@ -62,7 +62,7 @@ class Scene:
         seen = self.beginnings.get(service)
         counted = seen.attributes.get("instances", "") if seen else ""
         pairs = (part.rpartition(":") for part in counted.split(",") if part)
-        return {f"instance:{name}": float(count) for name, _, count in pairs}
+        return {f"instance:{name}": float(count) for name, _, count in pairs if count.isdecimal()}
 
     def alone(self, service: EntityId) -> EntityId | None:
         """Return the one instance of several in which nearly all of a service's failing traces begin, if one does."""
