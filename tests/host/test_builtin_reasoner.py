@@ -1,0 +1,408 @@
+"""The builtin reasoner over hand-made scenes: which cause wins, which dies, and of what."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from midwatch.builtin import weights
+from midwatch.builtin.conclude import conclude
+from midwatch.builtin.hypothesize import hypothesize
+from midwatch.builtin.judge import judge
+from midwatch.builtin.planning import digest, plan_for
+from midwatch.builtin.scene import Scene
+from midwatch.records import Conclusion, Hypothesis, HypothesisKind, Outcome, Scope, Verdict
+from midwatch.steering import Check, Steering
+from midwatch.toolbox import Tool
+from midwatch_kit.records import Citation, Observation, ObservationKind, Relation, Signal, TopologyFragment, Window
+from midwatch_kit.server import Role
+from midwatch_topology import Topology
+
+ONSET = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
+GRAPH = """
+service:gateway alarmed_by alarm:gateway-errors
+service:gateway calls service:bot
+service:bot calls service:forge
+service:bot calls service:schedule
+service:forge reads database:blueprints
+service:forge runs_on instance:forge-1
+service:forge runs_on instance:forge-2
+service:billing reads database:ledger
+"""
+_NUMBERS = itertools.count()
+
+
+def after(seconds: float) -> datetime:
+    return ONSET + timedelta(seconds=seconds)
+
+
+def seen(entity: str, subject: str, kind: ObservationKind = ObservationKind.SPIKE, **fields: object) -> Observation:
+    """Return an observation; an anomaly unless it is told to be something else."""
+    loud = {"score": 20.0, "direction": "up", "onset": ONSET} if kind not in _QUIET else {}
+    said = {"signal": Signal.TRACES, "statement": f"{subject} of {entity}", **loud, **fields}
+    cited = Citation(evidence="e" * 64, where="/rows/0", quote=1)
+    name = f"o{next(_NUMBERS)}"
+    return Observation.model_validate(
+        {"id": name, "entity": entity, "subject": subject, "kind": kind, "citations": (cited,), **said}
+    )
+
+
+_QUIET = (ObservationKind.NORMAL, ObservationKind.ABSENCE, ObservationKind.CHANGE)
+
+
+def healthy(entity: str) -> Observation:
+    return seen(entity, "error_rate", ObservationKind.NORMAL, attributes={"requests": "380", "errors": "0"})
+
+
+def change(entity: str, seconds: float, subject: str = "deploy", **attributes: str) -> Observation:
+    facts = {"change_id": f"c{next(_NUMBERS)}", "version": "3f2c1ab", "previous_version": "9e8d7c6", **attributes}
+    return seen(entity, subject, ObservationKind.CHANGE, signal=Signal.CHANGES, onset=after(seconds), attributes=facts)
+
+
+def origin(entity: str, failing: int = 118, instances: str = "forge-1:60,forge-2:58", **fields: object) -> Observation:
+    """Return the observation that failing traces begin in an entity."""
+    attributes = {"instances": instances, "exception": "ValidationError: Extra inputs are not permitted: finish"}
+    figures = {"magnitude": float(failing), "baseline": 0.0, "unit": "traces", "score": 30.0}
+    return seen(entity, "error_origin", ObservationKind.ERROR_TRACE, **{"attributes": attributes, **figures, **fields})
+
+
+SYMPTOM = seen("service:gateway", "error_rate", magnitude=31.0, baseline=0.0, unit="%")
+
+
+def a_scene(
+    *observations: Observation, symptoms: tuple[Observation, ...] = (SYMPTOM,), blind: frozenset[str] = frozenset()
+) -> Scene:
+    words = [line.split() for line in GRAPH.strip().splitlines()]
+    relations = tuple(Relation(source=source, kind=kind, target=target) for source, kind, target in words)
+    topology = Topology.merge({"traces": TopologyFragment(relations=relations)})
+    scope = Scope(
+        symptom="service:gateway",
+        window=Window(start=after(-60), end=after(60)),
+        baseline=Window(start=after(-600), end=after(-60)),
+        onset=ONSET if symptoms else None,
+        onset_earliest=after(-1) if symptoms else None,
+        onset_latest=after(1) if symptoms else None,
+        symptoms=symptoms,
+        topology=TopologyFragment(entities=tuple(topology.entities.values()), relations=relations),
+    )
+    return Scene(scope, topology, (), blind).having([*symptoms, *observations])
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of a scene: the hypotheses, their verdicts and the conclusion."""
+
+    hypotheses: tuple[Hypothesis, ...]
+    verdicts: Mapping[str, Verdict]
+    conclusion: Conclusion
+
+    def verdict(self, kind: HypothesisKind, entity: str, trigger: Observation | None = None) -> Verdict:
+        found = [h for h in self.hypotheses if (h.kind, h.entity) == (kind, entity)]
+        (one,) = [h for h in found if trigger is None or (h.trigger and h.trigger.id == trigger.id)]
+        return self.verdicts[one.id]
+
+    @property
+    def cause(self) -> tuple[HypothesisKind, str]:
+        first = self.conclusion.root_causes[0]
+        return first.kind, first.entity
+
+
+def reason(scene: Scene, *steering: Steering) -> Judged:
+    hypotheses = hypothesize(scene, steering)
+    verdicts = {h.id: judge(h, scene) for h in hypotheses}
+    return Judged(hypotheses, verdicts, conclude(scene, hypotheses, verdicts, []))
+
+
+def test_a_deploy_just_before_the_onset_where_the_errors_begin_is_the_root_cause() -> None:
+    deploy = change("service:forge", -20)
+    judged = reason(a_scene(deploy, origin("service:forge"), healthy("service:schedule")))
+    assert judged.conclusion.outcome is Outcome.ROOT_CAUSE
+    assert judged.cause == (HypothesisKind.CHANGE, "service:forge")
+    cause = judged.conclusion.root_causes[0]
+    assert cause.trigger == deploy
+    assert cause.path == ("service:forge", "service:bot", "service:gateway", "alarm:gateway-errors")
+    assert deploy.id in cause.supports
+    assert weights.WITHOUT_DECISIVE < cause.confidence <= weights.HIGHEST
+
+
+def test_the_same_deploy_of_a_healthy_service_is_refuted_by_its_health() -> None:
+    well = healthy("service:schedule")
+    deploy = change("service:schedule", -20)
+    judged = reason(a_scene(deploy, well, change("service:forge", -20), origin("service:forge")))
+    verdict = judged.verdict(HypothesisKind.CHANGE, "service:schedule")
+    assert (verdict.result, verdict.probability) == ("refuted", 0)
+    assert well.id in verdict.observations
+    assert judged.cause == (HypothesisKind.CHANGE, "service:forge")
+
+
+def test_a_change_after_the_onset_is_refuted_by_time() -> None:
+    late = change("service:forge", 30)
+    judged = reason(a_scene(late, origin("service:forge")))
+    verdict = judged.verdict(HypothesisKind.CHANGE, "service:forge")
+    assert verdict.result == "refuted"
+    assert "after the symptom had begun at 02:48:00" in verdict.reason
+    assert judged.cause[0] is not HypothesisKind.CHANGE
+
+
+def test_of_two_deploys_of_one_service_the_nearer_one_is_likelier() -> None:
+    near, far = change("service:forge", -20), change("service:forge", -550)
+    judged = reason(a_scene(near, far, origin("service:forge")))
+    of_near = judged.verdict(HypothesisKind.CHANGE, "service:forge", near)
+    of_far = judged.verdict(HypothesisKind.CHANGE, "service:forge", far)
+    assert of_near.probability > of_far.probability
+    assert judged.conclusion.root_causes[0].trigger == near
+
+
+def test_a_session_on_the_one_instance_that_fails_wins_over_its_platform_and_over_a_deploy_of_all() -> None:
+    session = change("instance:forge-1", -15, "session", version="", previous_version="")
+    deploy = change("service:forge", -100)
+    judged = reason(a_scene(session, deploy, origin("service:forge", instances="forge-1:118")))
+    assert judged.conclusion.outcome is Outcome.ROOT_CAUSE
+    assert judged.cause == (HypothesisKind.OPERATOR, "instance:forge-1")
+    platform = judged.verdict(HypothesisKind.PLATFORM, "instance:forge-1")
+    fleet = judged.verdict(HypothesisKind.CHANGE, "service:forge")
+    operator = judged.verdict(HypothesisKind.OPERATOR, "instance:forge-1")
+    assert operator.probability > platform.probability
+    assert operator.probability > fleet.probability
+    assert "only instance:forge-1 fails" in " ".join(argument.text for argument in fleet.arguments)
+
+
+def test_a_session_on_one_instance_is_refuted_when_its_sibling_fails_as_well() -> None:
+    session = change("instance:forge-1", -15, "session")
+    judged = reason(a_scene(session, origin("service:forge")))
+    verdict = judged.verdict(HypothesisKind.OPERATOR, "instance:forge-1")
+    assert verdict.result == "refuted"
+    assert "not only instance:forge-1 fails (forge-1 60, forge-2 58)" in verdict.reason
+
+
+def test_a_processor_spike_that_ended_while_the_symptom_went_on_is_refuted() -> None:
+    spike = seen(
+        "instance:forge-2",
+        "system.cpu.utilization",
+        signal=Signal.METRICS,
+        related="service:forge",
+        onset=after(-30),
+        ended=after(20),
+    )
+    judged = reason(a_scene(spike, change("service:forge", -20), origin("service:forge")))
+    verdict = judged.verdict(HypothesisKind.RESOURCE, "instance:forge-2")
+    assert verdict.result == "refuted"
+    assert spike.id in verdict.observations
+    assert "it was over at 02:48:20" in " ".join(argument.text for argument in verdict.arguments)
+
+
+def test_a_victim_that_passes_errors_on_is_not_their_cause() -> None:
+    victim = seen("service:bot", "error_rate", magnitude=30.0)
+    judged = reason(a_scene(victim, change("service:bot", -10), origin("service:forge"), change("service:forge", -40)))
+    verdict = judged.verdict(HypothesisKind.CHANGE, "service:bot")
+    assert verdict.result == "refuted"
+    assert verdict.reason.startswith("it begins in service:forge, not in service:bot")
+    assert judged.cause == (HypothesisKind.CHANGE, "service:forge")
+
+
+def test_a_change_from_which_nothing_leads_to_the_symptom_is_refuted() -> None:
+    judged = reason(a_scene(change("service:billing", -20), origin("service:forge")))
+    verdict = judged.verdict(HypothesisKind.CHANGE, "service:billing")
+    assert verdict.result == "refuted"
+    assert "nothing leads from service:billing to service:gateway" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("rate", "result"),
+    [
+        (seen("service:gateway", "request_rate", score=12.0), "not refuted"),
+        (seen("service:gateway", "request_rate", ObservationKind.NORMAL), "refuted"),
+    ],
+)
+def test_a_surge_shows_in_the_number_of_requests_or_is_refuted(rate: Observation, result: str) -> None:
+    verdict = reason(a_scene(rate)).verdict(HypothesisKind.TRAFFIC, "service:gateway")
+    assert (verdict.result == "refuted") == (result == "refuted")
+
+
+def test_a_change_that_names_what_the_errors_name_is_likelier_for_it() -> None:
+    deploy = change("service:forge", -20)
+    content = seen(
+        "service:forge",
+        "content",
+        ObservationKind.CHANGE,
+        signal=Signal.CHANGES,
+        attributes={"change_id": deploy.attributes["change_id"], "names": "blueprint,finish"},
+    )
+    without = reason(a_scene(deploy, origin("service:forge")))
+    judged = reason(a_scene(deploy, content, origin("service:forge")))
+    before = without.verdict(HypothesisKind.CHANGE, "service:forge")
+    verdict = judged.verdict(HypothesisKind.CHANGE, "service:forge")
+    assert verdict.probability > before.probability
+    assert "both name finish" in " ".join(argument.text for argument in verdict.arguments)
+
+
+def test_a_clean_scene_is_no_incident_and_names_no_cause() -> None:
+    everything = [healthy(f"service:{name}") for name in ("gateway", "bot", "forge", "schedule")]
+    judged = reason(a_scene(*everything, change("service:schedule", -100), symptoms=()))
+    assert judged.conclusion.outcome is Outcome.NO_INCIDENT
+    assert judged.conclusion.root_causes == ()
+    assert judged.conclusion.impact is None
+
+
+def test_a_symptom_that_is_over_is_no_incident() -> None:
+    over = SYMPTOM.model_copy(update={"ended": after(20)})
+    assert reason(a_scene(healthy("service:forge"), symptoms=(over,))).conclusion.outcome is Outcome.NO_INCIDENT
+
+
+@pytest.mark.parametrize("blind", [{"traces", "metrics", "logs"}, {"traces", "metrics", "logs", "changes"}])
+def test_where_nothing_could_be_looked_at_nothing_is_said(blind: set[str]) -> None:
+    conclusion = reason(a_scene(symptoms=(), blind=frozenset(blind))).conclusion
+    assert conclusion.outcome is Outcome.BLOCKED
+    assert conclusion.root_causes == ()
+    assert len(conclusion.next_checks) >= len(blind)
+
+
+@pytest.mark.parametrize("missing", ["traces", "metrics"])
+def test_without_an_essential_signal_quiet_is_inconclusive_and_not_well(missing: str) -> None:
+    conclusion = reason(a_scene(symptoms=(), blind=frozenset({missing}))).conclusion
+    assert conclusion.outcome is Outcome.INCONCLUSIVE
+    assert f"bring the {missing} server back" in conclusion.next_checks[0].what
+
+
+@pytest.mark.parametrize("missing", ["traces", "metrics", "changes"])
+def test_without_a_signal_that_could_name_a_rival_nobody_is_sure(missing: str) -> None:
+    scene = a_scene(change("service:forge", -20), origin("service:forge"), blind=frozenset({missing}))
+    assert reason(scene).conclusion.root_causes[0].confidence <= weights.WITH_BLIND_SPOT
+
+
+def test_a_cause_without_a_decisive_argument_is_a_best_effort_at_most() -> None:
+    judged = reason(a_scene(*(change("service:forge", -5) for _ in range(3))))
+    assert judged.conclusion.outcome is not Outcome.ROOT_CAUSE
+
+
+def test_steering_adds_what_a_team_wants_tested() -> None:
+    check = Check(kind=HypothesisKind.STATE, entity="service:forge", because="its cache outlives deploys")
+    steering = Steering(name="forge", description="", checks=(check,))
+    assert (HypothesisKind.STATE, "service:forge") in {
+        (h.kind, h.entity) for h in reason(a_scene(), steering).hypotheses
+    }
+    assert (HypothesisKind.STATE, "service:forge") not in {(h.kind, h.entity) for h in reason(a_scene()).hypotheses}
+
+
+ROLL_BACK = Tool("deploys", "roll_back", Role.ACT, "changes", None, frozenset({"service", "to_version"}), False)
+
+
+def test_a_bad_deploy_is_rolled_back_by_a_tool_with_its_undo() -> None:
+    scene = a_scene(change("service:forge", -20), origin("service:forge"))
+    plan = plan_for(reason(scene).conclusion, scene, [ROLL_BACK])
+    applied = next(step for step in plan.steps if step.phase == "apply")
+    undone = next(step for step in plan.steps if step.phase == "roll_back")
+    assert applied.call
+    assert applied.call.arguments == {"service": "forge", "to_version": "9e8d7c6"}
+    assert applied.inverse == undone.call
+    assert undone.call
+    assert undone.call.arguments == {"service": "forge", "to_version": "3f2c1ab"}
+    assert [step.phase for step in plan.steps] == ["prepare", "pre_validate", "apply", "post_validate", "roll_back"]
+    assert set(plan.blast_radius) >= {"service:bot", "service:gateway"}
+
+
+@pytest.mark.parametrize("attributes", [{}, {"previous_version": ""}, {"version": ""}])
+def test_what_no_tool_can_undo_is_for_a_person(attributes: dict[str, str]) -> None:
+    scene = a_scene(change("service:forge", -20, **attributes), origin("service:forge"))
+    plan = plan_for(reason(scene).conclusion, scene, [ROLL_BACK] if attributes else [])
+    assert plan.steps
+    assert all(step.call is None for step in plan.steps)
+    assert plan.action == "roll service:forge back to what ran before"
+
+
+def test_where_no_cause_was_found_nothing_needs_changing() -> None:
+    scene = a_scene(healthy("service:gateway"), symptoms=())
+    plan = plan_for(reason(scene).conclusion, scene, [ROLL_BACK])
+    assert (plan.steps, plan.action) == ((), "nothing needs changing")
+
+
+def test_a_digest_covers_every_argument_of_every_step() -> None:
+    scene = a_scene(change("service:forge", -20), origin("service:forge"))
+    plan = plan_for(reason(scene).conclusion, scene, [ROLL_BACK])
+    assert plan.digest == digest(plan)
+    other = plan.model_dump()
+    other["steps"][2]["call"]["arguments"]["to_version"] = "000000"
+    assert digest(type(plan).model_validate(other)) != plan.digest
+
+
+ENTITIES = [*sorted({word for line in GRAPH.split("\n") for word in line.split() if ":" in word}), "service:unknown"]
+SUBJECTS = [
+    "error_rate", "latency_p95", "request_rate", "error_origin", "self_time", "deploy", "session", "config", "content",
+    "exemplar", "template", "system.cpu.utilization", "memory.usage",
+]  # fmt: skip
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from(
+        ["instances", "exemplars", "exception", "change_id", "names", "version", "previous_version", "requests"]
+    ),
+    st.sampled_from(["", "forge-1:3", "forge-1:3,forge-2:0", "forge-1", "a:b,c", ":", "c1", "KeyError: finish", "1"]),
+    max_size=4,
+)
+SECONDS = st.none() | st.integers(-700, 700)
+
+
+@st.composite
+def anything_seen(draw: st.DrawFn) -> Observation:
+    times = {name: None if (s := draw(SECONDS)) is None else after(s) for name in ("onset", "ended")}
+    figure = st.none() | st.floats(-1e6, 1e6)
+    return seen(
+        draw(st.sampled_from(ENTITIES)),
+        draw(st.sampled_from(SUBJECTS)),
+        draw(st.sampled_from(ObservationKind)),
+        signal=draw(st.sampled_from(Signal)),
+        related=draw(st.none() | st.sampled_from(ENTITIES)),
+        direction=draw(st.sampled_from(["up", "down", "none"])),
+        score=draw(st.floats(0, 1e6)),
+        magnitude=draw(figure),
+        baseline=draw(figure),
+        attributes=draw(ATTRIBUTES),
+        **times,
+    )
+
+
+@given(
+    st.lists(anything_seen(), max_size=8),
+    st.lists(anything_seen(), max_size=2),
+    st.sets(st.sampled_from(["traces", "metrics", "logs", "changes"])),
+)
+@settings(max_examples=150, deadline=None)
+def test_whatever_was_seen_a_conclusion_keeps_its_promises(
+    observations: list[Observation], symptoms: list[Observation], blind: set[str]
+) -> None:
+    scene = a_scene(*observations, symptoms=tuple(symptoms), blind=frozenset(blind))
+    judged = reason(scene)
+    known = {observation.id for observation in scene.observations}
+    for verdict in judged.verdicts.values():
+        assert 0 <= verdict.probability <= 1
+        assert set(verdict.observations) == {name for argument in verdict.arguments for name in argument.observations}
+        assert set(verdict.observations) <= known
+        assert verdict.reason
+    for cause in judged.conclusion.root_causes:
+        verdict = judged.verdicts[cause.hypothesis]
+        assert verdict.result == "supported"
+        assert 0 <= cause.confidence <= weights.HIGHEST
+        assert set(cause.supports) <= known
+        assert any(argument.decisive for argument in verdict.arguments) or cause.confidence <= weights.WITHOUT_DECISIVE
+        assert (judged.conclusion.outcome is Outcome.ROOT_CAUSE) == any(a.decisive for a in verdict.arguments)
+    assert (judged.conclusion.outcome in (Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT)) == bool(
+        judged.conclusion.root_causes
+    )
+    refuted = {h.id for h in judged.hypotheses if judged.verdicts[h.id].result == "refuted"}
+    assert {out.hypothesis for out in judged.conclusion.ruled_out} == refuted
+    assert plan_for(judged.conclusion, scene, [ROLL_BACK]).digest
+
+
+@given(st.lists(anything_seen(), max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_the_order_in_which_things_were_seen_does_not_change_the_conclusion(
+    observations: list[Observation],
+) -> None:
+    first = reason(a_scene(*observations)).conclusion
+    again = reason(a_scene(*reversed(observations))).conclusion
+    assert (first.outcome, [c.entity for c in first.root_causes]) == (
+        again.outcome,
+        [c.entity for c in again.root_causes],
+    )
