@@ -36,12 +36,12 @@ class Scene:
     def changes(self) -> tuple[Observation, ...]:
         """The change events, oldest first."""
         seen = [o for o in self.observations if o.kind is ObservationKind.CHANGE and o.subject != "content"]
-        return tuple(sorted(seen, key=lambda o: (o.onset is None, o.onset)))
+        return tuple(sorted(seen, key=lambda o: (o.onset is None, o.onset, o.id)))
 
     @cached_property
     def anomalies(self) -> tuple[Observation, ...]:
         """What is not as it was before, strongest first; changes by people are not anomalies."""
-        return tuple(sorted((o for o in self.observations if o.kind not in _QUIET), key=lambda o: -o.score))
+        return tuple(sorted((o for o in self.observations if o.kind not in _QUIET), key=lambda o: (-o.score, o.id)))
 
     @cached_property
     def beginnings(self) -> dict[EntityId, Observation]:
