@@ -4,7 +4,7 @@ something else; `--json` prints the same for programs."""
 import json
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,14 +23,12 @@ from midwatch.demo import demo as run_demo
 from midwatch.doctor import Finding, examine
 from midwatch.errors import BadAlert, HostError, UnknownIncident
 from midwatch.host import Host, open_host
-from midwatch.inquiry import Inquiry, Limits
 from midwatch.intake import alerts_from, from_sentence
 from midwatch.investigation import current
 from midwatch.journal import Journal
 from midwatch.live import LiveView
-from midwatch.packet import packet
+from midwatch.packet import drawn, packet
 from midwatch.records import BODIES, Alert, Incident
-from midwatch.scoping import discover
 from midwatch.settings import Settings
 from midwatch.up import up as run_up
 from midwatch_kit.errors import KitError
@@ -169,19 +167,25 @@ def reject(incident: str, digest: str, by: Annotated[str, typer.Option(help="who
 @app.command()
 @_told()
 def topology(
+    incident: Annotated[str, typer.Argument(help="draw what this incident was about; now, when left out")] = "",
     form: Annotated[str, typer.Option("--format", help="mermaid, json or svg")] = "mermaid",
     start: Annotated[str, typer.Option(help="look at telemetry since")] = "-1h",
     highlight: Annotated[list[str] | None, typer.Option(help="entities of a path to mark, in order")] = None,
 ) -> None:
-    """Draw what the application is made of, as the servers see it now."""
-    draw = {
-        "json": lambda graph: to_json(graph, indent=2),
-        "mermaid": lambda graph: to_mermaid(graph, highlight or ()),
-        "svg": lambda graph: to_svg(graph, highlight or ()),
+    """Draw what the application is made of: as the servers see it now, or as an incident's investigation did."""
+    draw: dict[str, Callable[[Topology, Sequence[str]], str]] = {
+        "json": lambda graph, _: to_json(graph, indent=2),
+        "mermaid": to_mermaid,
+        "svg": to_svg,
     }
     if form not in draw:
         raise typer.BadParameter(f"{form!r} is none of {', '.join(draw)}", param_hint="--format")
-    typer.echo(draw[form](_run(_discover, start)))
+    if incident:
+        with _journal() as journal:
+            graph, path = drawn(_find(journal, incident).id, journal)
+    else:
+        graph, path = _run(_discover, start), ()
+    typer.echo(draw[form](graph, highlight or path))
 
 
 @app.command()
@@ -234,19 +238,14 @@ def _first_seen(path: Path) -> datetime:
 
 
 async def _from_sentence(host: Host, sentence: str) -> Alert:
-    services = {e.name for e in (await _topology_of(host, "-1h")).entities.values() if e.kind == "service"}
-    return from_sentence(sentence, services, datetime.now(UTC))
+    now = datetime.now(UTC)
+    known = await host.topology(resolve_window("-1h", "now", now))
+    return from_sentence(sentence, {e.name for e in known.entities.values() if e.kind == "service"}, now)
 
 
 async def _discover(start: str) -> Topology:
     async with open_host(_settings()) as host:
-        return await _topology_of(host, start)
-
-
-async def _topology_of(host: Host, start: str) -> Topology:
-    limits = Limits(host.settings.investigation_seconds, host.settings.investigation_calls, host.settings.call_seconds)
-    inquiry = Inquiry("topology", Journal(None), host.eyes, host.eyes.kept, limits)
-    return await discover(inquiry, resolve_window(start, "now"))
+        return await host.topology(resolve_window(start, "now"))
 
 
 async def _examine() -> list[Finding]:

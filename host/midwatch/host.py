@@ -13,14 +13,18 @@ import anyio
 
 from midwatch.correlate import belongs_to, new_incident
 from midwatch.gate import Approver
-from midwatch.investigation import Investigation, becomes, begin, current
+from midwatch.inquiry import Inquiry
+from midwatch.investigation import Investigation, becomes, begin, current, limits_of
 from midwatch.journal import Journal
 from midwatch.links import open_links
-from midwatch.records import Alert, Incident, Message, Report, Status
+from midwatch.records import Alert, Incident, Message, Status
+from midwatch.scoping import discover
 from midwatch.settings import Settings, server_specs
 from midwatch.steering import Steering, load_steering
 from midwatch.toolbox import Eyes, Hands
 from midwatch_kit.evidence import EvidenceStore
+from midwatch_kit.records import Window
+from midwatch_topology import Topology
 
 _KEEP_ALL = 2**62
 _AT_ONCE = 4
@@ -50,10 +54,15 @@ class Host:
                 known[incident.id] = touched[incident.id] = incident
         return list(touched.values())
 
+    async def topology(self, window: Window) -> Topology:
+        """Return what all servers together know of the application in a window; leaves nothing on record."""
+        inquiry = Inquiry("topology", Journal(None), self.eyes, self.eyes.kept, limits_of(self.settings))
+        return await discover(inquiry, window)
+
     def unfinished(self) -> list[Incident]:
         """Return the incidents whose investigation has no report yet and was not given up, oldest first."""
-        going = (incident for incident in self.incidents() if incident.status not in _GIVEN_UP)
-        return [incident for incident in going if not self.journal.values(incident.id, Report)]
+        open_ones = (current(self.journal, name) for name in self.journal.without("report"))
+        return [incident for incident in open_ones if incident and incident.status not in _GIVEN_UP]
 
     def incidents(self) -> list[Incident]:
         """Return every incident as it stands now, oldest first."""

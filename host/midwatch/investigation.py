@@ -67,7 +67,8 @@ class Investigation:
         scope, topology = await self._scope()
         scene = await self._survey(scope, topology)
         steering = [s for s in self.steering if s.applies(entity.id for entity in scope.topology.entities)]
-        hypotheses = [self._noted(h) for h in hypothesize(scene, steering)]
+        suggested = {h.id: h for h in hypothesize(scene, steering)}
+        hypotheses = [*self.journal.note_all(self.incident.id, "hypothesis", suggested).values()]
         scene, verdicts = await self._test(hypotheses, scene)
         scene, verdicts = await self._challenge(hypotheses, scene, verdicts)
         conclusion = self._conclude(scene, hypotheses, verdicts)
@@ -95,8 +96,7 @@ class Investigation:
         seen = [o for _, answer in answers for o in self.inquiry.checked(answer.observations)]
         blind = frozenset(_SIGNALS) - {tool.signal for tool, _ in answers}
         scene = Scene(scope, topology, (), blind).having([*scope.symptoms, *self._heard(seen, scope)])
-        for observation in scene.observations:
-            self.journal.note(self.incident.id, "observation", observation.id, observation, observation.by)
+        self.journal.note_all(self.incident.id, "observation", {o.id: o for o in scene.observations}, "survey")
         return scene
 
     def _heard(self, seen: Sequence[Observation], scope: Scope) -> list[Observation]:
@@ -137,9 +137,7 @@ class Investigation:
         if leader and verdicts[leader.id].result == "supported":
             scene = scene.having(await self._drill(leader, scene, challenge=True))
             verdicts = {h.id: judge(h, scene) for h in hypotheses}
-        for hypothesis in hypotheses:
-            self.journal.note(self.incident.id, "verdict", hypothesis.id, verdicts[hypothesis.id], _name(hypothesis))
-        return scene, verdicts
+        return scene, self.journal.note_all(self.incident.id, "verdict", verdicts)
 
     async def _drill(self, hypothesis: Hypothesis, scene: Scene, *, challenge: bool) -> list[Observation]:
         name = f"challenger of {hypothesis.id}" if challenge else _name(hypothesis)
@@ -149,8 +147,7 @@ class Investigation:
             seen = await (subagent.challenge(scene) if challenge else subagent.drill(scene))
         if limit.cancelled_caught:
             self.inquiry.gap(name, f"it took longer than {self.settings.subagent_seconds:g} s", hypothesis.confirms)
-        for observation in seen:
-            self.journal.note(self.incident.id, "observation", observation.id, observation, name)
+        self.journal.note_all(self.incident.id, "observation", {o.id: o for o in seen}, name)
         return seen
 
     def _conclude(self, scene: Scene, hypotheses: Sequence[Hypothesis], verdicts: dict[str, Verdict]) -> Conclusion:
@@ -190,15 +187,17 @@ class Investigation:
         limits = replace(self.inquiry.limits, seconds=seconds, calls=self.settings.investigation_calls)
         return Inquiry(self.incident.id, self.journal, self.inquiry.eyes, self.inquiry.kept, limits)
 
-    def _noted(self, hypothesis: Hypothesis) -> Hypothesis:
-        return self.journal.note(self.incident.id, "hypothesis", hypothesis.id, hypothesis)
-
     def _note_missing_servers(self) -> None:
         for server, why in sorted(self.inquiry.eyes.missing().items()):
             self.inquiry.gap(f"server {server}", why, f"everything that only {server} knows")
 
     def _becomes(self, status: Status) -> None:
         self.incident = becomes(self.journal, self.incident, status)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return what the settings let one investigation spend."""
+    return Limits(settings.investigation_seconds, settings.investigation_calls, settings.call_seconds)
 
 
 def begin(
@@ -211,8 +210,7 @@ def begin(
     approver: Approver,
 ) -> Investigation:
     """Return the investigation of an incident, with the budget that the settings give it."""
-    limits = Limits(settings.investigation_seconds, settings.investigation_calls, settings.call_seconds)
-    inquiry = Inquiry(incident.id, journal, eyes, eyes.kept, limits)
+    inquiry = Inquiry(incident.id, journal, eyes, eyes.kept, limits_of(settings))
     return Investigation(incident, settings, journal, inquiry, hands, steering, approver)
 
 

@@ -6,7 +6,7 @@ all that resuming takes: the flow runs again, and what was settled stays settled
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,14 +80,27 @@ class Journal:
 
     def note(self, investigation: str, kind: RecordType, key: str, body: BodyT, actor: str = "host") -> BodyT:
         """Append `body` under `key` and return it; if the key was noted before, return what was noted then."""
+        return self.note_all(investigation, kind, {key: body}, actor)[key]
+
+    def note_all(
+        self, investigation: str, kind: RecordType, bodies: Mapping[str, BodyT], actor: str = "host"
+    ) -> dict[str, BodyT]:
+        """Append several bodies of one type under their keys, all or none; returns what stands under each key now."""
+        settled: dict[str, BodyT] = {}
+        appended: list[Entry] = []
         with self._writing() as connection:
-            if (known := self._find(connection, investigation, kind, key)) is not None:
-                return type(body).model_validate_json(known)
-            entry = self._next(connection, investigation, kind, key, body, actor)
-            connection.execute(sa.insert(_records).values(**_row(entry)))
-        for listener in self.listeners:
-            listener(entry)
-        return body
+            for key, body in bodies.items():
+                if (known := self._find(connection, investigation, kind, key)) is not None:
+                    settled[key] = type(body).model_validate_json(known)
+                    continue
+                entry = self._next(connection, investigation, kind, key, body, actor)
+                connection.execute(sa.insert(_records).values(**_row(entry)))
+                appended.append(entry)
+                settled[key] = body
+        for entry in appended:
+            for listener in self.listeners:
+                listener(entry)
+        return settled
 
     def recall(self, investigation: str, kind: RecordType, key: str, shape: type[BodyT]) -> BodyT | None:
         """Return what was noted under `key`, or None."""
@@ -113,6 +126,13 @@ class Journal:
         query = sa.select(_records.c.investigation).where(_records.c.seq == 1).order_by(_records.c.at)
         with self._reading() as connection:
             return list(connection.execute(query).scalars())
+
+    def without(self, kind: RecordType) -> list[str]:
+        """Return the ids of the investigations that have no record of a type, oldest first."""
+        lacking = sa.func.sum(sa.case((_records.c.type == kind, 1), else_=0)) == 0
+        query = sa.select(_records.c.investigation).group_by(_records.c.investigation).having(lacking)
+        with self._reading() as connection:
+            return list(connection.execute(query.order_by(sa.func.min(_records.c.at))).scalars())
 
     def check(self, investigation: str) -> int:
         """Follow the chain of hashes and return how many records it has; raises `JournalDamaged`."""

@@ -8,8 +8,10 @@ from textwrap import shorten, wrap
 from typing import TypeVar
 
 from midwatch.journal import Journal
-from midwatch.records import Action, Conclusion, Decision, Gap, Health, Incident, Outcome, Plan, Verdict
+from midwatch.records import Action, Conclusion, Decision, Gap, Health, Incident, Outcome, Plan, Scope, Verdict
+from midwatch_kit.records import EntityId
 from midwatch_kit.window import clock
+from midwatch_topology import Topology
 
 ValueT = TypeVar("ValueT")
 _MOST = 6
@@ -35,6 +37,15 @@ def packet(incident: Incident, journal: Journal) -> str:
         f"Evidence: midwatch report {incident.id} --check",
     ]
     return "\n".join(lines)
+
+
+def drawn(investigation: str, journal: Journal) -> tuple[Topology, tuple[EntityId, ...]]:
+    """Return the graph that an investigation looked at, and the path from the cause to the symptom; empty if none."""
+    scope = _last(journal.values(investigation, Scope))
+    conclusion = _last(journal.values(investigation, Conclusion))
+    graph = Topology.merge({"journal": scope.topology}) if scope else Topology()
+    path = conclusion.root_causes[0].path if conclusion and conclusion.root_causes else ()
+    return graph, tuple(name for name in path if name in graph)
 
 
 def evidence_index(incident: Incident, journal: Journal) -> dict[str, str]:
