@@ -28,6 +28,7 @@ from midwatch.journal import Entry
 from midwatch.live import LiveView
 from midwatch.records import Conclusion, Incident, Report
 from midwatch.settings import Settings
+from midwatch_kit.window import resolve_window
 
 _READY_SECONDS = 90.0
 _ALARM_SECONDS = 120.0
@@ -67,6 +68,7 @@ async def demo(show: Show) -> Shown:
             group.start_soon(_tell, robots, show.console, told, ready)
             await _wait_for(ready, robots, show.folder / "logs" / "robots.log")
             async with open_host(_settings(show, told)) as host, webhook.serve(host, listening):
+                await host.topology(resolve_window("-1h", "now"))  # servers load what they need
                 show.console.print(f"[dim]webhook at {alerts_url}; waiting for the alarm…[/dim]")
                 shown = await _investigate(host, show, told)
             group.cancel_scope.cancel()

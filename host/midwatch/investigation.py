@@ -82,7 +82,6 @@ class Investigation:
             return known, Topology.merge({"journal": known.topology})
         self._note_missing_servers()
         end = self.incident.first_seen + timedelta(seconds=self.settings.gather_seconds)
-        await anyio.sleep(max(0.0, (end - datetime.now(UTC)).total_seconds()))
         lookback = timedelta(seconds=self.settings.lookback_seconds)
         found, topology = await find_scope(self.inquiry, self.incident, lookback, end)
         return self.journal.note(self.incident.id, "topology", "scope", found), topology

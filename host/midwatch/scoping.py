@@ -6,15 +6,16 @@ The windows are settled here once, as absolute times, and journalled: whatever i
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+import anyio
 from pydantic import JsonValue
 
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.records import Incident, Scope
 from midwatch.toolbox import Tool
-from midwatch_kit.records import Entity, Observation, Signal, TopologyFragment, Window
+from midwatch_kit.records import Entity, EntityId, Observation, Signal, TopologyFragment, Window
 from midwatch_kit.server import Role
 from midwatch_kit.window import rfc3339
 from midwatch_topology import Topology
@@ -37,40 +38,70 @@ class Onset:
     latest: datetime
 
 
+@dataclass(frozen=True)
+class Course:
+    """How the symptom went: its observations, its onset if it shifted for good, and the windows that follow."""
+
+    window: Window
+    baseline: Window
+    onset: Onset | None
+    symptoms: tuple[Observation, ...]
+
+
 async def find_scope(
     inquiry: Inquiry, incident: Incident, lookback: timedelta, now: datetime
 ) -> tuple[Scope, Topology]:
-    """Discover the graph around an incident's service and settle onset and windows; asks servers, in parallel.
+    """Discover the graph around an incident's service and, at the same time, settle onset and windows.
 
-    Time ends at `now`, which follows from the incident: what is asked does not depend on when it is asked.
+    Time ends at `now`, which follows from the incident: what is asked does not depend on when it is asked. While
+    `now` is still to come, the telemetry of the last moments is waited for.
     """
-    symptom, subjects = incident.service, watched(incident)
-    near = Window(start=min(incident.started_at, now - _EDGE) - lookback / 2, end=now)
-    before = Window(start=near.start - 1.5 * lookback, end=near.start)
-    topology = await discover(inquiry, Window(start=before.start, end=now))
-    if symptom not in topology:
-        inquiry.gap(f"{symptom} in the topology", "no server knows it", "what it depends on")
-        topology |= Topology.merge({"alert": TopologyFragment(entities=(_named(symptom),))})
-    symptoms = await _symptoms(inquiry, symptom, subjects, near, before)
-    onset = _onset(symptoms)
-    window, baseline = _windows(incident, onset, lookback, now)
-    symptoms = await _symptoms(inquiry, symptom, subjects, window, baseline) or symptoms
-    onset = _onset(symptoms) or onset
-    nearby = topology.within([symptom, *topology.upstream_of(symptom), *topology.dependents(symptom)])
-    age = topology.age(now)
+    graphs: list[Topology] = []
+
+    async def draw() -> None:
+        graphs.append(
+            await _around(inquiry, incident.service, Window(start=incident.started_at - 2 * lookback, end=now))
+        )
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(draw)
+        await anyio.sleep(max(0.0, (now - datetime.now(UTC)).total_seconds()))
+        course = await _follow(inquiry, incident, lookback, now)
+    nearby, onset, age = graphs[0], course.onset, graphs[0].age(now)
     scope = Scope(
-        symptom=symptom,
-        watched=subjects,
-        window=window,
-        baseline=baseline,
+        symptom=incident.service,
+        watched=watched(incident),
+        window=course.window,
+        baseline=course.baseline,
         onset=onset.at if onset else None,
         onset_earliest=onset.earliest if onset else None,
         onset_latest=onset.latest if onset else None,
-        symptoms=tuple(symptoms),
+        symptoms=course.symptoms,
         topology=TopologyFragment(entities=tuple(nearby.entities.values()), relations=nearby.relations),
         age_seconds=age.total_seconds() if age else None,
     )
     return scope, nearby
+
+
+async def _around(inquiry: Inquiry, symptom: EntityId, window: Window) -> Topology:
+    """Return what can hurt the symptom and what it hurts; the symptom alone when no server knows it."""
+    topology = await discover(inquiry, window)
+    if symptom not in topology:
+        inquiry.gap(f"{symptom} in the topology", "no server knows it", "what it depends on")
+        topology |= Topology.merge({"alert": TopologyFragment(entities=(_named(symptom),))})
+    return topology.within([symptom, *topology.upstream_of(symptom), *topology.dependents(symptom)])
+
+
+async def _follow(inquiry: Inquiry, incident: Incident, lookback: timedelta, now: datetime) -> Course:
+    """Look for the symptom's onset near the alert, then look again through windows that fit it."""
+    symptom, subjects = incident.service, watched(incident)
+    near = Window(start=min(incident.started_at, now - _EDGE) - lookback / 2, end=now)
+    before = Window(start=near.start - 1.5 * lookback, end=near.start)
+    symptoms = await _symptoms(inquiry, symptom, subjects, near, before)
+    onset = _onset(symptoms)
+    window, baseline = _windows(incident, onset, lookback, now)
+    symptoms = await _symptoms(inquiry, symptom, subjects, window, baseline) or symptoms
+    return Course(window, baseline, _onset(symptoms) or onset, tuple(symptoms))
 
 
 async def discover(inquiry: Inquiry, window: Window) -> Topology:

@@ -13,6 +13,7 @@ from midwatch.demo import store_process
 from midwatch.host import open_host
 from midwatch.live import LiveView
 from midwatch.settings import Settings
+from midwatch_kit.window import resolve_window
 
 
 async def up(settings: Settings, console: Console, address: str, port: int, store_port: int | None) -> None:
@@ -34,6 +35,7 @@ async def up(settings: Settings, console: Console, address: str, port: int, stor
         console.print(f"webhook  {url}  (Alertmanager or plain JSON)", highlight=False)
         for name, why in host.eyes.missing().items():
             console.print(f"[yellow]server {name} is missing: {why}[/yellow]", highlight=False)
+        await host.topology(resolve_window("-1h", "now"))  # servers load what they need before an alert needs them
         for incident in host.unfinished():
             console.print(f"resuming {incident.id}: {incident.title}", highlight=False)
         await host.keep_investigating(ThroughTheJournal(host.journal, settings.approval_seconds))
