@@ -1,8 +1,7 @@
 """The deploys server: its tools, each a thin function from arguments to an answer. What they say is in `answers`."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import anyio
 from pydantic import Field
@@ -13,8 +12,6 @@ from midwatch_deploys.deployer import ask_for_roll_back
 from midwatch_deploys.settings import DeploysSettings
 from midwatch_deploys.store import StoredChanges
 from midwatch_kit import Answer, EvidenceServer, Role, Signal, parse_time, resolve_baseline, resolve_window, run
-
-ResultT = TypeVar("ResultT")
 
 Entities = Annotated[tuple[str, ...], Field(description="service:NAME or instance:NAME; empty: all")]
 
@@ -45,12 +42,12 @@ def main() -> None:
 
 def _offer_overview(server: EvidenceServer, backend: ChangeBackend) -> None:
     @server.tool(Role.DISCOVER, "Map deployments")
-    async def map_deployments(end: str = "now") -> Answer:
+    def map_deployments(end: str = "now") -> Answer:
         """Versions, repositories and people of services, as of end."""
-        return await _in_thread(lambda: answers.map_deployments(backend, server.name, _moment(end)))
+        return answers.map_deployments(backend, server.name, _moment(end))
 
     @server.tool(Role.SURVEY, "Survey changes")
-    async def survey_changes(
+    def survey_changes(
         start: str = "-15m",
         end: str = "now",
         baseline_start: str | None = None,
@@ -60,24 +57,24 @@ def _offer_overview(server: EvidenceServer, backend: ChangeBackend) -> None:
         """What changed in the window and its baseline, newest first."""
         window = resolve_window(start, end)
         baseline = resolve_baseline(window, baseline_start, baseline_end)
-        return await _in_thread(lambda: answers.survey_changes(backend, window, baseline, entities))
+        return answers.survey_changes(backend, window, baseline, entities)
 
     @server.tool(Role.CHECK, "Check deploys")
-    async def check_deploys() -> Answer:
+    def check_deploys() -> Answer:
         """Are changes on record, from when to when, what to do if not."""
-        return await _in_thread(lambda: answers.check(backend))
+        return answers.check(backend)
 
 
 def _offer_details(server: EvidenceServer, backend: ChangeBackend) -> None:
     @server.tool(Role.DRILL_DOWN, "Get change", key="change_id")
-    async def get_change(change_id: str) -> Answer:
+    def get_change(change_id: str) -> Answer:
         """One change in full, with its diff or transcript."""
-        return await _in_thread(lambda: answers.get_change(backend, change_id))
+        return answers.get_change(backend, change_id)
 
     @server.tool(Role.DRILL_DOWN, "Get last good version", key="service")
-    async def get_last_good_version(service: str, before: str = "now") -> Answer:
+    def get_last_good_version(service: str, before: str = "now") -> Answer:
         """The version that served before the latest deploy; health is not judged."""
-        return await _in_thread(lambda: answers.last_good_version(backend, service, _moment(before)))
+        return answers.last_good_version(backend, service, _moment(before))
 
 
 def _offer_roll_back(server: EvidenceServer, backend: ChangeBackend, url: str, seconds: float) -> None:
@@ -85,7 +82,7 @@ def _offer_roll_back(server: EvidenceServer, backend: ChangeBackend, url: str, s
     async def roll_back(service: str, to_version: str) -> Answer:
         """Writes: have a service run a version that it ran before."""
         name = service.removeprefix("service:")
-        await _in_thread(lambda: answers.refuse_unknown_version(backend, name, to_version))
+        await anyio.to_thread.run_sync(answers.refuse_unknown_version, backend, name, to_version)
         done = await ask_for_roll_back(url, seconds, name, to_version)
         facts = ", ".join(f"{key} {value}" for key, value in done.items()) if isinstance(done, dict) else str(done)
         return Answer("POST to the deployer", [done], [f"{name} is at {to_version}: {facts}"], 1)
@@ -94,8 +91,3 @@ def _offer_roll_back(server: EvidenceServer, backend: ChangeBackend, url: str, s
 def _moment(text: str) -> datetime:
     now = datetime.now(UTC)
     return min(parse_time(text, now), now)
-
-
-async def _in_thread(ask: Callable[[], ResultT]) -> ResultT:
-    """Run a backend's work in a thread; at the deadline the thread is left behind to end by the backend's own."""
-    return await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import anyio
 from mcp import types
@@ -29,7 +29,8 @@ from midwatch_kit.strict import StrictTool, failure
 
 log = logging.getLogger("midwatch")
 
-Body: TypeAlias = Callable[..., Awaitable[Answer]]
+BodyT = TypeVar("BodyT", bound=Callable[..., Any])
+Body: TypeAlias = Callable[..., Answer | Awaitable[Answer]]
 
 
 class Role(StrEnum):
@@ -70,16 +71,17 @@ class EvidenceServer:
 
     def tool(
         self, role: Role, title: str, *, key: str | None = None, deadline_seconds: float | None = None
-    ) -> Callable[[Body], Body]:
+    ) -> Callable[[BodyT], BodyT]:
         """Return a decorator that offers a function as a tool.
 
-        The function's name is the tool's name and its docstring the description. `key` names the argument by which
-        a drill-down fetches one thing (`trace_id`, `change_id`). A tool whose role is `act` is declared as writing.
-        `deadline_seconds` is for a tool that may take longer than the settings allow.
+        The function's name is the tool's name and its docstring the description; a function that isn't async runs
+        in a thread. `key` names the argument by which a drill-down fetches one thing (`trace_id`, `change_id`). A
+        tool whose role is `act` is declared as writing. `deadline_seconds` is for a tool that may take longer than
+        the settings allow.
         """
         limit = self.settings.deadline_seconds if deadline_seconds is None else deadline_seconds
 
-        def offer(body: Body) -> Body:
+        def offer(body: BodyT) -> BodyT:
             self._tools.append(self._as_tool(self._guarded(body, limit), role, title, key))
             return body
 
@@ -117,12 +119,13 @@ class EvidenceServer:
 
     def _guarded(self, body: Body, limit: float) -> Callable[..., Awaitable[types.CallToolResult]]:
         asker = Asker(self.name, body.__name__, self._signal)
+        answered = body if inspect.iscoroutinefunction(body) else _in_thread(body)
 
         @functools.wraps(body)
         async def guarded(**arguments: Any) -> types.CallToolResult:
             try:
                 with anyio.move_on_after(limit):
-                    answer = await body(**arguments)
+                    answer = await answered(**arguments)
                     return await anyio.to_thread.run_sync(
                         reply_to, answer, asker, self._evidence, self.settings.reply_chars
                     )
@@ -152,6 +155,17 @@ class EvidenceServer:
         async def evidence_grep(id: str, text: str) -> str:
             """The stored rows that contain a text, in any case, one JSON row a line."""
             return await _readable(lambda: "\n".join(self._evidence.grep(id, text)))
+
+
+def _in_thread(body: Callable[..., Any]) -> Callable[..., Awaitable[Answer]]:
+    """Run a body that blocks in a thread; at the deadline the thread is left behind to end by the backend's own."""
+
+    @functools.wraps(body)
+    async def threaded(**arguments: Any) -> Answer:
+        answer: Answer = await anyio.to_thread.run_sync(functools.partial(body, **arguments), abandon_on_cancel=True)
+        return answer
+
+    return threaded
 
 
 async def _readable(read: Callable[[], str]) -> str:

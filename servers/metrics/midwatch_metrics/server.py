@@ -1,9 +1,7 @@
 """The metrics server: tools over a backend, today the embedded store. What they answer is in answers."""
 
-from collections.abc import Callable
 from typing import Annotated
 
-import anyio
 from pydantic import Field
 
 from midwatch_kit import Answer, EvidenceServer, Role, Signal, run
@@ -40,12 +38,12 @@ def build(settings: MetricsSettings) -> EvidenceServer:
 
 def _offer_overview(server: EvidenceServer, backend: MetricBackend) -> None:
     @server.tool(Role.DISCOVER, "List metrics")
-    async def list_metrics(start: str = "-1h", end: str = "now") -> Answer:
+    def list_metrics(start: str = "-1h", end: str = "now") -> Answer:
         """Metrics, who sends them, their attributes, and alarms."""
-        return await _in_thread(lambda: answers.list_all(backend, start, end))
+        return answers.list_all(backend, start, end)
 
     @server.tool(Role.SURVEY, "Survey metrics")
-    async def survey_metrics(
+    def survey_metrics(
         start: str = "-15m",
         end: str = "now",
         baseline_start: str | None = None,
@@ -53,17 +51,17 @@ def _offer_overview(server: EvidenceServer, backend: MetricBackend) -> None:
         entities: Entities = (),
     ) -> Answer:
         """Window against baseline: series that moved, with onset, ranked."""
-        return await _in_thread(lambda: answers.survey(backend, start, end, baseline_start, baseline_end, entities))
+        return answers.survey(backend, start, end, baseline_start, baseline_end, entities)
 
     @server.tool(Role.CHECK, "Check metrics")
-    async def check_metrics() -> Answer:
+    def check_metrics() -> Answer:
         """Are metrics there, up to when, what to do if not."""
-        return await _in_thread(lambda: answers.check(backend))
+        return answers.check(backend)
 
 
 def _offer_details(server: EvidenceServer, backend: MetricBackend) -> None:
     @server.tool(Role.DRILL_DOWN, "Query metric")
-    async def query_metric(
+    def query_metric(
         name: str,
         aggregation: Aggregation = "auto",
         group_by: GroupBy = (),
@@ -73,12 +71,10 @@ def _offer_details(server: EvidenceServer, backend: MetricBackend) -> None:
         points: Points = 60,
     ) -> Answer:
         """One metric over time."""
-        return await _in_thread(
-            lambda: answers.query(backend, name, aggregation, group_by, filters, start, end, points)
-        )
+        return answers.query(backend, name, aggregation, group_by, filters, start, end, points)
 
     @server.tool(Role.DRILL_DOWN, "List alarms")
-    async def list_alarms(
+    def list_alarms(
         entities: Alarmed = (),
         start: str = "-1h",
         end: str = "now",
@@ -86,12 +82,7 @@ def _offer_details(server: EvidenceServer, backend: MetricBackend) -> None:
         cursor: str | None = None,
     ) -> Answer:
         """How alarms changed, newest first."""
-        return await _in_thread(lambda: answers.alarms(backend, entities, start, end, limit, cursor))
-
-
-async def _in_thread(ask: Callable[[], Answer]) -> Answer:
-    """Run a backend's work in a thread; at the deadline the thread is left behind to end by the backend's own."""
-    return await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
+        return answers.alarms(backend, entities, start, end, limit, cursor)
 
 
 def main() -> None:

@@ -1,9 +1,7 @@
 """The traces server: tools over a backend, today the embedded store. What they answer is in answers."""
 
-from collections.abc import Callable
 from typing import Annotated
 
-import anyio
 from pydantic import Field
 
 from midwatch_kit import Answer, EvidenceServer, Role, Signal, run
@@ -37,12 +35,12 @@ def build(settings: TracesSettings) -> EvidenceServer:
 
 def _offer_overview(server: EvidenceServer, backend: TraceBackend) -> None:
     @server.tool(Role.DISCOVER, "Map services")
-    async def map_services(start: str = "-1h", end: str = "now") -> Answer:
+    def map_services(start: str = "-1h", end: str = "now") -> Answer:
         """Who calls whom: services, instances, databases, queues, rates."""
-        return await _in_thread(lambda: answers.map_all(backend, start, end))
+        return answers.map_all(backend, start, end)
 
     @server.tool(Role.SURVEY, "Survey traces")
-    async def survey_traces(
+    def survey_traces(
         start: str = "-15m",
         end: str = "now",
         baseline_start: str | None = None,
@@ -50,17 +48,17 @@ def _offer_overview(server: EvidenceServer, backend: TraceBackend) -> None:
         entities: Entities = (),
     ) -> Answer:
         """Window against baseline: what fails or got slower, where that begins, ranked."""
-        return await _in_thread(lambda: answers.survey(backend, start, end, baseline_start, baseline_end, entities))
+        return answers.survey(backend, start, end, baseline_start, baseline_end, entities)
 
     @server.tool(Role.CHECK, "Check traces")
-    async def check_traces() -> Answer:
+    def check_traces() -> Answer:
         """Are spans there, up to when, what to do if not."""
-        return await _in_thread(lambda: answers.check(backend))
+        return answers.check(backend)
 
 
 def _offer_details(server: EvidenceServer, backend: TraceBackend) -> None:
     @server.tool(Role.DRILL_DOWN, "Search traces")
-    async def search_traces(  # noqa: PLR0913, PLR0917 - each is a filter of its own
+    def search_traces(  # noqa: PLR0913, PLR0917 - each is a filter of its own
         service: str = "",
         operation: str = "",
         errors_only: bool = False,
@@ -79,17 +77,12 @@ def _offer_details(server: EvidenceServer, backend: TraceBackend) -> None:
             least_ms=min_duration_ms,
             attributes=attributes,
         )
-        return await _in_thread(lambda: answers.search(backend, wanted, start, end, limit, cursor))
+        return answers.search(backend, wanted, start, end, limit, cursor)
 
     @server.tool(Role.DRILL_DOWN, "Get trace", key="trace_id")
-    async def get_trace(trace_id: str, start: str = "-24h", end: str = "now") -> Answer:
+    def get_trace(trace_id: str, start: str = "-24h", end: str = "now") -> Answer:
         """One trace as a tree: own times, critical path, failures."""
-        return await _in_thread(lambda: answers.get(backend, trace_id, start, end))
-
-
-async def _in_thread(ask: Callable[[], Answer]) -> Answer:
-    """Run a backend's work in a thread; at the deadline the thread is left behind to end by the backend's own."""
-    return await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
+        return answers.get(backend, trace_id, start, end)
 
 
 def main() -> None:

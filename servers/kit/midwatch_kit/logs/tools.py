@@ -3,11 +3,10 @@
 One definition for all log servers, so that who knows one knows the next.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import anyio
 from pydantic import Field
 
 from midwatch_kit.logs.answers import Search, check, search, survey_between, trace_logs
@@ -38,13 +37,13 @@ class LogToolNames:
 def offer_log_tools(server: EvidenceServer, backend: LogBackend, names: LogToolNames) -> None:
     """Offer the five tools over `backend` under these names."""
 
-    async def list_log_sources(start: str = "-1h", end: str = "now") -> Answer:
+    def list_log_sources(start: str = "-1h", end: str = "now") -> Answer:
         """Services and instances that log, with counts by level."""
-        return await _in_thread(lambda: list_sources(backend, server.name, resolve_window(start, end)))
+        return list_sources(backend, server.name, resolve_window(start, end))
 
-    async def check_logs() -> Answer:
+    def check_logs() -> Answer:
         """Are the logs there, up to when, what to do if not."""
-        return await _in_thread(lambda: check(backend))
+        return check(backend)
 
     server.tool(Role.DISCOVER, "List log sources")(_named(list_log_sources, names.list_sources))
     server.tool(Role.SURVEY, "Survey logs")(_named(_survey_tool(backend), names.survey))
@@ -53,8 +52,8 @@ def offer_log_tools(server: EvidenceServer, backend: LogBackend, names: LogToolN
     server.tool(Role.CHECK, "Check logs")(_named(check_logs, names.check))
 
 
-def _survey_tool(backend: LogBackend) -> Callable[..., Awaitable[Answer]]:
-    async def survey_logs(
+def _survey_tool(backend: LogBackend) -> Callable[..., Answer]:
+    def survey_logs(
         start: str = "-15m",
         end: str = "now",
         baseline_start: str | None = None,
@@ -62,13 +61,13 @@ def _survey_tool(backend: LogBackend) -> Callable[..., Awaitable[Answer]]:
         entities: Entities = (),
     ) -> Answer:
         """Window against baseline: error and warning rates, new and vanished templates, ranked."""
-        return await _in_thread(lambda: survey_between(backend, start, end, baseline_start, baseline_end, entities))
+        return survey_between(backend, start, end, baseline_start, baseline_end, entities)
 
     return survey_logs
 
 
-def _search_tool(server: EvidenceServer, backend: LogBackend) -> Callable[..., Awaitable[Answer]]:
-    async def search_logs(  # noqa: PLR0913, PLR0917 - a tool's parameters are what its callers see
+def _search_tool(server: EvidenceServer, backend: LogBackend) -> Callable[..., Answer]:
+    def search_logs(  # noqa: PLR0913, PLR0917 - a tool's parameters are what its callers see
         text: str = "",
         regex: bool = False,
         level: Level = None,
@@ -83,13 +82,13 @@ def _search_tool(server: EvidenceServer, backend: LogBackend) -> Callable[..., A
         """Find lines by text (any case) or RE2 regex; exact count, pages by cursor."""
         asked = Search(text, regex, level, services, order, context)
         budget = server.settings.reply_chars
-        return await _in_thread(lambda: search(backend, asked, start, end, limit, cursor, budget))
+        return search(backend, asked, start, end, limit, cursor, budget)
 
     return search_logs
 
 
-def _trace_tool(backend: LogBackend) -> Callable[..., Awaitable[Answer]]:
-    async def get_trace_logs(
+def _trace_tool(backend: LogBackend) -> Callable[..., Answer]:
+    def get_trace_logs(
         trace_id: str,
         start: str = "-1h",
         end: str = "now",
@@ -98,7 +97,7 @@ def _trace_tool(backend: LogBackend) -> Callable[..., Awaitable[Answer]]:
         cursor: str | None = None,
     ) -> Answer:
         """Lines of a trace and what its writers logged around it, oldest first."""
-        return await _in_thread(lambda: trace_logs(backend, trace_id, margin_seconds, start, end, limit, cursor))
+        return trace_logs(backend, trace_id, margin_seconds, start, end, limit, cursor)
 
     return get_trace_logs
 
@@ -106,8 +105,3 @@ def _trace_tool(backend: LogBackend) -> Callable[..., Awaitable[Answer]]:
 def _named(body: Callable[..., Any], name: str) -> Callable[..., Any]:
     body.__name__ = name
     return body
-
-
-async def _in_thread(ask: Callable[[], Answer]) -> Answer:
-    """Run a backend's work in a thread; at the deadline the thread is left behind to end by the backend's own."""
-    return await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
