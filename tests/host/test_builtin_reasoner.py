@@ -139,6 +139,14 @@ def test_the_same_deploy_of_a_healthy_service_is_refuted_by_its_health() -> None
     assert judged.cause == (HypothesisKind.CHANGE, "service:forge")
 
 
+def test_what_stayed_healthy_is_not_the_cause_even_where_nobody_knows_where_it_begins() -> None:
+    verdict = reason(a_scene(change("service:schedule", -20), healthy("service:schedule"))).verdict(
+        HypothesisKind.CHANGE, "service:schedule"
+    )
+    assert verdict.result == "refuted"
+    assert verdict.reason.startswith("it stayed healthy")
+
+
 def test_a_change_after_the_onset_is_refuted_by_time() -> None:
     late = change("service:forge", 30)
     judged = reason(a_scene(late, origin("service:forge")))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from midwatch.errors import JournalDamaged
 from midwatch.journal import Entry, Journal
 from midwatch.records import Gap, Incident, Message
+from midwatch_kit.evidence import canonical, evidence_id
 
 SAID = st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(["message", "steer"]), st.text(max_size=5), st.text())
 
@@ -127,6 +128,7 @@ import sys
 from pathlib import Path
 from midwatch.journal import Journal
 from midwatch.records import Message
+print("ready", flush=True)
 sys.stdin.readline()
 journal = Journal(Path(sys.argv[1]))
 for number in range(20):
@@ -136,10 +138,9 @@ for number in range(20):
 
 def test_processes_that_open_a_new_journal_at_once_and_write_to_it_keep_one_chain(tmp_path: Path) -> None:
     path = tmp_path / "new" / "journal.db"
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(path), name], stdin=subprocess.PIPE, text=True)
-        for name in "ab"
-    ]
+    command, pipe = [sys.executable, "-c", WRITER, str(path)], subprocess.PIPE
+    writers = [subprocess.Popen([*command, name], stdin=pipe, stdout=pipe, text=True) for name in "ab"]
+    assert [writer.stdout.readline() for writer in writers if writer.stdout] == ["ready\n"] * 2
     for writer in writers:
         assert writer.stdin
         writer.stdin.write("go\n")
@@ -222,6 +223,28 @@ def test_a_changed_record_is_named(tmp_path: Path, written: Path, old: bytes, ne
         with pytest.raises(JournalDamaged, match=said):
             journal.check("one")
         assert journal.check("two") == 6
+
+
+def test_a_record_that_would_be_missed_for_a_changed_byte_is_not(tmp_path: Path, written: Path) -> None:
+    stored = written.read_bytes()
+    assert stored.count(b"one\x06key 5") == 1
+    (tmp_path / "journal.db").write_bytes(stored.replace(b"one\x06key 5", b"onf\x06key 5"))
+    with opened(tmp_path / "journal.db") as journal, pytest.raises(JournalDamaged, match="is damaged"):
+        journal.check("one")
+
+
+def test_a_record_that_was_rewritten_with_its_hash_is_found_by_the_next_one(tmp_path: Path, written: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(written.read_bytes())
+    with opened(path) as journal:
+        third = list(journal.entries("one"))[2].model_dump(mode="json")
+    third["body"]["text"] = "another story"
+    hashed = evidence_id(canonical({name: value for name, value in third.items() if name != "hash"}))
+    with closing(sqlite3.connect(path)) as file, file:
+        change = "UPDATE records SET body = ?, hash = ? WHERE seq = 3 AND investigation = 'one'"
+        file.execute(change, (json.dumps(third["body"]), hashed))
+    with opened(path) as journal, pytest.raises(JournalDamaged, match="record 4"):
+        journal.check("one")
 
 
 @pytest.mark.parametrize(
