@@ -89,5 +89,11 @@ def test_a_window_with_no_room_for_a_baseline_before_it_is_refused() -> None:
         resolve_baseline(resolve_window("0001-01-01", "now", NOW), None, None, NOW)
 
 
+def test_a_time_of_day_is_the_last_one_there_was() -> None:
+    now = datetime(2026, 11, 20, 3, 15, tzinfo=UTC)
+    assert parse_time("02:48", now) == datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
+    assert parse_time("23:59:30", now) == datetime(2026, 11, 19, 23, 59, 30, tzinfo=UTC)
+
+
 def test_people_read_the_time_of_day_in_utc() -> None:
     assert clock(NOW.astimezone(timezone(timedelta(hours=9)))) == "02:48:00"

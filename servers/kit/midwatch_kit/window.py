@@ -1,25 +1,27 @@
-"""One grammar of time for every tool: RFC 3339, Unix time, `now`, or relative to now (`-15m`, `now-1h30m`).
+"""One grammar of time for every tool: RFC 3339, Unix time, a time of day, `now`, or `-15m`, `now-1h30m` before it.
 
 Windows are resolved once, echoed in every reply and pinned by cursors, so that `-15m` cannot slide between pages.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from midwatch_kit.errors import BadInput
 from midwatch_kit.records import Window
 
 _RELATIVE = re.compile(r"(?:now)?-((?:\d+[smhdw])+)")
 _PART = re.compile(r"(\d+)([smhdw])")
+_CLOCK = re.compile(r"\d\d:\d\d(:\d\d)?")
 _UNIX = re.compile(r"\d{9,19}")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_FORMS = "use RFC 3339 (2026-11-20T02:48:00Z), now, or a time before now such as -15m, -6h or -7d"
+_FORMS = "use RFC 3339 (2026-11-20T02:48:00Z), 02:48 (UTC), now, or a time before now such as -15m or -7d"
 
 
 def parse_time(text: str, now: datetime) -> datetime:
     """Return the moment that `text` names, in UTC; a time without an offset is taken as UTC.
 
-    Unix times may be in seconds, milliseconds, microseconds or nanoseconds. Raises `BadInput`.
+    Unix times may be in seconds, milliseconds, microseconds or nanoseconds. A time of day (`02:48`) is the last one
+    there was. Raises `BadInput`.
     """
     text = text.strip()
     try:
@@ -27,6 +29,8 @@ def parse_time(text: str, now: datetime) -> datetime:
             return now
         if relative := _RELATIVE.fullmatch(text):
             return now - sum((_span(*part) for part in _PART.findall(relative[1])), timedelta())
+        if _CLOCK.fullmatch(text):
+            return _last_at(text, now)
         if _UNIX.fullmatch(text):
             return _from_unix(int(text))
         moment = datetime.fromisoformat(text)
@@ -79,6 +83,12 @@ def _before(window: Window) -> datetime:
         return window.start - 3 * window.length
     except OverflowError:
         raise BadInput(f"no baseline fits before {rfc3339(window.start)}: choose a later start") from None
+
+
+def _last_at(clock: str, now: datetime) -> datetime:
+    """Return the last time at which clocks in UTC showed this, today or yesterday."""
+    today = datetime.combine(now.date(), time.fromisoformat(clock), UTC)
+    return today if today <= now else today - timedelta(days=1)
 
 
 def _span(count: str, unit: str) -> timedelta:
