@@ -47,13 +47,14 @@ class Traces:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """The traces that begin to fail in one entity: how many before and in the window, the score, and the onset."""
+    """The traces that begin to fail in one entity: how many before and in the window, the score, onset and end (ns)."""
 
     entity: EntityId
     before: int
     now: int
     score: float
     shift: Shift | None
+    ended: int | None
     origins: Ints
 
 
@@ -114,8 +115,11 @@ def _count(entity: EntityId, mine: Ints, trace: Ints, traces: Traces, every: Flo
     # Without a past there is only the presumption that it was sound.
     shares = compare_shares([before], [all_before or all_now], [now], [all_now])
     inside = once[traces.before[once] | traces.after[once]]
-    shift = share_shifts(_per_bucket(traces.start[inside], line), every, line.starts, line.width)[0]
-    return Count(entity, before, now, float(shares.score[0]), shift, mine)
+    score = float(shares.score[0])
+    if score < ANOMALY:
+        return Count(entity, before, now, score, None, None, mine)
+    shift = line.recent(share_shifts(_per_bucket(traces.start[inside], line), every, line.starts, line.width)[0])
+    return Count(entity, before, now, score, shift, line.moments(shift)[1], mine)
 
 
 def _per_bucket(moments: Ints, line: Timeline) -> Floats:
@@ -177,7 +181,7 @@ def _finding(count: Count, row: Row, related: EntityId | None) -> Finding:
         onset=from_ns(shift.onset) if shift else None,
         onset_earliest=from_ns(shift.earliest) if shift else None,
         onset_latest=from_ns(shift.latest) if shift else None,
-        ended=from_ns(shift.end) if shift and shift.end else None,
+        ended=from_ns(count.ended) if count.ended else None,
         magnitude=float(count.now),
         baseline=float(expected) if isinstance(expected, int | float) else None,
         unit="traces",

@@ -19,13 +19,14 @@ from midwatch_traces.series import Measured
 
 ANOMALY = 3.5
 """A score from here on is a shift (Iglewicz and Hoaglin 1993 recommend 3.5 for modified z scores)."""
+BREAKDOWN = 3.0
+"""The same for a part of a service that is known to be troubled: less has to be shown."""
 LEAST_POINTS = 0.5
 """Percentage points by which an error share must change to matter."""
 LEAST_MS = 1.0
 """Milliseconds by which a latency must change to matter."""
 LEAST_RATE_CHANGE = 0.25
 """Share by which a request rate must change to matter."""
-_BACK_FOR = 3
 _MOST_SERIES = 300
 
 Row = dict[str, JsonValue]
@@ -82,7 +83,7 @@ def row_of(family: Family, number: int) -> Row:
     """Return a group's figures before and in the window as a row of evidence."""
     group, measured = family.groups[number], family.measured
     latency, shares = measured.latency.row(number), measured.shares.row(number)
-    seconds = measured.timeline.covered_seconds
+    seconds, covered = measured.timeline.covered_seconds, measured.covered_requests(number)
     row: Row = {"entity": group.entity, "related": group.related, "of": family.name, **group.attributes}
     for period, share, p50, p95 in (
         ("baseline", shares.baseline, latency.baseline_p50, latency.baseline_p95),
@@ -96,7 +97,7 @@ def row_of(family: Family, number: int) -> Row:
             "error_percent": None if share is None else rounded(100 * share),
             "p50_ms": rounded(p50),
             "p95_ms": rounded(p95),
-            "per_second": rounded(count / seconds[side]) if seconds[side] else None,
+            "per_second": rounded(covered[side] / seconds[side]) if seconds[side] else None,
         }
     return row
 
@@ -133,30 +134,29 @@ def _anomalies(family: Family, number: int) -> Iterator[Figure]:
 
 def _errors(family: Family, measured: Measured, number: int) -> Figure | None:
     share = measured.shares.row(number)
-    shift: Shift | None = None
-    score = share.score
+    score, least = share.score, BREAKDOWN if family.breakdown else ANOMALY
     if share.baseline is None or (family.breakdown and score < 0):
         return None
-    if abs(score) < ANOMALY or abs(share.difference or 0.0) * 100 < LEAST_POINTS:
+    if abs(score) < least or abs(share.difference or 0.0) * 100 < LEAST_POINTS:
         return None
-    if not family.breakdown:
-        shift = measured.error_shift(number)
+    shift = None if family.breakdown else measured.error_shift(number)
     kind = ObservationKind.SPIKE if score > 0 else ObservationKind.DROP
     return Figure(family.error_subject, kind, "%", score, "baseline/error_percent", "window/error_percent", shift)
 
 
 def _latency(family: Family, measured: Measured, number: int) -> Figure | None:
-    latency = measured.latency.row(number)
+    latency, least = measured.latency.row(number), BREAKDOWN if family.breakdown else ANOMALY
     if latency.window_p95 is None or latency.baseline_p95 is None:
         return None
-    if family.breakdown and latency.score_p95 < 0:
+    score, levels = latency.score_p95, 0.0 if family.breakdown else float(measured.p95_levels.score[number])
+    small = abs(latency.window_p95 - latency.baseline_p95) < LEAST_MS
+    if small or max(abs(score), abs(levels)) < least or (family.breakdown and score < 0):
         return None
     shift = None if family.breakdown else measured.latency_shift(number)
-    score = latency.score_p95
-    if abs(score) < ANOMALY and shift is not None:
-        score = float(measured.p95_levels.score[number])  # a fault that began late moves few of all the requests
-    if abs(score) < ANOMALY or abs(latency.window_p95 - latency.baseline_p95) < LEAST_MS:
-        return None
+    if abs(score) < least:
+        if shift is None:
+            return None
+        score = levels  # a fault that began late moves few of all the requests
     edge = family.name not in ("requests", "versions")
     kind = ObservationKind.SLOW_EDGE if edge and score > 0 else _direction(score)
     return Figure(family.latency_subject, kind, "ms", score, "baseline/p95_ms", "window/p95_ms", shift)
@@ -164,7 +164,7 @@ def _latency(family: Family, measured: Measured, number: int) -> Figure | None:
 
 def _rate(family: Family, measured: Measured, number: int) -> Figure | None:
     rate, (seconds, now_seconds) = measured.rates.row(number), measured.timeline.covered_seconds
-    before, now = (float(counts[number]) for counts in measured.requests)
+    before, now = measured.covered_requests(number)
     certain = float(compare_rates([before], seconds, [now], now_seconds)[0])
     changed = seconds * now_seconds * before > 0 and abs(now / now_seconds / (before / seconds) - 1) > LEAST_RATE_CHANGE
     if max(abs(rate.score), abs(certain)) < ANOMALY or not changed:
@@ -182,7 +182,7 @@ def _direction(score: float) -> ObservationKind:
 
 def _tell(family: Family, group: Group, figure: Figure, row: Row, where: str, table: Table) -> None:
     before, now = level(row, figure.before), level(row, figure.now)
-    _, ended = _moments(figure.shift, family.measured)
+    _, ended = family.measured.timeline.moments(figure.shift)
     errors = figure.unit == "%"
     finding = Finding(
         entity=group.entity,
@@ -224,21 +224,11 @@ def _shown(value: float, unit: str) -> str:
 
 
 def _times(shift: Shift | None, measured: Measured) -> Iterator[str]:
-    onset, ended = _moments(shift, measured)
+    onset, ended = measured.timeline.moments(shift)
     if onset:
         yield f" at {clock(from_ns(onset))}Z"
     if ended:
         yield f", over at {clock(from_ns(ended))}Z"
-
-
-def _moments(shift: Shift | None, measured: Measured) -> tuple[int | None, int | None]:
-    """Return onset and end in ns; an end counts when the level stayed back for at least three buckets."""
-    if shift is None:
-        return None, None
-    line = measured.timeline
-    last = int(line.starts[line.covered][-1]) + line.width if line.covered.any() else line.window[1]
-    over = shift.end is not None and last - shift.end >= _BACK_FOR * line.width
-    return shift.onset, shift.end if over else None
 
 
 def _counts(row: Row) -> dict[str, str]:

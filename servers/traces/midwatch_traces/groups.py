@@ -14,6 +14,10 @@ from midwatch_traces.forest import Forest
 from midwatch_traces.series import Measured, Sample, Timeline, distinct, measure, milliseconds
 from midwatch_traces.spans import Bools, Floats, Ints, Spans
 
+_FEWEST_SIBLINGS = 10
+"""Requests of other versions in the window, under which a version has nobody to be compared with."""
+_MOST_VERSIONS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -80,12 +84,6 @@ def _takes(calls: Calls) -> Bools:
     return np.array([action == "receives_from" for action in calls.actions], dtype=np.bool_)[calls.action]
 
 
-def _past_of_all(sample: Sample) -> tuple[Floats, Floats]:
-    """Return requests and errors before the window, over all groups; without any, as many sound ones as in it."""
-    before, failed = float((~sample.after).sum()), float((sample.failed & ~sample.after).sum())
-    return np.array([before or float(len(sample.start))]), np.array([failed])
-
-
 def _requests(spans: Spans, line: Timeline, rows: Ints) -> Sample:
     start = spans.start[rows]
     return Sample(
@@ -146,37 +144,30 @@ def _split(spans: Spans, line: Timeline, served: Ints, by: str, total: tuple[Flo
 
 
 def _versions(spans: Spans, line: Timeline, served: Ints) -> Iterator[Family]:
-    """Each version in the window against all others of its service, where there are several."""
+    """Each version against the others that served at the same time, in the window; what came before is no witness."""
     service_names, service = spans.coded("service")
     names, version = spans.coded("version")
-    served = served[np.array([bool(name) for name in names], dtype=np.bool_)[version[served]]]
+    named = np.array([bool(name) for name in names], dtype=np.bool_)[version[served]]
+    served = served[named & line.in_window(spans.start[served])]
     pairs, group = distinct([service[served], version[served]])
-    several = _several([s for s, _ in pairs])
-    chosen = [number for number, (s, _) in enumerate(pairs) if s in several]
+    counts = np.bincount(group, minlength=len(pairs))
+    total = {s: sum(int(counts[n]) for n, pair in enumerate(pairs) if pair[0] == s) for s, _ in pairs}
+    compared = [n for n, (s, _) in enumerate(pairs) if total[s] - counts[n] >= _FEWEST_SIBLINGS]
+    chosen = sorted(compared, key=lambda n: -int(counts[n]))[:_MOST_VERSIONS]
     if not chosen:
         return
     samples = [_against_siblings(spans, line, served, group, number, pairs) for number in chosen]
-    groups = tuple(
-        Group(
-            f"service:{service_names[pairs[n][0]]}",
-            None,
-            f"{service_names[pairs[n][0]]} at version {names[pairs[n][1]]}",
-            {"version": names[pairs[n][1]]},
-        )
-        for n in chosen
-    )
-    joined = _joined(samples, len(groups))
-    yield Family("versions", groups, measure(joined, line), breakdown=True)
+    labels = [(service_names[s], names[v]) for s, v in (pairs[number] for number in chosen)]
+    groups = tuple(Group(f"service:{s}", None, f"{s} at version {v}", {"version": v}) for s, v in labels)
+    yield Family("versions", groups, measure(_joined(samples, len(groups)), line), breakdown=True)
 
 
 def _against_siblings(
     spans: Spans, line: Timeline, served: Ints, group: Ints, number: int, pairs: tuple[tuple[int, ...], ...]
 ) -> Sample:
     siblings = np.array([pair[0] == pairs[number][0] for pair in pairs], dtype=np.bool_)[group]
-    rows, own = served[siblings], group[siblings] == number
-    sample = _requests(spans, line, rows)
-    relevant = ~own | sample.after
-    return Sample(sample.group, sample.start, sample.ms, sample.failed, own, 1).of(relevant)
+    sample = _requests(spans, line, served[siblings])
+    return Sample(sample.group, sample.start, sample.ms, sample.failed, group[siblings] == number, 1)
 
 
 def _joined(samples: list[Sample], groups: int) -> Sample:

@@ -40,12 +40,12 @@ def origins_of(spans: Spans, forest: Forest, calls: Calls) -> Origins:
     instance = np.array(hosts, dtype=np.int64)[spans.place]
     call = np.full(len(spans), -1, dtype=np.int64)
     call[calls.row] = np.arange(len(calls.row))
-    made = call[row]
-    outside = (made >= 0) & _at_peer(spans, calls, made) & ~spans.is_kind("Server", "Consumer")[row]
+    made = np.where(spans.is_kind("Server", "Consumer")[row], -1, call[row])
+    outside = _at_peer(spans, calls, made)
     return Origins(
         row=row,
-        entity=np.where(outside, calls.callee[made], own[row]),
-        instance=np.where(outside, calls.instance[made], instance[row]),
+        entity=_replaced(own[row], outside, calls.callee[made[outside]]),
+        instance=_replaced(instance[row], outside, calls.instance[made[outside]]),
         caller=np.where(outside, own[row], -1),
     )
 
@@ -59,9 +59,19 @@ def failing_chain(spans: Spans, forest: Forest, row: int) -> list[int]:
 
 
 def _at_peer(spans: Spans, calls: Calls, made: Ints) -> Bools:
-    answer = calls.answer[made]
-    gave_up = (answer >= 0) & (spans.duration[answer] > spans.duration[calls.row[made]])
-    return (answer < 0) | gave_up
+    """Return which failed calls nobody answered, or not before the caller gave up; `made` is -1 where none was made."""
+    is_call = np.flatnonzero(made >= 0)
+    answer = calls.answer[made[is_call]]
+    gave_up = (answer >= 0) & (spans.duration[answer] > spans.duration[calls.row[made[is_call]]])
+    at_peer = np.zeros(len(made), dtype=np.bool_)
+    at_peer[is_call] = (answer < 0) | gave_up
+    return at_peer
+
+
+def _replaced(values: Ints, where: Bools, by: Ints) -> Ints:
+    changed = values.copy()
+    changed[where] = by
+    return changed
 
 
 def _failing_below(spans: Spans, forest: Forest) -> Bools:

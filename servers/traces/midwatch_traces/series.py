@@ -26,6 +26,7 @@ from midwatch_traces.spans import MS, Bools, Floats, Ints, Spans
 
 _IN_WINDOW = 60
 _BEFORE = 180
+_BACK_FOR = 3
 _SECOND = 1_000_000_000
 
 
@@ -54,9 +55,22 @@ class Timeline:
 
     @property
     def covered_seconds(self) -> tuple[float, float]:
-        """How many seconds before and in the window have data."""
-        count = (int(self.covered[: self.before].sum()), int(self.covered[self.before :].sum()))
-        return count[0] * self.width / _SECOND, count[1] * self.width / _SECOND
+        """How many seconds before and in the window have data; the window's last bucket may be cut short."""
+        lengths = np.where(self.covered, np.minimum(self.starts + self.width, self.window[1]) - self.starts, 0)
+        return float(lengths[: self.before].sum()) / _SECOND, float(lengths[self.before :].sum()) / _SECOND
+
+    def moments(self, shift: Shift | None) -> tuple[int | None, int | None]:
+        """Return a shift's onset and end in ns; an end counts when the level stayed back for at least three buckets."""
+        if shift is None:
+            return None, None
+        last = int(self.starts[self.covered][-1]) + self.width if self.covered.any() else self.window[1]
+        over = shift.end is not None and last - shift.end >= _BACK_FOR * self.width
+        return shift.onset, shift.end if over else None
+
+    def recent(self, shift: Shift | None) -> Shift | None:
+        """Return a shift unless it was over before the window began."""
+        over = shift is not None and shift.end is not None and shift.end <= self.window[0]
+        return None if over else shift
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,21 +118,23 @@ class Measured:
         """Return when a group's share of errors shifted, if it did by the window's end and not before it began."""
         line = self.timeline
         found = share_shifts(self.failures[group], self.counts[group], line.starts, line.width)[0]
-        return self._recent(found)
+        return self.timeline.recent(found)
 
     def latency_shift(self, group: int) -> Shift | None:
         """Return when a group's p95 shifted, if it did."""
         found = level_shifts(self.p95[group], self.timeline.starts, self.timeline.width)[0]
-        return self._recent(found)
+        return self.timeline.recent(found)
 
     def rate_shift(self, group: int) -> Shift | None:
         """Return when a group's number of requests shifted, if it did."""
         known = np.where(self.timeline.covered, self.counts[group], np.nan)
-        return self._recent(level_shifts(known, self.timeline.starts, self.timeline.width, counts=True)[0])
+        return self.timeline.recent(level_shifts(known, self.timeline.starts, self.timeline.width, counts=True)[0])
 
-    def _recent(self, shift: Shift | None) -> Shift | None:
-        over = shift is not None and shift.end is not None and shift.end <= self.timeline.window[0]
-        return None if over else shift
+    def covered_requests(self, group: int) -> tuple[float, float]:
+        """Return how many requests a group had before and in the window, where time is covered by buckets."""
+        line, counts = self.timeline, self.counts[group]
+        known = np.where(line.covered, counts, 0.0)
+        return float(known[: line.before].sum()), float(known[line.before :].sum())
 
 
 def timeline_of(spans: Spans, window: Window, baseline: Window) -> Timeline:

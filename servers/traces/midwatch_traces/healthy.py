@@ -1,0 +1,127 @@
+"""What a survey says of the rest: who stayed as before, who went silent, and who has no past to be compared with.
+
+Nothing is called as before in doubt: short of an anomaly a figure may still be clearly worse, and then neither is said.
+"""
+
+from pydantic import JsonValue
+
+from midwatch_kit.records import Finding, ObservationKind
+from midwatch_traces.findings import LEAST_MS, LEAST_POINTS, Row, Table, level, row_of, say
+from midwatch_traces.groups import Family
+
+DOUBT = 2.0
+"""A score from here on is too high for a figure to be called as before."""
+_DOUBT_IN_TROUBLE = 0.5
+"""The same for a figure of an instance whose service is troubled in just that."""
+
+Troubled = frozenset[tuple[str, str]]
+
+
+def tell_rest(families: tuple[Family, ...], table: Table) -> None:
+    """Add findings for services, instances and what they depend on, where no anomaly was found."""
+    up = [cited.finding for cited in table.found if cited.finding.direction == "up"]
+    troubled = frozenset((finding.entity, _figure(finding.subject)) for finding in up)
+    told = frozenset((cited.finding.entity, cited.finding.subject) for cited in table.found)
+    ill = {entity for entity, _ in told}
+    services, instances, callees = families[0], families[1], families[-1]
+    for number, group in enumerate(services.groups):
+        if (group.entity, "request_rate") not in told:
+            _tell_service(services, number, table, healthy=group.entity not in ill)
+    for family in (instances, callees):
+        for number, group in enumerate(family.groups):
+            if group.entity not in ill and family.measured.requests[1][number]:
+                _tell_other(family, number, table, troubled)
+
+
+def _figure(subject: str) -> str:
+    return {"error_origin": "error_rate", "self_time": "latency_p95"}.get(subject, subject)
+
+
+def _tell_service(family: Family, number: int, table: Table, *, healthy: bool) -> None:
+    before, now = (counts[number] for counts in family.measured.requests)
+    if before and not now:
+        _tell_silent(family, number, table)
+    elif now and not before:
+        _tell_new(family, number, table)
+    elif now:
+        _tell_healthy(family, number, table, rate_only=not healthy or _doubtful(family, number, frozenset()))
+
+
+def _tell_other(family: Family, number: int, table: Table, troubled: Troubled) -> None:
+    if not family.measured.requests[0][number]:
+        _tell_new(family, number, table)
+    elif not _doubtful(family, number, troubled):
+        _tell_healthy(family, number, table, rate_only=False)
+
+
+def _doubtful(family: Family, number: int, troubled: Troubled) -> bool:
+    """Whether errors or latency are higher than before, if not by enough to be an anomaly."""
+    owner = family.groups[number].related or ""
+    share, latency = family.measured.shares.row(number), family.measured.latency.row(number)
+    errors = _DOUBT_IN_TROUBLE if (owner, "error_rate") in troubled else DOUBT
+    slow = _DOUBT_IN_TROUBLE if (owner, "latency_p95") in troubled else DOUBT
+    slower = (latency.window_p95 or 0.0) - (latency.baseline_p95 or 0.0)
+    fails_more = share.score >= errors and (share.difference or 0.0) * 100 >= LEAST_POINTS
+    return fails_more or (latency.score_p95 >= slow and slower >= LEAST_MS)
+
+
+def _tell_silent(family: Family, number: int, table: Table) -> None:
+    row, group = row_of(family, number), family.groups[number]
+    text = say(f"{group.label} served no request in the window, {level(row, 'baseline/requests'):,.0f} in the baseline")
+    silent = Finding(
+        entity=group.entity, kind=ObservationKind.ABSENCE, subject="request_rate", statement=text, magnitude=0.0
+    )
+    table.cite(silent, table.add(row), "window/requests", "baseline/requests")
+
+
+def _tell_new(family: Family, number: int, table: Table) -> None:
+    row, group = row_of(family, number), family.groups[number]
+    requests, errors = (level(row, f"window/{name}") for name in ("requests", "errors"))
+    text = f"{group.label} had no requests in the baseline to compare with; {requests:,.0f} now, {errors:,.0f} failed"
+    new = Finding(
+        entity=group.entity,
+        related=group.related,
+        kind=ObservationKind.ABSENCE,
+        subject="baseline",
+        statement=say(text),
+        attributes=_counted(row),
+    )
+    table.cite(new, table.add(row), "baseline/requests", "window/requests", "window/errors")
+
+
+def _tell_healthy(family: Family, number: int, table: Table, *, rate_only: bool) -> None:
+    group, row = family.groups[number], row_of(family, number)
+    rate = bool(family.rate_subject)
+    figure = "per_second" if rate else "p95_ms"
+    finding = Finding(
+        entity=group.entity,
+        related=group.related,
+        kind=ObservationKind.NORMAL,
+        subject="request_rate" if rate else "latency_p95",
+        statement=_rate_text(group.label, row) if rate_only else _whole_text(group.label, row),
+        magnitude=level(row, f"window/{figure}"),
+        baseline=level(row, f"baseline/{figure}"),
+        unit="1/s" if rate else "ms",
+        attributes={**group.attributes, **_counted(row), "latency_p95": f"{level(row, 'window/p95_ms'):.6g}"},
+    )
+    cites = ["window/requests", "window/errors", f"window/{figure}", f"baseline/{figure}"]
+    table.cite(finding, table.add(row), *cites)
+
+
+def _counted(row: dict[str, JsonValue]) -> dict[str, str]:
+    return {name: f"{level(row, f'window/{name}'):.0f}" for name in ("requests", "errors")}
+
+
+def _rate_text(label: str, row: Row) -> str:
+    return say(f"request rate of {label} is as before: {_per_second(row)}")
+
+
+def _whole_text(label: str, row: Row) -> str:
+    percent, errors, requests = (level(row, f"window/{name}") for name in ("error_percent", "errors", "requests"))
+    failed = f"{percent:.3g}% errors ({errors:,.0f} of {requests:,.0f})"
+    p95, before = level(row, "window/p95_ms"), level(row, "baseline/p95_ms")
+    return say(f"{label} is as before: {_per_second(row)}, {failed}, p95 {p95:,.4g} ms (before {before:,.4g} ms)")
+
+
+def _per_second(row: Row) -> str:
+    return f"{level(row, 'window/per_second'):.3g}/s (before {level(row, 'baseline/per_second'):.3g}/s)"
