@@ -40,7 +40,7 @@ SHIFTED = 3.5
 """A score from here on is a shift (Iglewicz and Hoaglin 1993 recommend 3.5 for modified z scores)."""
 MOST = 0.5
 """A share of the failing traces from here on makes an entity the place where they begin."""
-NEARLY_ALL = 0.8
+NEARLY_ALL = 0.95
 """One of several instances in which at least this share of a service's failing traces begins fails alone."""
 SOON_SECONDS = 300.0
 """A change this long before the onset has lost most of its weight; its weight falls off exponentially."""
