@@ -6,6 +6,8 @@ all that resuming takes: the flow runs again, and what was settled stays settled
 """
 
 import json
+import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -40,6 +42,7 @@ _records = sa.Table(
 )
 _meta = sa.Table("format", _tables, sa.Column("version", sa.Integer, primary_key=True))
 FORMAT_VERSION = 1
+_BUSY_SECONDS = 15.0
 
 
 class Entry(Record):
@@ -70,7 +73,9 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         pool = {} if path else {"poolclass": sa.StaticPool}
         self._name = str(path or "in memory")
-        self._engine = sa.create_engine(f"sqlite:///{path or ':memory:'}", connect_args={"timeout": 15}, **pool)
+        self._engine = sa.create_engine(
+            f"sqlite:///{path or ':memory:'}", connect_args={"timeout": _BUSY_SECONDS}, **pool
+        )
         sa.event.listen(self._engine, "connect", _keep_every_commit)
         self.listeners: list[Callable[[Entry], None]] = []
         with self._translated():
@@ -235,6 +240,19 @@ def _row(entry: Entry) -> dict[str, JsonValue]:
 
 def _keep_every_commit(connection: sa.engine.interfaces.DBAPIConnection, _: object) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _write_ahead(cursor: sa.engine.interfaces.DBAPICursor) -> None:
+    """Switch to write-ahead logging: the one step at which SQLite does not wait by itself for whoever does the same."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.01)
