@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 
 import psutil
 import pytest
+from tests.e2e.story import Story
 
 from midwatch.journal import Journal
-from midwatch.records import Conclusion, Incident, RecordType
+from midwatch.records import Conclusion, Incident, RecordType, ToolCall
 from midwatch_kit.records import Record
-from tests.e2e.story import Story
 
 MIDWATCH = (sys.executable, "-m", "midwatch")
 SERVERS = ("traces", "metrics", "logs", "deploys")
@@ -32,7 +32,7 @@ def eventually(look: Callable[[], FoundT | None], seconds: float, what: str) -> 
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.005)
+        time.sleep(0.02)
     return found
 
 
@@ -101,6 +101,7 @@ class Desk:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
+                start_new_session=True,
             )
         self.started.append(Running(process, output))
         return self.started[-1]
@@ -140,6 +141,16 @@ class Desk:
         with closing(Journal(self.folder / data / "journal.db")) as journal:
             (incident,) = journal.investigations()
             return [entry.type for entry in journal.entries(incident)]
+
+    def asked(self, running: Running, calls: int = 1) -> int:
+        """Return how many tool calls are on record, as soon as there are `calls`; fails when the command ends first."""
+
+        def look() -> int | None:
+            count = len(self.noted(ToolCall))
+            assert count or running.process.poll() is None, running.text()
+            return count if count >= calls else None
+
+        return eventually(look, 40, f"{calls} tool calls, by\n{running.text()}")
 
     def concludes(self, seconds: float = 60, data: str = "data") -> Conclusion:
         """Return the conclusion, as soon as there is one."""
@@ -202,10 +213,19 @@ def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def interrupt(running: Running) -> tuple[int, float]:
-    """Send what Ctrl-C sends, and return the exit code and how many seconds it took."""
+    """Do what Ctrl-C does, to the whole group of processes, and return the exit code and the seconds it took."""
     began = time.monotonic()
-    running.process.send_signal(signal.SIGINT)
+    os.killpg(running.process.pid, signal.SIGINT)
     return running.ends(20), time.monotonic() - began
+
+
+def findings(conclusion: Conclusion) -> dict[str, Any]:
+    """Return a conclusion without the ids of its observations, which are of the run."""
+    ids = {"supports", "contradicts", "trigger"}
+    ruled_out = [(out.hypothesis, out.statement, out.reason) for out in conclusion.ruled_out]
+    causes = [cause.model_dump(exclude=ids) for cause in conclusion.root_causes]
+    impact = conclusion.impact.statement if conclusion.impact else None
+    return {**conclusion.model_dump(), "root_causes": causes, "ruled_out": ruled_out, "impact": impact}
 
 
 def _belonging_to(folder: Path) -> list[str]:

@@ -156,9 +156,9 @@ class _Request:
         to_cart = self._span("web-1", "POST", "Client", web, 2, ms(24, 27))
         cart = self._span("cart-1", "POST /cart", "Server", to_cart, 3, ms(20, 23))
         database = {"db.system.name": "postgresql", "db.namespace": "shop", "server.address": "db.internal"}
-        self._span("cart-1", "SELECT carts", "Client", cart, 4, ms(3, 5), database, sound=True)
+        self._span("cart-1", "SELECT carts", "Client", cart, 4, ms(3, 5), database)
         to_stock = self._span("cart-1", "POST", "Client", cart, 10, ms(8, 9))
-        self._span(self._stock, "POST /reserve", "Server", to_stock, 11, ms(5, 7), begins=True)
+        self._span(self._stock, "POST /reserve", "Server", to_stock, 11, ms(5, 7))
         return {"otel_traces": self._spans, "otel_logs": list(self._lines())}
 
     def _span(
@@ -170,13 +170,10 @@ class _Request:
         after_ms: float,
         ms: float,
         attributes: Mapping[str, str] | None = None,
-        *,
-        begins: bool = False,
-        sound: bool = False,
     ) -> str:
-        """Add a span; of a request that fails, all do but those that are `sound`; `begins`: with the exception."""
+        """Add a span; of a request that fails, all do but the database's, and stock's has the exception."""
         span, start = f"{self._draw.getrandbits(64):016x}", self._story.ns(self._at) + int(after_ms * MS)
-        fails = self._fails and not sound
+        fails, begins = self._fails and not attributes, instance == self._stock
         said = [{"exception.type": "ReservationRefused", "exception.message": self._says()}] if fails and begins else []
         row = {
             "Timestamp": start,

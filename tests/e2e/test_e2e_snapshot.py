@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-
-from tests.e2e.conftest import Desk, a_desk, told
+from tests.e2e.conftest import Desk, a_desk, findings, told
 from tests.e2e.story import Story
+
+from midwatch.records import Conclusion
 
 Found = dict[str, Any]
 PATH = ["service:stock", "service:cart", "service:web", "alarm:web-errors"]
@@ -31,18 +32,6 @@ def twice(desk: Desk) -> list[Found]:
         return list(both.map(investigate, ["data", "other"]))
 
 
-def findings(conclusion: Found) -> Found:
-    """Return a conclusion without the ids of its observations, which are of the run."""
-    ids = ("supports", "contradicts")
-    causes = [{**cause, "trigger": cause["trigger"]["attributes"]} for cause in conclusion["root_causes"]]
-    return {
-        **conclusion,
-        "root_causes": [{key: value for key, value in cause.items() if key not in ids} for cause in causes],
-        "ruled_out": [(out["hypothesis"], out["statement"], out["reason"]) for out in conclusion["ruled_out"]],
-        "impact": conclusion["impact"]["statement"],
-    }
-
-
 def test_the_deploy_that_broke_it_is_named_with_its_path_to_the_alarm(twice: list[Found]) -> None:
     conclusion = twice[0]["conclusion"]
     assert (conclusion["outcome"], conclusion["gaps"]) == ("root_cause", [])
@@ -64,7 +53,7 @@ def test_every_red_herring_is_refuted_by_observations(twice: list[Found]) -> Non
 def test_the_same_snapshot_gives_the_same_conclusion_every_time(twice: list[Found]) -> None:
     once, again = twice
     assert once["incident"] != again["incident"]
-    assert findings(once["conclusion"]) == findings(again["conclusion"])
+    assert findings(Conclusion(**once["conclusion"])) == findings(Conclusion(**again["conclusion"]))
     assert once["plan"] == again["plan"]
 
 
