@@ -156,7 +156,7 @@ PLACES = [
 def test_no_value_anywhere_in_a_body_makes_anything_but_alerts_or_a_clear_refusal(place: str, value: JsonValue) -> None:
     for body in (value, changed(ALERTMANAGER, place, value)):
         if isinstance(taken := take(body), str):
-            assert re.match(r"[\w.]+: ", taken)
+            assert re.match(r".+: .", taken, re.DOTALL)
             continue
         assert all(alert == Alert.model_validate(alert.model_dump()) for alert in taken)
         assert all(alert.started_at.tzinfo is UTC for alert in taken)
