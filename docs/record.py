@@ -1,6 +1,6 @@
 """Records a command in a terminal of its own and draws what it printed as an SVG; how `docs/demo.svg` is made.
 
-    python docs/record.py docs/demo.svg --width 150 -- midwatch demo --seed 1
+python docs/record.py docs/demo.svg --width 150 -- midwatch demo --seed 1
 """
 
 import argparse
