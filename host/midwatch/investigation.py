@@ -141,13 +141,15 @@ class Investigation:
     async def _drill(self, hypothesis: Hypothesis, scene: Scene, *, challenge: bool) -> list[Observation]:
         name = f"challenger of {hypothesis.id}" if challenge else _name(hypothesis)
         subagent = Subagent(name, hypothesis, scene.scope, self.inquiry, self.settings.subagent_calls)
-        seen: list[Observation] = []
         with anyio.move_on_after(self.settings.subagent_seconds) as limit:
-            seen = await (subagent.challenge(scene) if challenge else subagent.drill(scene))
+            try:
+                await (subagent.challenge(scene) if challenge else subagent.drill(scene))
+            except Exception as error:  # one subagent that breaks must not stop the others
+                self.inquiry.gap(name, f"it broke: {type(error).__name__}: {error}", hypothesis.confirms)
         if limit.cancelled_caught:
             self.inquiry.gap(name, f"it took longer than {self.settings.subagent_seconds:g} s", hypothesis.confirms)
-        self.journal.note_all(self.incident.id, "observation", {o.id: o for o in seen}, name)
-        return seen
+        self.journal.note_all(self.incident.id, "observation", {o.id: o for o in subagent.found}, name)
+        return subagent.found
 
     def _conclude(self, scene: Scene, hypotheses: Sequence[Hypothesis], verdicts: dict[str, Verdict]) -> Conclusion:
         gaps = self.journal.values(self.incident.id, Gap)

@@ -6,7 +6,7 @@ or budget leaves a gap, and what it had found so far still counts.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
@@ -25,42 +25,43 @@ _EXEMPLARS = 3
 
 @dataclass
 class Subagent:
-    """One investigator of one hypothesis; `calls` is how many questions it may still ask."""
+    """One investigator of one hypothesis; `calls` is how many questions it may still ask, `found` what it has seen."""
 
     name: str
     hypothesis: Hypothesis
     scope: Scope
     inquiry: Inquiry
     calls: int
+    found: list[Observation] = field(default_factory=list)
 
-    async def drill(self, scene: Scene) -> list[Observation]:
-        """Return what a closer look at the hypothesis shows."""
-        return [*await self._content(), *await self._exemplars(scene)]
+    async def drill(self, scene: Scene) -> None:
+        """Take a closer look at the hypothesis."""
+        await self._content()
+        await self._exemplars(scene)
 
-    async def challenge(self, scene: Scene) -> list[Observation]:
+    async def challenge(self, scene: Scene) -> None:
         """Try to disprove the hypothesis: read failing traces from all over, not only those that begin in it."""
-        return await self._read_traces(i for begun in scene.beginnings.values() for i in _exemplar_ids(begun))
+        await self._read_traces(i for begun in scene.beginnings.values() for i in _exemplar_ids(begun))
 
-    async def _content(self) -> list[Observation]:
+    async def _content(self) -> None:
         """Read what the change that the hypothesis starts from really changed."""
         change = (self.hypothesis.trigger.attributes if self.hypothesis.trigger else {}).get("change_id")
         if not change:
-            return []
+            return
         answer = await self._fetch(Signal.CHANGES, "change_id", change)
-        return [_content_of(self.hypothesis, change, answer)] if answer else []
+        if answer and answer.rows:
+            self.found += self.inquiry.checked([_content_of(self.hypothesis, change, answer)])
 
-    async def _exemplars(self, scene: Scene) -> list[Observation]:
+    async def _exemplars(self, scene: Scene) -> None:
         """Read a few of the failing traces that begin in the hypothesis' entity."""
         begun = scene.beginnings.get(scene.service_of(self.hypothesis.entity))
-        return await self._read_traces(_exemplar_ids(begun) if begun else [])
+        await self._read_traces(_exemplar_ids(begun) if begun else [])
 
-    async def _read_traces(self, ids: Iterable[str]) -> list[Observation]:
-        read: list[Observation] = []
+    async def _read_traces(self, ids: Iterable[str]) -> None:
         for trace in list(dict.fromkeys(ids))[:_EXEMPLARS]:
             answer = await self._fetch(Signal.TRACES, "trace_id", trace)
             if answer and (seen := _where_it_ends(answer, trace, self.name)):
-                read.append(seen)
-        return self.inquiry.checked(read)
+                self.found += self.inquiry.checked([seen])
 
     async def _fetch(self, signal: Signal, key: str, value: str) -> Answer | None:
         tool = next(iter(self.inquiry.eyes.tools(Role.DRILL_DOWN, signal, key)), None)
