@@ -1,7 +1,7 @@
 """The verbs of the traces server, from arguments to an `Answer`, for any backend. Synchronous: call in a thread."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import JsonValue
@@ -11,7 +11,6 @@ from midwatch_kit import (
     CitedFinding,
     NotFound,
     Page,
-    Window,
     open_page,
     resolve_baseline,
     resolve_window,
@@ -19,31 +18,33 @@ from midwatch_kit import (
 )
 from midwatch_kit.window import clock
 from midwatch_store import from_ns
-from midwatch_traces.backend import Check, Scope, Search, Span, TraceBackend, TraceSummary
+from midwatch_traces.backend import Check, FoundTrace, Loaded, Scope, Search, TraceBackend, TraceSummary
+from midwatch_traces.render import head, ms, shown_ms, span_row, tree_lines
 from midwatch_traces.services import map_spans
 from midwatch_traces.survey import survey_spans
-from midwatch_traces.tree import Folded, Node, tree_of
+from midwatch_traces.tree import tree_of
 
 SERVER: Final = "traces"
-LATE_SECONDS: Final = 120
+LATE_SECONDS: Final = 300
+MOST_ROWS: Final = 5_000
+"""Spans of one trace that are kept as evidence."""
 _FOLLOWERS: Final = 20
 
 
 def map_all(backend: TraceBackend, start: str, end: str) -> Answer:
     """Who calls whom, how often, how well."""
     window = resolve_window(start, end)
-    before = Window(start=window.start - timedelta(microseconds=1), end=window.start)
-    loaded = backend.load(Scope(window, before, backend.pin()))
+    loaded = backend.load(Scope(window, window, backend.pin()))
     mapped = map_spans(loaded.spans, window, SERVER)
     return Answer(
         query=loaded.query,
         rows=mapped.rows,
         lines=mapped.lines,
-        matched=len(loaded.spans),
+        matched=loaded.total,
         window=window,
         fragment=mapped.fragment,
         lag_seconds=_lag(backend),
-        hint=None if mapped.rows else "No spans in this window. Widen it, or see check_traces.",
+        hint=_sampled(loaded) if mapped.rows else "No spans in this window. Widen it, or see check_traces.",
     )
 
 
@@ -66,12 +67,12 @@ def survey(
         query=loaded.query,
         rows=surveyed.rows,
         lines=[_finding_line(cited) for cited in surveyed.found],
-        matched=len(loaded.spans),
+        matched=loaded.total,
         window=window,
         baseline=scope.baseline,
         findings=surveyed.found,
         lag_seconds=_lag(backend),
-        hint=surveyed.hint,
+        hint=" ".join(filter(None, [surveyed.hint, _sampled(loaded)])) or None,
     )
 
 
@@ -106,39 +107,54 @@ def search(backend: TraceBackend, wanted: Search, start: str, end: str, limit: i
 def get(backend: TraceBackend, trace_id: str, start: str, end: str) -> Answer:
     """One trace as a tree, with own times and the critical path; raises `NotFound`."""
     window = resolve_window(start, end)
-    spans, query = backend.trace(trace_id, window, pin := backend.pin())
-    if not spans:
+    found = backend.trace(trace_id.strip(), window, pin := backend.pin())
+    if not found.spans:
         where = f"from {rfc3339(window.start)} to {rfc3339(window.end)}"
         raise NotFound(f"no span of trace {trace_id[:80]!r} {where}: check the id, or widen start and end")
-    tree = tree_of(spans)
-    began = min(span.start for span in spans)
-    later = backend.followers(trace_id, window, pin, _FOLLOWERS)
+    tree = tree_of(found.spans)
+    later = backend.followers(trace_id.strip(), window, pin, _FOLLOWERS)
     follow = [f"linked: {f.service} {f.name} {'failed' if f.failed else 'ok'} in trace {f.trace_id}" for f in later]
     return Answer(
-        query=query,
-        rows=[_span_row(node) for node in tree.nodes],
-        lines=[_head(spans), *(_tree_line(part, began) for part in tree.shown), *follow],
-        matched=len(spans),
+        query=found.query,
+        rows=[span_row(node) for node in tree.foremost(MOST_ROWS)],
+        lines=[head(found), *tree_lines(tree), *follow],
+        matched=found.total,
         window=window,
+        lag_seconds=_lag(backend),
+        hint=_cut_short(found),
     )
 
 
 def check(backend: TraceBackend) -> Answer:
     """Whether the backend is up, and how far behind it is."""
     checks = [*backend.checks()]
-    lag = _lag(backend)
+    lag = _lag(backend) if all(one.ok for one in checks if one.name == "store") else None
     if lag is not None:
         late = lag > LATE_SECONDS
         do = "see that midwatch-store runs and that applications send OTLP spans to it" if late else ""
         checks.append(Check("lag", not late, f"newest span is {lag:.1f} s old", do))
     rows: list[JsonValue] = [{"name": c.name, "ok": c.ok, "detail": c.detail, "do": c.do} for c in checks]
-    lines = [f"{'ok ' if c.ok else 'BAD'} {c.name}: {c.detail}{f' - {c.do}' if c.do else ''}" for c in checks]
+    lines = [f"{'ok  ' if c.ok else 'FAIL'} {c.name}: {c.detail}{f' → {c.do}' if c.do else ''}" for c in checks]
     return Answer(query="state of the backend", rows=rows, lines=lines, matched=len(checks), lag_seconds=lag)
 
 
 def _lag(backend: TraceBackend) -> float | None:
     newest = backend.newest()
     return None if newest is None else max(0.0, round((datetime.now(UTC) - from_ns(newest)).total_seconds(), 1))
+
+
+def _sampled(loaded: Loaded) -> str | None:
+    if loaded.every == 1:
+        return None
+    read = f"{len(loaded.spans):,} of {loaded.total:,} spans"
+    return f"Read one trace in {loaded.every} ({read}): counts and rates are of these. A shorter window is read whole."
+
+
+def _cut_short(found: FoundTrace) -> str | None:
+    if found.total <= MOST_ROWS:
+        return None
+    read = f"the tree is of the first {len(found.spans):,}, " if len(found.spans) < found.total else ""
+    return f"Of {found.total:,} spans {read}the evidence holds {MOST_ROWS:,}: those shown, and the first others."
 
 
 def _after(page: Page) -> tuple[int, str] | None:
@@ -163,7 +179,7 @@ def _summary_row(trace: TraceSummary) -> JsonValue:
     return {
         "trace_id": trace.trace_id,
         "start": rfc3339(from_ns(trace.start)),
-        "duration_ms": _ms(trace.end - trace.start),
+        "duration_ms": ms(trace.end - trace.start),
         "service": trace.service,
         "operation": trace.operation,
         "spans": trace.spans,
@@ -179,56 +195,4 @@ def _summary_row(trace: TraceSummary) -> JsonValue:
 def _summary_line(trace: TraceSummary) -> str:
     failed = f" {trace.failed} failed, last in {trace.failed_service}: {trace.failure}" if trace.failed else ""
     began = f"{clock(from_ns(trace.start))}Z {trace.trace_id} {trace.service} {trace.operation}"
-    return f"{began} {_ms(trace.end - trace.start):g} ms, {trace.spans} spans{failed}"
-
-
-def _span_row(node: Node) -> JsonValue:
-    span = node.span
-    return {
-        "span_id": span.span_id,
-        "parent_span_id": span.parent_id,
-        "start": rfc3339(from_ns(span.start)),
-        "duration_ms": _ms(span.duration),
-        "own_ms": _ms(node.own),
-        "critical": node.critical,
-        "service": span.service,
-        "instance": span.instance,
-        "name": span.name,
-        "kind": span.kind,
-        "status": span.status,
-        "status_message": span.status_message,
-        "attributes": dict(span.attributes),
-        "events": [_event(e.at, e.name, e.attributes) for e in span.events],
-        "links": [f"{trace}/{linked}" for trace, linked in span.links],
-    }
-
-
-def _event(at: int, name: str, attributes: Mapping[str, str]) -> JsonValue:
-    return {"at": rfc3339(from_ns(at)), "name": name, "attributes": dict(attributes)}
-
-
-def _head(spans: Sequence[Span]) -> str:
-    began, ended = min(s.start for s in spans), max(s.start + s.duration for s in spans)
-    failed = sum(span.failed for span in spans)
-    return f"{len(spans)} spans, {failed} failed, {_ms(ended - began):g} ms; * is on the critical path; own time in ()"
-
-
-def _tree_line(part: Node | Folded, began: int) -> str:
-    if isinstance(part, Folded):
-        total = f"{_ms(part.total):g} ms together, {part.failed} failed"
-        return f"{'  ' * part.depth}  … {part.count} more {part.service} {part.name}, {total}"
-    span = part.span
-    mark = "*" if part.critical else " "
-    failed = f" FAILED {span.status_message or _exception(span)}".rstrip() if span.failed else ""
-    times = f"+{_ms(span.start - began):g} {_ms(span.duration):g} ms ({_ms(part.own):g})"
-    place = f"{span.service}[{span.instance}]" if span.instance else span.service
-    return f"{'  ' * part.depth}{mark} {place} {span.name} {times}{' orphan' if part.orphan else ''}{failed}"
-
-
-def _exception(span: Span) -> str:
-    thrown = [event.attributes for event in span.events if event.name == "exception"]
-    return f"{thrown[-1].get('exception.type', '')}: {thrown[-1].get('exception.message', '')}" if thrown else ""
-
-
-def _ms(nanoseconds: int) -> float:
-    return round(nanoseconds / 1e6, 3)
+    return f"{began} {shown_ms(trace.end - trace.start)} ms, {trace.spans} spans{failed}"

@@ -22,10 +22,15 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Spans of a scope and the backend's own text of the query that gave them."""
+    """Spans of a scope and the backend's own text of the query that gave them.
+
+    `total` counts all spans of the scope; where they are too many, only one trace in `every` was read.
+    """
 
     spans: Spans
     query: str
+    total: int
+    every: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,15 @@ class FoundTraces:
     page: tuple[TraceSummary, ...]
     traces: int
     spans: int
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTrace:
+    """The spans of one trace, the earliest of them where they are too many; `total` counts all."""
+
+    spans: Sequence["Span"]
+    total: int
     query: str
 
 
@@ -143,7 +157,7 @@ class TraceBackend(Protocol):
         """Return the mark of what is stored now."""
 
     def load(self, scope: Scope) -> Loaded:
-        """Return all spans that started within the windows of a scope."""
+        """Return the spans that started within the windows of a scope: all, or those of a sample of traces."""
 
     def failures(self, scope: Scope, spans: Sequence[int]) -> Mapping[int, Failure]:
         """Return what failed spans say of themselves, by their keys."""
@@ -153,8 +167,8 @@ class TraceBackend(Protocol):
     ) -> FoundTraces:
         """Return traces with a matching span in the window, newest first match first, then by trace id."""
 
-    def trace(self, trace_id: str, window: Window, pin: int) -> tuple[Sequence[Span], str]:
-        """Return all spans of a trace that started in the window, and the query's text."""
+    def trace(self, trace_id: str, window: Window, pin: int) -> FoundTrace:
+        """Return the spans of a trace that started in the window."""
 
     def followers(self, trace_id: str, window: Window, pin: int, limit: int) -> Sequence[Follower]:
         """Return spans of other traces that link to this one, in order of time."""

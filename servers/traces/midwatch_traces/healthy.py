@@ -13,6 +13,8 @@ DOUBT = 2.0
 """A score from here on is too high for a figure to be called as before."""
 _DOUBT_IN_TROUBLE = 0.5
 """The same for a figure of an instance whose service is troubled in just that."""
+_DOUBT_RATIO = 1.5
+"""A p95 that is so many times what it was is not as before, even where few requests make little of it certain."""
 
 Troubled = frozenset[tuple[str, str]]
 
@@ -62,7 +64,8 @@ def _doubtful(family: Family, number: int, troubled: Troubled) -> bool:
     slow = _DOUBT_IN_TROUBLE if (owner, "latency_p95") in troubled else DOUBT
     slower = (latency.window_p95 or 0.0) - (latency.baseline_p95 or 0.0)
     fails_more = share.score >= errors and (share.difference or 0.0) * 100 >= LEAST_POINTS
-    return fails_more or (latency.score_p95 >= slow and slower >= LEAST_MS)
+    is_slow = latency.score_p95 >= slow or (latency.ratio_p95 or 0.0) >= _DOUBT_RATIO
+    return fails_more or (is_slow and slower >= LEAST_MS)
 
 
 def _tell_silent(family: Family, number: int, table: Table) -> None:

@@ -180,10 +180,12 @@ def measure(sample: Sample, line: Timeline, stand_in: tuple[Floats, Floats] | No
 
 
 def distinct(values: Sequence[Ints]) -> tuple[tuple[tuple[int, ...], ...], Ints]:
-    """Return the distinct rows of several columns of codes, sorted, and each row's number among them."""
+    """Return the distinct rows of several columns of codes (from 0), sorted, and each row's number among them."""
     if not len(values[0]):
         return (), np.zeros(0, dtype=np.int64)
-    rows, number = np.unique(np.stack(values, axis=1), axis=0, return_inverse=True)
+    sizes = tuple(int(column.max()) + 1 for column in values)
+    joined, number = np.unique(np.ravel_multi_index(tuple(values), sizes), return_inverse=True)
+    rows = np.stack(np.unravel_index(joined, sizes), axis=1)
     return tuple(tuple(int(code) for code in row) for row in rows), number.reshape(-1).astype(np.int64)
 
 

@@ -11,6 +11,7 @@ from midwatch_traces.settings import TracesSettings
 from midwatch_traces.store import StoreTraces
 
 Entities = Annotated[tuple[str, ...], Field(description="service:NAME, instance:NAME…; empty: all")]
+Service = Annotated[str, Field(description="a name, or instance:NAME")]
 Attributes = Annotated[dict[str, str], Field(description="all equal, on span or resource")]
 LeastMs = Annotated[float, Field(ge=0)]
 Limit = Annotated[int, Field(ge=1, le=1_000)]
@@ -59,7 +60,7 @@ def _offer_overview(server: EvidenceServer, backend: TraceBackend) -> None:
 def _offer_details(server: EvidenceServer, backend: TraceBackend) -> None:
     @server.tool(Role.DRILL_DOWN, "Search traces")
     def search_traces(  # noqa: PLR0913, PLR0917 - each is a filter of its own
-        service: str = "",
+        service: Service = "",
         operation: str = "",
         errors_only: bool = False,
         min_duration_ms: LeastMs = 0.0,
@@ -70,8 +71,10 @@ def _offer_details(server: EvidenceServer, backend: TraceBackend) -> None:
         cursor: str | None = None,
     ) -> Answer:
         """Traces with a matching span, newest first."""
+        instance = service.startswith("instance:")
         wanted = Search(
-            service=service.removeprefix("service:"),
+            service="" if instance else service.removeprefix("service:"),
+            instance=service.removeprefix("instance:") if instance else "",
             operation=operation,
             errors=errors_only,
             least_ms=min_duration_ms,

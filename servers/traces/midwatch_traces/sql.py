@@ -11,6 +11,8 @@ _PERIODS: Final = """((Timestamp >= make_timestamp_ns($start) AND Timestamp < ma
     OR (Timestamp >= make_timestamp_ns($baseline_start) AND Timestamp < make_timestamp_ns($baseline_end)))
     AND Seq <= $pin"""
 
+_SAMPLE: Final = """($every = 1 OR hash(TraceId) % $every = 0)"""
+
 _INSTANCE: Final = """coalesce(ResourceAttributes['service.instance.id'], ResourceAttributes['k8s.pod.name'], '')"""
 
 _EXCEPTION: Final = """"Events.Attributes"[list_position("Events.Name", 'exception')]"""
@@ -51,11 +53,11 @@ _NAMED: Final = """SELECT *,
             regexp_extract(url, '^[a-z]+://(?:[^/?#@]*@)?([^/?#:]+)', 1), '') END AS host
         FROM (SELECT *, coalesce(SpanAttributes['db.system.name'], SpanAttributes['db.system']) AS system,
             coalesce(SpanAttributes['url.full'], SpanAttributes['http.url'], '') AS url
-            FROM otel_traces WHERE {periods})))"""
+            FROM otel_traces WHERE {periods} AND {sample})))"""
 
 
 def _named(operations: str) -> str:
-    return _NAMED.format(instance=_INSTANCE, periods=_PERIODS, operations=operations)
+    return _NAMED.format(instance=_INSTANCE, periods=_PERIODS, sample=_SAMPLE, operations=operations)
 
 
 SPANS: Final = f"SELECT trace, span, parent, start, duration, failed, place FROM ({_named('$operations')})"  # noqa: S608
@@ -64,12 +66,14 @@ PLACES: Final = f"""SELECT place, any_value(service), any_value(instance), any_v
     any_value(operation), any_value(queue), any_value(database), any_value(address), any_value(action)
     FROM ({_named("$operations")}) GROUP BY place"""  # noqa: S608
 
+COUNT: Final = f"""SELECT count(*) FROM otel_traces WHERE {_PERIODS}"""  # noqa: S608
+
 OPERATIONS: Final = f"""SELECT count(*) FROM (SELECT DISTINCT ServiceName, SpanName FROM otel_traces
     WHERE {_PERIODS} AND (SpanKind IN ('Server', 'Consumer') OR ParentSpanId = '') LIMIT $most)"""  # noqa: S608
 
 LINKS: Final = f"""SELECT hash(TraceId, SpanId), unnest(list_transform(range(1, len("Links.TraceId") + 1),
     lambda i: hash("Links.TraceId"[i], "Links.SpanId"[i]))) FROM otel_traces
-    WHERE {_PERIODS} AND SpanKind = 'Consumer' AND len("Links.TraceId") > 0"""  # noqa: S608
+    WHERE {_PERIODS} AND {_SAMPLE} AND SpanKind = 'Consumer' AND len("Links.TraceId") > 0"""  # noqa: S608
 
 FAILURES: Final = f"""SELECT hash(TraceId, SpanId), TraceId, SpanName, coalesce({_EXCEPTION}['exception.type'], ''),
     coalesce({_EXCEPTION}['exception.message'], ''), StatusMessage,
@@ -94,18 +98,22 @@ FOUND: Final = f"""SELECT epoch_ns(first), TraceId, matching FROM (
     ORDER BY first DESC, TraceId LIMIT $limit"""  # noqa: S608
 
 SUMMARIES: Final = f"""SELECT TraceId, epoch_ns(min(Timestamp)), max(epoch_ns(Timestamp) + Duration),
-    count(*), count_if(StatusCode = 'Error'), list(DISTINCT ServiceName ORDER BY ServiceName),
+    count(DISTINCT SpanId), count(DISTINCT SpanId) FILTER (StatusCode = 'Error'),
+    list(DISTINCT ServiceName ORDER BY ServiceName),
     arg_min(ServiceName, (ParentSpanId <> '', Timestamp)), arg_min(SpanName, (ParentSpanId <> '', Timestamp)),
     bool_or(ParentSpanId = ''), coalesce(arg_max(ServiceName, Timestamp) FILTER (StatusCode = 'Error'), ''),
     coalesce(arg_max(coalesce({_EXCEPTION}['exception.type'] || ': ' || {_EXCEPTION}['exception.message'],
         StatusMessage), Timestamp) FILTER (StatusCode = 'Error'), '')
     FROM otel_traces WHERE {_INSIDE} AND TraceId IN (SELECT unnest($traces::VARCHAR[])) GROUP BY TraceId"""  # noqa: S608
 
-TRACE: Final = f"""SELECT DISTINCT ON (SpanId) SpanId, ParentSpanId, epoch_ns(Timestamp), Duration, ServiceName,
+TRACE_COUNT: Final = f"SELECT count(DISTINCT SpanId) FROM otel_traces WHERE {_INSIDE} AND TraceId = $trace"  # noqa: S608
+
+TRACE: Final = f"""SELECT SpanId, ParentSpanId, epoch_ns(Timestamp), Duration, ServiceName,
     {_INSTANCE}, SpanName, SpanKind, StatusCode, StatusMessage, SpanAttributes,
     list_zip(list_transform("Events.Timestamp", lambda t: epoch_ns(t)), "Events.Name", "Events.Attributes"),
     list_zip("Links.TraceId", "Links.SpanId")
-    FROM otel_traces WHERE {_INSIDE} AND TraceId = $trace ORDER BY SpanId, Seq"""  # noqa: S608
+    FROM (SELECT DISTINCT ON (SpanId) * FROM otel_traces WHERE {_INSIDE} AND TraceId = $trace ORDER BY SpanId, Seq)
+    ORDER BY Timestamp, SpanId LIMIT $most"""  # noqa: S608
 
 LINKING: Final = f"""SELECT DISTINCT TraceId, SpanId, ServiceName, SpanName, StatusCode = 'Error', epoch_ns(Timestamp)
     FROM otel_traces WHERE {_INSIDE} AND TraceId <> $trace AND list_contains("Links.TraceId", $trace)

@@ -13,13 +13,14 @@ import numpy as np
 from midwatch_kit.errors import BackendDown
 from midwatch_kit.records import Window
 from midwatch_kit.window import rfc3339
-from midwatch_store import QueryTimeout, Store, StoreError, to_ns
+from midwatch_store import QueryTimeout, Store, StoreError, from_ns, to_ns
 from midwatch_traces import sql
 from midwatch_traces.backend import (
     Check,
     Event,
     Failure,
     Follower,
+    FoundTrace,
     FoundTraces,
     Loaded,
     Scope,
@@ -31,6 +32,9 @@ from midwatch_traces.spans import MS, Keys, Place, spans_from
 
 MOST_OPERATIONS = 5_000
 """With more distinct operations than this, names were never templated: they say nothing and are left out."""
+MOST_SPANS = 500_000
+"""Spans that one survey reads; of more, it reads a sample of the traces."""
+MOST_OF_A_TRACE = 20_000
 _MARGIN_NS = 600 * 10**9
 """A trace that is found by one span began and ended within this of it."""
 
@@ -38,8 +42,9 @@ _MARGIN_NS = 600 * 10**9
 class StoreTraces:
     """Spans out of the embedded store at `path`, which may be missing now and there later."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, most_spans: int = MOST_SPANS) -> None:
         self._path = path
+        self._most_spans = most_spans
         self._opened: Store | None = None
         self._lock = threading.Lock()
 
@@ -49,16 +54,19 @@ class StoreTraces:
             return self._store().last_seq()
 
     def load(self, scope: Scope) -> Loaded:
-        """Return all spans that started within the windows of a scope."""
+        """Return the spans that started within the windows of a scope: all, or those of a sample of traces."""
         known = _parameters(scope)
+        total = int(self._query(sql.COUNT, known, scope)[0][0])
+        every = max(1, -(-total // self._most_spans))
         few = self._query(sql.OPERATIONS, {**known, "most": MOST_OPERATIONS}, scope)[0][0] < MOST_OPERATIONS
-        known["operations"] = few
-        columns = self._columns(sql.SPANS, known, scope)
-        places = {row[0]: Place(*row[1:]) for row in self._query(sql.PLACES, known, scope)}
-        links = self._query(sql.LINKS, _parameters(scope), scope)
-        return Loaded(
-            spans_from(columns, places, _link_keys(links)), _selection(scope.pin, scope.window, scope.baseline)
-        )
+        sampled = {**known, "every": every}
+        named = {**sampled, "operations": few}
+        columns = self._columns(sql.SPANS, named, scope)
+        places = {row[0]: Place(*row[1:]) for row in self._query(sql.PLACES, named, scope)}
+        links = _link_keys(self._query(sql.LINKS, sampled, scope))
+        sample = f" AND hash(TraceId) % {every} = 0" if every > 1 else ""
+        query = _selection(scope.pin, scope.window, scope.baseline) + sample
+        return Loaded(spans_from(columns, places, links), query, total, every)
 
     def failures(self, scope: Scope, spans: Sequence[int]) -> Mapping[int, Failure]:
         """Return what failed spans say of themselves, by their keys."""
@@ -77,10 +85,13 @@ class StoreTraces:
         rows = self._query(sql.FOUND, {**wanted, **place}, window)
         return FoundTraces(self._summaries(rows, pin), traces, spans, _selection(pin, window) + _conditions(search))
 
-    def trace(self, trace_id: str, window: Window, pin: int) -> tuple[Sequence[Span], str]:
-        """Return all spans of a trace that started in the window, and the query's text."""
-        rows = self._query(sql.TRACE, {**_bounds(window, pin), "trace": trace_id}, window)
-        return [_span(row) for row in rows], f"{_selection(pin, window)} AND TraceId = {_quoted(trace_id)}"
+    def trace(self, trace_id: str, window: Window, pin: int) -> FoundTrace:
+        """Return the spans of a trace that started in the window."""
+        wanted = {**_bounds(window, pin), "trace": trace_id}
+        total = self._query(sql.TRACE_COUNT, wanted, window)[0][0]
+        rows = self._query(sql.TRACE, {**wanted, "most": MOST_OF_A_TRACE}, window)
+        query = f"{_selection(pin, window)} AND TraceId = {_quoted(trace_id)}"
+        return FoundTrace([_span(row) for row in rows], total, query)
 
     def followers(self, trace_id: str, window: Window, pin: int, limit: int) -> Sequence[Follower]:
         """Return spans of other traces that link to this one, in order of time."""
@@ -88,7 +99,7 @@ class StoreTraces:
         return [Follower(*row) for row in self._query(sql.LINKING, wanted, window)]
 
     def services(self, window: Window) -> Sequence[str]:
-        """Return the services that sent spans in the window."""
+        """Return the services that sent spans in the window, in the order of their names."""
         return [name for (name,) in self._query(sql.SERVICES, _bounds(window, self.pin()), window)]
 
     def newest(self) -> int | None:
@@ -101,10 +112,10 @@ class StoreTraces:
         """Look at the store and say how it is."""
         try:
             store = self._store()
-            extent, damaged = store.extent("otel_traces"), store.damaged()
-        except (StoreError, BackendDown) as error:
-            return [Check("store", False, str(error), f"start midwatch-store with the directory {self._path}")]
-        checks = [Check("store", True, f"{store.path}, {store.bytes():,} bytes")]
+            extent, damaged, size = store.extent("otel_traces"), store.damaged(), store.bytes()
+        except StoreError as error:
+            return [Check("store", False, str(error), "start it, or name its directory in MIDWATCH_STORE")]
+        checks = [Check("store", True, f"{store.path}, {size / 2**20:.1f} MiB")]
         if extent is None:
             checks.append(Check("spans", False, "no span was ever stored", "point an OTLP exporter at the store"))
         else:
@@ -115,9 +126,9 @@ class StoreTraces:
     def _summaries(self, rows: Sequence[tuple[Any, ...]], pin: int) -> tuple[TraceSummary, ...]:
         if not rows:
             return ()
-        around = {"start": rows[-1][0] - _MARGIN_NS, "end": rows[0][0] + _MARGIN_NS, "pin": pin}
-        wanted = {**around, "traces": [row[1] for row in rows]}
-        known = {row[0]: row for row in self._query(sql.SUMMARIES, wanted, None)}
+        around = Window(start=from_ns(rows[-1][0] - _MARGIN_NS), end=from_ns(rows[0][0] + _MARGIN_NS))
+        wanted = {**_bounds(around, pin), "traces": [row[1] for row in rows]}
+        known = {row[0]: row for row in self._query(sql.SUMMARIES, wanted, around)}
         return tuple(_summary(first, known[name], matching) for first, name, matching in rows)
 
     def _store(self) -> Store:
@@ -126,7 +137,7 @@ class StoreTraces:
                 self._opened = Store(self._path)
             return self._opened
 
-    def _query(self, text: str, parameters: Mapping[str, object], span: Scope | Window | None) -> list[tuple[Any, ...]]:
+    def _query(self, text: str, parameters: Mapping[str, object], span: Scope | Window) -> list[tuple[Any, ...]]:
         start, end = _files(span)
         with self._in_words():
             return self._store().query(text, parameters, start=start, end=end)
@@ -167,10 +178,10 @@ def _filters(search: Search) -> dict[str, object]:
     }
 
 
-def _files(span: Scope | Window | None) -> tuple[datetime | None, datetime | None]:
+def _files(span: Scope | Window) -> tuple[datetime, datetime]:
     if isinstance(span, Scope):
         return min(span.window.start, span.baseline.start), max(span.window.end, span.baseline.end)
-    return (span.start, span.end) if span else (None, None)
+    return span.start, span.end
 
 
 def _link_keys(links: list[tuple[int, int]]) -> tuple[Keys, Keys]:
@@ -216,7 +227,8 @@ def _span(row: tuple[Any, ...]) -> Span:
 
 def _selection(pin: int, *windows: Window) -> str:
     """Return, as SQL that a person can run, which rows a question is about."""
-    spans = [f"Timestamp >= '{rfc3339(w.start)}' AND Timestamp < '{rfc3339(w.end)}'" for w in windows]
+    once = dict.fromkeys(windows)
+    spans = [f"Timestamp >= '{rfc3339(w.start)}' AND Timestamp < '{rfc3339(w.end)}'" for w in once]
     inside = spans[0] if len(spans) == 1 else " OR ".join(f"({span})" for span in spans)
     return f"SELECT * FROM otel_traces WHERE {inside if len(spans) == 1 else f'({inside})'} AND Seq <= {pin}"  # noqa: S608
 
@@ -229,9 +241,13 @@ def _conditions(search: Search) -> str:
         f"contains(lower(SpanName), {_quoted(search.operation.lower())})" if search.operation else "",
         "StatusCode = 'Error'" if search.errors else "",
         f"Duration >= {int(search.least_ms * MS)}" if search.least_ms else "",
-        *(f"SpanAttributes[{_quoted(name)}] = {_quoted(value)}" for name, value in search.attributes.items()),
+        *(_equals(_quoted(name), _quoted(value)) for name, value in search.attributes.items()),
     ]
     return "".join(f" AND {part}" for part in parts if part)
+
+
+def _equals(name: str, value: str) -> str:
+    return f"coalesce(SpanAttributes[{name}], ResourceAttributes[{name}]) = {value}"
 
 
 def _quoted(text: str) -> str:

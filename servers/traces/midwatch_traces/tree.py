@@ -6,12 +6,12 @@ last before that one began, and so on. What is off it could take longer without 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from midwatch_traces.backend import Span
 
 SHOWN_OF_A_KIND = 3
 """Siblings of the same service and name that are shown; the rest is counted."""
-_CIRCLE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Siblings of a kind that are not shown one by one: how many, their time together (ns), and how many failed."""
+    """Siblings of a kind that are not shown one by one: how many, and their time together (ns).
+
+    `below` counts the spans below them, and `failed` those that failed, the siblings themselves and below them.
+    """
 
     service: str
     name: str
@@ -45,6 +48,13 @@ class Tree:
     nodes: tuple[Node, ...]
     shown: tuple[Node | Folded, ...]
 
+    def foremost(self, most: int) -> Sequence[Node]:
+        """Return so many spans in the order of reading: those that are shown, and the first of the others."""
+        shown = {id(part) for part in self.shown if isinstance(part, Node)}
+        others = (id(node) for node in self.nodes if id(node) not in shown)
+        kept = set(islice(others, max(0, most - len(shown)))) | shown
+        return [node for node in self.nodes if id(node) in kept][:most]
+
 
 def tree_of(spans: Sequence[Span]) -> Tree:
     """Return the tree of a trace's spans; spans whose parent is not among them stand at the top."""
@@ -55,7 +65,7 @@ def tree_of(spans: Sequence[Span]) -> Tree:
     for span in ordered:
         has_parent = span.parent_id in known and span.parent_id != span.span_id
         (children.setdefault(span.parent_id, []) if has_parent else tops).append(span)
-    tops += _in_circles(ordered, tops, children)
+    tops = sorted([*tops, *_in_circles(ordered, tops, children)], key=lambda span: (span.start, span.span_id))
     critical = _critical(tops, children)
     nodes = tuple(_walk(tops, children, critical))
     return Tree(nodes, tuple(_fold(nodes)))
@@ -142,18 +152,18 @@ def _fold(nodes: Sequence[Node]) -> Iterator[Node | Folded]:
 
 def _counted(nodes: Sequence[Node]) -> Iterator[tuple[int, tuple[Sequence[int], Folded]]]:
     """Yield, for each kind with too many siblings, the place to say so, which are not shown, and what to say."""
-    parents, sizes = _parents(nodes), [1] * len(nodes)
+    parents, sizes, failures = _parents(nodes), [1] * len(nodes), [int(node.span.failed) for node in nodes]
     for number in range(len(nodes) - 1, -1, -1):
         if (parent := parents[number]) is not None:
             sizes[parent] += sizes[number]
+            failures[parent] += failures[number]
     kinds: dict[tuple[int | None, str, str], list[int]] = {}
     for number, node in enumerate(nodes):
         kinds.setdefault((parents[number], node.span.service, node.span.name), []).append(number)
     for (_, service, name), numbers in kinds.items():
         rest = sorted(sorted(numbers, key=lambda n: _worth(nodes[n]), reverse=True)[SHOWN_OF_A_KIND:])
         if rest:
-            spans = [nodes[number].span for number in rest]
-            total, failed = sum(span.duration for span in spans), sum(span.failed for span in spans)
+            total, failed = sum(nodes[n].span.duration for n in rest), sum(failures[n] for n in rest)
             below = sum(sizes[number] - 1 for number in rest)
             yield rest[-1], (rest, Folded(service, name, len(rest), total, failed, below, nodes[rest[0]].depth))
 
