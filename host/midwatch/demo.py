@@ -66,7 +66,7 @@ async def demo(show: Show) -> Shown:
         async with _robots(show, store_url, alerts_url) as robots, anyio.create_task_group() as group:
             ready = anyio.Event()
             group.start_soon(_tell, robots, show.console, told, ready)
-            await _wait_for(ready, robots, show.folder / "logs" / "robots.log")
+            await _wait_for(ready, told, robots, show.folder / "logs" / "robots.log")
             async with open_host(_settings(show, told)) as host, webhook.serve(host, listening):
                 await host.topology(resolve_window("-1h", "now"))  # servers load what they need
                 show.console.print(f"[dim]webhook at {alerts_url}; waiting for the alarm…[/dim]")
@@ -79,11 +79,11 @@ async def demo(show: Show) -> Shown:
 async def store_process(folder: Path, logs: Path, port: int = 0) -> AsyncGenerator[str]:
     """Run the embedded store's receiver while the block runs; yields its URL once it answers.
 
-    Port 0 means any free one. Raises `HostError` with the receiver's own words when it does not start.
+    Port 0 means any free one. Raises `BadSettings` when the port is taken, and `HostError` with the receiver's own
+    words when it does not start.
     """
-    if port == 0:
-        with webhook.listen("127.0.0.1", 0) as free:
-            port = free.getsockname()[1]
+    with webhook.listen("127.0.0.1", port) as free:  # a port that is taken is told before anything is started
+        port = free.getsockname()[1]
     command = [sys.executable, "-m", "midwatch_store", "serve", "--dir", str(folder), "--port", str(port)]
     log = logs / "store.log"
     async with child([*command, "--while-stdin-open", "true"], log) as process:
@@ -124,19 +124,17 @@ async def _tell(robots: Process, console: Console, told: dict[str, JsonValue], r
     ready.set()
 
 
-async def _wait_for(ready: anyio.Event, robots: Process, log: Path) -> None:
+async def _wait_for(ready: anyio.Event, told: Mapping[str, JsonValue], robots: Process, log: Path) -> None:
     with anyio.move_on_after(_READY_SECONDS):
         await ready.wait()
-    if not ready.is_set():
-        raise HostError(f"the application was not ready within {_READY_SECONDS:g} s; see {log}")
-    if robots.returncode is not None:
+        if "deployer" in told:
+            return
         raise await failed(robots, "the application", log)
+    raise HostError(f"the application was not ready within {_READY_SECONDS:g} s; see {log}")
 
 
 def _settings(show: Show, told: Mapping[str, JsonValue]) -> Settings:
     """Seconds instead of minutes: the application compresses time, so the host's patience shrinks with it."""
-    if "deployer" not in told:
-        raise HostError(f"the application ended before it was ready; see {show.folder / 'logs' / 'robots.log'}")
     return Settings(
         data_dir=show.folder / "host",
         store=show.folder / "store",
