@@ -1,6 +1,7 @@
 """Ctrl-C at any moment, and a port that is taken: an end that is soon and clear, and no process left behind."""
 
 import socket
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,15 +55,20 @@ def test_investigate_ends_in_the_middle(desk: Desk, snapshot: Path) -> None:
     ends_well(desk, running)
 
 
+def demo(desk: Desk) -> Running:
+    """Start the demo; its database must be able to reach its temporary folder, which a desk is not for others."""
+    return desk.start("demo", "--keep", str(desk.folder / "demo"), CI="true", TMPDIR=tempfile.gettempdir())
+
+
 @pytest.mark.parametrize("moment", ["starting the application", r"robots +\S", "scope  "])
 def test_the_demo_ends_at_any_moment(desk: Desk, moment: str) -> None:
-    running = desk.start("demo", "--keep", str(desk.folder / "demo"), CI="true")
+    running = demo(desk)
     running.waits_for(moment, 90)
     ends_well(desk, running)
 
 
 def test_the_demo_ends_while_its_store_comes_up(desk: Desk) -> None:
-    running = desk.start("demo", "--keep", str(desk.folder / "demo"))
+    running = demo(desk)
     eventually(lambda: store_runs(desk), 20, "a process of the store")
     ends_well(desk, running)
 
@@ -91,6 +97,7 @@ def test_a_port_of_the_webhook_that_is_taken_is_told_in_one_line(desk: Desk, tak
 def test_a_port_of_the_store_that_is_taken_is_told_with_its_number(desk: Desk, taken: int) -> None:
     done = desk.run("up", "--port", "0", "--store-port", str(taken))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert f"{taken}" in done.stderr
+    assert done.stderr == (
+        f"midwatch: cannot listen on 127.0.0.1:{taken}: Address already in use; choose another port\n"
+    )
     assert desk.left_behind() == []

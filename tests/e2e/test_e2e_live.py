@@ -1,5 +1,7 @@
 """The demo on live telemetry: what it finds is what had really been done."""
 
+import tempfile
+
 import pytest
 from tests.e2e.conftest import Desk, told
 
@@ -7,8 +9,8 @@ from tests.e2e.conftest import Desk, told
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("fault", "outcome"), [("forge-cache", "root_cause"), ("clean", "no_incident")])
 def test_the_demo_finds_what_had_really_been_done(desk: Desk, fault: str, outcome: str) -> None:
-    keep = str(desk.folder / "demo")
-    shown = told(desk.run("demo", "--json", "--fault", fault, "--seed", "4", "--keep", keep, seconds=170, CI="true"))
+    options = ["--fault", fault, "--seed", "4", "--keep", str(desk.folder / "demo")]
+    shown = told(desk.run("demo", "--json", *options, seconds=170, CI="true", TMPDIR=tempfile.gettempdir()))
     conclusion, truth = shown["conclusion"], shown["truth"]
     assert conclusion["outcome"] == outcome
     named = [(cause["entity"], cause["kind"]) for cause in conclusion["root_causes"]]
