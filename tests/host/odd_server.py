@@ -97,15 +97,19 @@ def observation(**cites: object) -> dict[str, Any]:
     return {"id": f"o{cites}", "entity": "service:forge", "citations": [cited], **said}
 
 
+TOOLS: list[dict[str, Any]] = [LOOK, TOUCH, STRANGE]
+HANDLERS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {}
+
+
 def respond(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
     match method:
         case "initialize":
             version, told = params["protocolVersion"], {"name": "odd", "version": "1"}
             return {"protocolVersion": version, "capabilities": {"tools": {}, "resources": {}}, "serverInfo": told}
         case "tools/list":
-            return {"tools": [LOOK, TOUCH, STRANGE]}
+            return {"tools": TOOLS}
         case "tools/call":
-            return call(params.get("arguments", {}))
+            return HANDLERS.get(params["name"], call)(params.get("arguments", {}))
         case "resources/read":
             return read(params["uri"])
         case _:

@@ -29,7 +29,7 @@ def test_every_setting_of_the_host_is_on_its_page() -> None:
 
 def test_every_command_that_the_readme_shows_exists() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = "".join(re.findall(r"```\n(.*?)```", readme, flags=re.DOTALL))
+    blocks = "".join(re.findall(r"^```\w*\n(.*?)^```$", readme, flags=re.DOTALL | re.MULTILINE))
     shown = set(re.findall(r"^midwatch ([a-z]+)", blocks, flags=re.MULTILINE))
     offered = midwatch("--help")
     assert shown
