@@ -1,4 +1,4 @@
-"""Who calls whom: an edge for each span that leaves its service, with the callee's name found out.
+"""Who calls whom: an edge for each span that leaves its process, with the callee's name found out.
 
 The callee is the service whose span is the call's child; failing that, the queue, database or host that the call
 names; and a host that is known to be a service, because other calls to it were answered by one, is that service.
@@ -46,7 +46,8 @@ def peer_of(place: Place) -> EntityId | None:
 def calls_of(spans: Spans, forest: Forest) -> Calls:
     """Return every call between services, and from services to databases, queues and hosts outside."""
     _, service = spans.coded("service")
-    crosses = (forest.parent >= 0) & (service != service[forest.parent])
+    served = spans.is_kind("Server") & spans.is_kind("Client")[forest.parent]  # a service may call itself
+    crosses = (forest.parent >= 0) & (served | (service != service[forest.parent]))
     answer = np.full(len(spans), -1, dtype=np.int64)
     answered = np.flatnonzero(crosses & ~spans.is_kind("Consumer"))
     answer[forest.parent[answered]] = answered

@@ -183,7 +183,7 @@ def _joined(samples: list[Sample], groups: int) -> Sample:
 
 def _calls(spans: Spans, calls: Calls, line: Timeline, total: tuple[Floats, Floats]) -> Family:
     """Edges from caller to callee."""
-    chosen = np.flatnonzero(~_takes(calls) & (calls.callee >= 0))
+    chosen = np.flatnonzero(~_takes(calls) & (calls.callee >= 0) & (calls.callee != calls.caller))
     pairs, group = distinct([calls.callee[chosen], calls.caller[chosen]])
     groups = tuple(
         Group(calls.names[to], calls.names[by], f"calls from {bare(calls.names[by])} to {bare(calls.names[to])}")

@@ -76,7 +76,7 @@ def _instances(spans: Spans, served: Ints, seconds: float) -> list[Row]:
 
 
 def _edges(spans: Spans, calls: Calls, seconds: float) -> list[Row]:
-    kept = np.flatnonzero(calls.callee >= 0)
+    kept = np.flatnonzero((calls.callee >= 0) & (calls.callee != calls.caller))
     answered = np.array([action or "calls" for action in calls.actions])
     triples, group = distinct([calls.caller[kept], calls.callee[kept], calls.action[kept]])
     rows: list[Row] = []

@@ -1,6 +1,7 @@
 """The embedded store's questions as SQL text; what the store holds is described in its own docs. No Python types here.
 
-Attribute names follow OpenTelemetry's semantic conventions, the current name before the older ones.
+Attribute names follow OpenTelemetry's semantic conventions, the current name before the older ones. A database whose
+name is but a number, as Redis has them, goes by its host.
 """
 
 from typing import Final
@@ -40,8 +41,9 @@ _NAMED: Final = """SELECT *,
             SpanAttributes['messaging.destination.name'], SpanAttributes['messaging.destination'], '')
             ELSE '' END AS queue,
         CASE WHEN SpanKind <> 'Client' OR system IS NULL OR system IN ('sqlite', 'duckdb', 'h2', 'hsqldb', 'derby')
-            THEN '' ELSE coalesce(nullif(SpanAttributes['db.namespace'], ''), nullif(SpanAttributes['db.name'], ''),
-            SpanAttributes['server.address'], SpanAttributes['net.peer.name'], system) END AS database,
+            THEN '' ELSE coalesce(nullif(regexp_replace(coalesce(SpanAttributes['db.namespace'],
+            SpanAttributes['db.name'], ''), '^[0-9]+$', ''), ''), SpanAttributes['server.address'],
+            SpanAttributes['net.peer.name'], system) END AS database,
         upper(coalesce(SpanAttributes['db.operation.name'], SpanAttributes['db.operation'], regexp_extract(
             coalesce(SpanAttributes['db.query.text'], SpanAttributes['db.statement'], SpanName), '[A-Za-z]+')))
             AS statement,

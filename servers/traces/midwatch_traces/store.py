@@ -42,9 +42,9 @@ _MARGIN_NS = 600 * 10**9
 class StoreTraces:
     """Spans out of the embedded store at `path`, which may be missing now and there later."""
 
-    def __init__(self, path: Path, *, most_spans: int = MOST_SPANS) -> None:
+    def __init__(self, path: Path, *, most_spans: int = MOST_SPANS, most_of_a_trace: int = MOST_OF_A_TRACE) -> None:
         self._path = path
-        self._most_spans = most_spans
+        self._most_spans, self._most_of_a_trace = most_spans, most_of_a_trace
         self._opened: Store | None = None
         self._lock = threading.Lock()
 
@@ -89,7 +89,7 @@ class StoreTraces:
         """Return the spans of a trace that started in the window."""
         wanted = {**_bounds(window, pin), "trace": trace_id}
         total = self._query(sql.TRACE_COUNT, wanted, window)[0][0]
-        rows = self._query(sql.TRACE, {**wanted, "most": MOST_OF_A_TRACE}, window)
+        rows = self._query(sql.TRACE, {**wanted, "most": self._most_of_a_trace}, window)
         query = f"{_selection(pin, window)} AND TraceId = {_quoted(trace_id)}"
         return FoundTrace([_span(row) for row in rows], total, query)
 

@@ -78,6 +78,27 @@ async def test_the_map_has_services_instances_databases_queues_hosts_and_who_doe
     assert " OR " not in reply.structured_content["query"]
 
 
+async def test_a_service_that_calls_itself_and_a_numbered_database_get_no_false_names(
+    traces_client: Any, store_spans: Any, span: Callable[..., Row]
+) -> None:
+    inner = {"server.address": "forge.internal", "server.port": "8080"}
+    redis = {"db.system.name": "redis", "db.namespace": "0", "server.address": "cache.internal"}
+    store_spans(
+        [
+            span(at=1, trace="t", span="outer"),
+            span(at=1, trace="t", span="call", parent="outer", kind="Client", attributes=inner),
+            span(at=1, trace="t", span="inner", parent="call"),
+            span(at=1, trace="t", span="cache", parent="inner", kind="Client", name="GET", attributes=redis),
+        ]
+    )
+    async with traces_client() as client:
+        fragment = await fragment_of(client, await client.call_tool("map_services", STORY))
+    assert {(one.source, one.kind, one.target) for one in fragment.relations} == {
+        ("service:forge", "reads", "database:cache.internal"),
+        ("service:forge", "runs_on", "instance:forge-1"),
+    }
+
+
 async def test_a_store_that_is_not_there_yet_or_goes_away_is_an_error_with_advice_until_it_is_back(
     traces_client: Any, store_spans: Any, span: Callable[..., Row], tmp_path: Path
 ) -> None:
