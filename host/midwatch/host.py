@@ -22,7 +22,7 @@ from midwatch.scoping import discover
 from midwatch.settings import Settings, server_specs
 from midwatch.steering import Steering, load_steering
 from midwatch.toolbox import Eyes, Hands
-from midwatch_kit.evidence import EvidenceStore
+from midwatch_kit.evidence import EvidenceStore, canonical
 from midwatch_kit.records import Window
 from midwatch_topology import Topology
 
@@ -100,11 +100,18 @@ class Host:
         if alert.action == "resolved":
             return None
         incident = new_incident(alert, now)
-        return self.journal.note(incident.id, "incident", "1", incident, alert.source)
+        noted = self.journal.note(incident.id, "incident", "1", incident, alert.source)
+        self._keep_whole(alert, incident, "it opened this incident")
+        return noted
+
+    def _keep_whole(self, alert: Alert, incident: Incident, why: str) -> None:
+        """Keep what the sender sent, byte for byte as JSON, and say where."""
+        kept = self.eyes.kept.put(canonical(alert.model_dump(mode="json")))
+        said = Message(text=f"alert {alert.external_id} ({alert.action}), kept as evidence {kept}: {why}")
+        self.journal.note(incident.id, "message", f"alert:{alert.id}:{alert.action}", said, alert.source)
 
     def _join(self, alert: Alert, incident: Incident, why: str) -> Incident:
-        said = Message(text=f"alert {alert.external_id} ({alert.action}) belongs here: {why}")
-        self.journal.note(incident.id, "message", f"alert:{alert.id}:{alert.action}", said, alert.source)
+        self._keep_whole(alert, incident, f"it belongs here: {why}")
         if alert.id in incident.alerts or alert.action == "resolved":
             return incident
         later = incident.model_copy(update={"alerts": (*incident.alerts, alert.id), "version": incident.version + 1})

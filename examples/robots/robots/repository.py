@@ -119,5 +119,8 @@ def _environment(home: Path) -> dict[str, str]:
 def _unpack(packed: bytes, target: Path) -> None:
     unfinished = target.with_name(f".{target.name}.unfinished")
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(unfinished, filter="data")
+        if hasattr(tarfile, "data_filter"):
+            archive.extractall(unfinished, filter="data")
+        else:  # before Python 3.11.4; the archive is git's own
+            archive.extractall(unfinished)  # noqa: S202
     unfinished.rename(target)
