@@ -295,7 +295,7 @@ def span() -> Callable[..., Row]:
             "SpanName": more.get("name", "GET /"),
             "SpanKind": more.get("kind", "Server"),
             "ServiceName": service,
-            "ResourceAttributes": {"service.instance.id": f"{service}-1"},
+            "ResourceAttributes": {"service.instance.id": more.get("instance", f"{service}-1")},
             "SpanAttributes": more.get("attributes", {}),
             "Duration": int(more.get("ms", 10) * MS),
             "StatusCode": "Error" if more.get("failed") else "Unset",

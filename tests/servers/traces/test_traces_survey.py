@@ -113,23 +113,18 @@ async def test_of_three_instances_the_one_that_fails_is_named_and_the_others_are
     assert {"instance:pay-1", "instance:pay-3"} <= {one.entity for one in found if one.kind == "normal"}
 
 
-async def test_an_instance_that_fails_too_is_not_called_as_before_though_it_has_few_requests(
-    survey: Survey, story: Any, trouble: Any
+async def test_an_instance_that_fails_a_little_is_not_called_as_before_where_its_service_fails(
+    survey: Survey, span: Callable[..., Row]
 ) -> None:
-    chance = random.Random(11)
-
-    def fault(at: float, place: str, _: str) -> Any:
-        if place == "pay" and at >= ONSET and chance.random() < 0.12:
-            return trouble(exception="FieldError", message="unknown field")
-        return None
-
-    _, found = await survey(story(fault=fault).tell())
-    failing = dict(
-        part.split(":") for part in of(found, "error_origin")["service:pay"].attributes["instances"].split(",")
-    )
+    rows: list[Row] = []
+    for name, failing in (("forge-1", 9), ("forge-2", 8), ("forge-3", 2), ("forge-4", 0)):
+        bad = {25 + 15 * i // 10 for i in range(failing)}
+        rows += [span(at=1.125 * i, instance=name) for i in range(160)]
+        rows += [span(at=180 + 1.5 * i, instance=name, failed=i in bad) for i in range(40)]
+    _, found = await survey(rows)
     healthy = {one.entity for one in found if one.kind == "normal"}
-    assert len(failing) == 3
-    assert {f"instance:{name}" for name in failing} & healthy == set()
+    assert "service:forge" in of(found, "error_rate")
+    assert {one for one in healthy if one.startswith("instance:")} == {"instance:forge-4"}
 
 
 @pytest.mark.parametrize(("failing", "told"), [(1, False), (2, False), (6, True), (10, True)])
@@ -295,6 +290,53 @@ async def test_errors_that_a_caller_handled_begin_nowhere(survey: Survey, span: 
     assert set(of(found, "error_origin")) == {"service:pay", "instance:pay-1"}
     web = [one for one in found if one.entity == "service:web" and one.subject in ("error_rate", "error_origin")]
     assert web == []
+
+
+async def test_a_request_that_handled_a_failure_does_not_hide_where_its_caller_fails(
+    survey: Survey, span: Callable[..., Row]
+) -> None:
+    def request(i: int, *, failed: bool) -> list[Row]:
+        known = {"at": 0.3 * i, "trace": f"t{i}"}
+        cache = {"db.system.name": "redis", "server.address": "cache"}
+        return [
+            span(**known, span=f"r{i}", service="web", failed=failed, status="broken page"),
+            span(**known, span=f"c{i}", parent=f"r{i}", service="web", kind="Client"),
+            span(**known, span=f"s{i}", parent=f"c{i}", service="pay"),
+            span(**known, parent=f"s{i}", service="pay", kind="Client", failed=True, attributes=cache),
+        ]
+
+    _, found = await survey([row for i in range(800) for row in request(i, failed=0.3 * i >= ONSET)])
+    assert set(of(found, "error_origin")) == {"service:web", "instance:web-1"}
+    assert of(found, "error_origin")["service:web"].attributes["exception"] == "broken page"
+
+
+async def test_a_call_that_was_given_up_before_its_answer_fails_in_the_callee(
+    survey: Survey, span: Callable[..., Row]
+) -> None:
+    def request(i: int, *, slow: bool) -> list[Row]:
+        known = {"at": 0.3 * i, "trace": f"t{i}"}
+        return [
+            span(**known, span=f"r{i}", service="web", ms=110, failed=slow),
+            span(**known, span=f"c{i}", parent=f"r{i}", service="web", kind="Client", ms=100, failed=slow),
+            span(**known, parent=f"c{i}", service="pay", ms=900 if slow else 90),
+        ]
+
+    _, found = await survey([row for i in range(800) for row in request(i, slow=0.3 * i >= ONSET)])
+    assert set(of(found, "error_origin")) == {"service:pay", "instance:pay-1"}
+    assert of(found, "error_origin")["service:pay"].related == "service:web"
+
+
+async def test_what_a_consumer_does_meanwhile_hides_no_time_of_its_producer(
+    survey: Survey, span: Callable[..., Row]
+) -> None:
+    def order(i: int, ms: float) -> list[Row]:
+        known = {"at": 0.3 * i, "trace": f"t{i}"}
+        taken = span(**known, parent=f"r{i}", service="ship", kind="Consumer", ms=500 + i % 10)
+        return [span(**known, span=f"r{i}", service="cart", ms=ms + i % 10), taken]
+
+    _, found = await survey([row for i in range(800) for row in order(i, 80 if 0.3 * i >= ONSET else 20)])
+    assert set(of(found, "self_time")) == {"service:cart", "instance:cart-1"}
+    assert of(found, "edge_latency_p95") == {}
 
 
 async def test_orphans_circles_and_doubles_are_surveyed_like_any_other_span(
