@@ -80,10 +80,13 @@ def demo(
         _print_json(_demo_result(shown, folder))
         return
     console.rule()
-    console.print(shown.report.packet, highlight=False, markup=False)
+    console.print(shown.report.packet, highlight=False, markup=False, soft_wrap=True)
     console.rule()
     console.print(f"From alert to conclusion: {shown.seconds_to_conclusion:.1f} s", highlight=False)
-    console.print(f"What had really been done: {json.dumps(shown.truth)}", highlight=False, markup=False)
+    console.print(
+        f"What had really been done: {json.dumps(shown.truth)}", highlight=False, markup=False, soft_wrap=True
+    )
+    console.print(f"The path from the cause to the alarm, drawn: {shown.picture}", highlight=False, soft_wrap=True)
     console.print(f"Read it again: MIDWATCH_DATA_DIR={folder}/host midwatch report", highlight=False, soft_wrap=True)
 
 

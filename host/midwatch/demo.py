@@ -26,9 +26,11 @@ from midwatch.gate import Approver
 from midwatch.host import Host, open_host
 from midwatch.journal import Entry
 from midwatch.live import LiveView
+from midwatch.packet import drawn
 from midwatch.records import Conclusion, Incident, Report
 from midwatch.settings import Settings
 from midwatch_kit.window import resolve_window
+from midwatch_topology import to_svg
 
 _READY_SECONDS = 90.0
 _ALARM_SECONDS = 120.0
@@ -54,6 +56,7 @@ class Shown:
     report: Report
     seconds_to_conclusion: float
     truth: JsonValue
+    picture: Path
 
 
 async def demo(show: Show) -> Shown:
@@ -152,7 +155,9 @@ async def _investigate(host: Host, show: Show, told: Mapping[str, JsonValue]) ->
     incident = await _first_incident(host, told)
     report = await host.investigation(incident, show.approver).run()
     conclusion = host.journal.values(incident.id, Conclusion)[-1]
-    return Shown(incident, conclusion, report, clocked.seconds, told.get("truth"))
+    picture = show.folder / "path.svg"
+    await anyio.Path(picture).write_text(to_svg(*drawn(incident.id, host.journal)), encoding="utf-8")
+    return Shown(incident, conclusion, report, clocked.seconds, told.get("truth"), picture)
 
 
 async def _first_incident(host: Host, told: Mapping[str, JsonValue]) -> Incident:

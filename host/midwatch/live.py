@@ -47,7 +47,9 @@ class LiveView:
         if isinstance(value, ToolCall):
             self._calls += 1
         if line := self._line(value):
-            self.console.print(f"[dim]{clock(entry.at)}[/dim] {line}", highlight=False, soft_wrap=True)
+            narrow = self.console.is_terminal  # one line each for eyes, all of it for a file
+            text = f"[dim]{clock(entry.at)}[/dim] {line}"
+            self.console.print(text, highlight=False, soft_wrap=not narrow, no_wrap=narrow, overflow="ellipsis")
 
     def _line(self, value: Record) -> str | None:
         if isinstance(value, Scope):
@@ -79,13 +81,13 @@ class LiveView:
         hypothesis = self._hypotheses.get(verdict.hypothesis)
         of = f"{hypothesis.kind} at {hypothesis.entity}" if hypothesis else verdict.hypothesis
         style, mark = _STYLES[verdict.result], _MARKS[verdict.result]
-        return f"[{style}]{mark} {verdict.result:<9}[/{style}] {of}: {escape(verdict.reason[:120])}"
+        return f"[{style}]{mark} {verdict.result:<9}[/{style}] {of}: {escape(verdict.reason)}"
 
 
 _LINES: dict[type[Record], Callable[[Any], str]] = {
     Incident: lambda it: f"{escape(it.title)} — {it.status}",
-    Hypothesis: lambda it: f"{it.kind} at {it.entity}: {escape(it.rationale[:110])}",
-    Gap: lambda it: f"{escape(it.what)}: {escape(it.why[:120])}",
+    Hypothesis: lambda it: f"{it.kind} at {it.entity}: {escape(it.rationale)}",
+    Gap: lambda it: f"{escape(it.what)}: {escape(it.why)}",
     Plan: lambda it: f"{escape(it.action)}  [dim]{it.digest[:12]}[/dim]",
     Decision: lambda it: f"{'yes' if it.approved else 'no'}, by {escape(it.by)}",
     Action: lambda it: f"{it.outcome}: {escape(it.step)}",

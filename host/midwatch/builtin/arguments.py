@@ -27,7 +27,7 @@ def arguments(hypothesis: Hypothesis, scene: Scene) -> tuple[Argument, ...]:
 
 def _symptom(_: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """Where the symptom's figures are what they were before, there is nothing to explain."""
-    healthy = scene.normal(scene.scope.symptom)
+    healthy = scene.normal(scene.scope.symptom, as_a_whole=False)
     if healthy and not scene.shifted:
         yield _argument("symptom", KILLS, f"there is nothing to explain: {healthy.statement}", healthy)
 
@@ -181,7 +181,7 @@ def _unexplained(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
             and change.onset <= (scene.scope.onset_latest or scene.scope.onset)
         ):
             text = f"a change at the same place explains it better: {change.statement}"
-            yield _argument("unexplained", -w.FAIR, text, change)
+            yield _argument("unexplained", -w.STRONG, text, change)
             return
 
 

@@ -92,10 +92,13 @@ class Scene:
         owners = (o.related for o in self.observations if o.entity == entity and o.related)
         return next((owner for owner in owners if owner.startswith("service:")), entity)
 
-    def normal(self, entity: EntityId, signal: Signal = Signal.TRACES) -> Observation | None:
-        """Return the observation that an entity was healthy, if one was made."""
+    def normal(
+        self, entity: EntityId, signal: Signal = Signal.TRACES, *, as_a_whole: bool = True
+    ) -> Observation | None:
+        """Return the observation that an entity was healthy, if one was made: in every figure, or at least in one."""
         healthy = (o for o in self.observations if o.kind is ObservationKind.NORMAL and o.signal is signal)
-        return next((o for o in healthy if o.entity == entity), None)
+        whole = (o for o in healthy if not (as_a_whole and "covers" in o.attributes))
+        return next((o for o in whole if o.entity == entity), None)
 
     def strongest(self, entity: EntityId, *subjects: str) -> Observation | None:
         """Return the strongest anomaly of an entity in one of these subjects."""

@@ -96,6 +96,7 @@ def _tell_healthy(family: Family, number: int, table: Table, *, rate_only: bool)
     group, row = family.groups[number], row_of(family, number)
     rate = bool(family.rate_subject)
     figure = "per_second" if rate else "p95_ms"
+    covers = {"covers": "request_rate"} if rate_only else {}
     finding = Finding(
         entity=group.entity,
         related=group.related,
@@ -105,7 +106,7 @@ def _tell_healthy(family: Family, number: int, table: Table, *, rate_only: bool)
         magnitude=level(row, f"window/{figure}"),
         baseline=level(row, f"baseline/{figure}"),
         unit="1/s" if rate else "ms",
-        attributes={**group.attributes, **_counted(row), "latency_p95": f"{level(row, 'window/p95_ms'):.6g}"},
+        attributes={**group.attributes, **_counted(row), "latency_p95": f"{level(row, 'window/p95_ms'):.6g}", **covers},
     )
     cites = ["window/requests", "window/errors", f"window/{figure}", f"baseline/{figure}"]
     table.cite(finding, table.add(row), *cites)
