@@ -101,17 +101,17 @@ class Host:
             return None
         incident = new_incident(alert, now)
         noted = self.journal.note(incident.id, "incident", "1", incident, alert.source)
-        self._keep_whole(alert, incident, "it opened this incident")
+        self._keep_whole(alert, incident, "opened", "it opened this incident")
         return noted
 
-    def _keep_whole(self, alert: Alert, incident: Incident, why: str) -> None:
+    def _keep_whole(self, alert: Alert, incident: Incident, what: str, why: str) -> None:
         """Keep what the sender sent, byte for byte as JSON, and say where."""
         kept = self.eyes.kept.put(canonical(alert.model_dump(mode="json")))
         said = Message(text=f"alert {alert.external_id} ({alert.action}), kept as evidence {kept}: {why}")
-        self.journal.note(incident.id, "message", f"alert:{alert.id}:{alert.action}", said, alert.source)
+        self.journal.note(incident.id, "message", f"alert:{alert.id}:{what}", said, alert.source)
 
     def _join(self, alert: Alert, incident: Incident, why: str) -> Incident:
-        self._keep_whole(alert, incident, f"it belongs here: {why}")
+        self._keep_whole(alert, incident, alert.action, f"it belongs here: {why}")
         if alert.id in incident.alerts or alert.action == "resolved":
             return incident
         later = incident.model_copy(update={"alerts": (*incident.alerts, alert.id), "version": incident.version + 1})

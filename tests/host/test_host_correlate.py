@@ -1,5 +1,6 @@
 """Which alerts make one incident: the same alert, and what begins close by in the same service."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,8 +54,17 @@ def test_an_alert_sent_again_is_the_same_incident_and_opens_nothing(host: Host) 
     (again,) = receive(host, an_alert())
     assert again == first
     assert len(host.incidents()) == 1
-    said = [message.text for message in host.journal.values(first.id, Message)]
-    assert said == ["alert a (created) belongs here: the same alert was sent before"]
+    opened, repeated = (message.text for message in host.journal.values(first.id, Message))
+    assert "it opened this incident" in opened
+    assert "it belongs here: the same alert was sent before" in repeated
+
+
+def test_an_alert_is_kept_whole_as_the_sender_sent_it(host: Host) -> None:
+    sent = an_alert().model_copy(update={"raw": {"vendor": ["anything", 1]}})
+    (incident,) = receive(host, sent)
+    said = host.journal.values(incident.id, Message)[0].text
+    kept = next(word for word in said.replace(":", " ").split() if len(word) == 64)
+    assert json.loads(host.eyes.kept.get(kept))["raw"] == {"vendor": ["anything", 1]}
 
 
 @pytest.mark.parametrize(("minutes", "together"), [(-30, True), (30, True), (-30.1, False), (30.1, False)])
@@ -103,7 +113,7 @@ def test_a_resolved_alert_is_noted_in_its_incident_and_opens_none(host: Host) ->
     (first,) = receive(host, an_alert())
     (same,) = receive(host, an_alert(action="resolved"))
     assert same == first
-    assert "alert a (resolved) belongs here" in host.journal.values(first.id, Message)[0].text
+    assert "alert a (resolved)" in host.journal.values(first.id, Message)[-1].text
 
 
 def test_why_an_alert_belongs_is_told_in_words() -> None:

@@ -91,6 +91,8 @@ async def until_ready(child: Child, ready_fd: int, seconds: float) -> None:
         await stop(child, grace_seconds=0.5)
         raise NotStarted(child.name, f"wasn't ready after {seconds:.0f} s", child.log) from None
     if not said:
+        with anyio.move_on_after(0.5):
+            await child.process.wait()  # a signal to one that has just ended would lose its exit code
         await stop(child, grace_seconds=0.5)
         raise NotStarted(child.name, f"ended with exit code {child.process.returncode}", child.log)
 
