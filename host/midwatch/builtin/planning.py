@@ -7,7 +7,7 @@ runs.
 from collections.abc import Iterable, Sequence
 
 from midwatch.builtin.scene import Scene
-from midwatch.records import Call, Cause, Conclusion, Expectation, HypothesisKind, Plan, Step
+from midwatch.records import Call, Cause, Conclusion, Expectation, HypothesisKind, Outcome, Plan, Step
 from midwatch.toolbox import Tool
 from midwatch_kit.evidence import canonical, evidence_id
 from midwatch_kit.records import EntityId
@@ -28,7 +28,9 @@ _BY_HAND = {
 def plan_for(conclusion: Conclusion, scene: Scene, hands: Iterable[Tool]) -> Plan:
     """Return what to do about a conclusion; that nothing needs changing is a plan too."""
     if not conclusion.root_causes:
-        return _sealed(Plan(action="nothing needs changing", reasoning=conclusion.statement, risk="none", digest=""))
+        well = conclusion.outcome is Outcome.NO_INCIDENT
+        action = "nothing needs changing" if well else "change nothing yet: the next checks come first"
+        return _sealed(Plan(action=action, reasoning=conclusion.statement, risk="none", digest=""))
     cause = conclusion.root_causes[0]
     steps = _roll_back_steps(cause, hands) or _manual_steps(cause)
     return _sealed(
