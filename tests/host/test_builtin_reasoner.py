@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -259,6 +259,21 @@ def test_a_clean_scene_is_no_incident_and_names_no_cause() -> None:
 def test_a_symptom_that_is_over_is_no_incident() -> None:
     over = SYMPTOM.model_copy(update={"ended": after(20)})
     assert reason(a_scene(healthy("service:forge"), symptoms=(over,))).conclusion.outcome is Outcome.NO_INCIDENT
+
+
+def test_without_a_past_to_compare_with_quiet_is_inconclusive_and_says_where_to_find_one() -> None:
+    conclusion = reason(a_scene(symptoms=())).conclusion
+    assert conclusion.outcome is Outcome.INCONCLUSIVE
+    assert conclusion.next_checks[0].what.startswith("find out how service:gateway did before 2026-11-20T02:47:00Z")
+
+
+@pytest.mark.parametrize("watched", ["latency_p95", "request_rate"])
+def test_requests_that_fail_are_an_incident_whatever_the_alarm_watches(watched: str) -> None:
+    scene = a_scene(origin("service:forge"), healthy("service:gateway"), symptoms=())
+    scope = scene.scope.model_copy(update={"watched": (watched,)})
+    judged = reason(replace(scene, scope=scope))
+    assert judged.conclusion.outcome is not Outcome.NO_INCIDENT
+    assert "service:forge" in {hypothesis.entity for hypothesis in judged.hypotheses}
 
 
 @pytest.mark.parametrize("blind", [{"traces", "metrics", "logs"}, {"traces", "metrics", "logs", "changes"}])

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from robots import herrings
 from robots.alarm import Alarms, error_share, is_error, p95
+from robots.calm import wait_for_calm
 from robots.deployer import Deployer
 from robots.deployer_http import served
 from robots.events import emit, now, rfc3339
@@ -88,8 +89,11 @@ async def store(url: str) -> AsyncGenerator[Recorder]:
 
 
 async def _play(scene: Scene, options: Options) -> None:
-    """Let customers in, then the red herrings and the fault at their moments, and stay until the duration is over."""
-    fault, plan, began = options.fault, scene.plan, time.monotonic()
+    """Let customers in, then the red herrings and the fault at their moments, and stay until the duration is over.
+
+    The clock of moments, and the alarms, start once all is calm: a busy machine must not look like an outage.
+    """
+    fault, plan = options.fault, scene.plan
     acts = [
         (plan.deployed_at, herrings.deploy_bystander),
         (plan.restarted_at, herrings.restart_bystander),
@@ -100,8 +104,10 @@ async def _play(scene: Scene, options: Options) -> None:
     with anyio.move_on_after(options.duration):
         async with anyio.create_task_group() as group:
             group.start_soon(scene.load.run)
-            group.start_soon(alarms.run)
             group.start_soon(_tell_health, scene.load)
+            await wait_for_calm(scene.load)
+            group.start_soon(alarms.run)
+            began = time.monotonic()
             for share, act in acts:
                 await anyio.sleep(max(0.0, began + share * options.baseline - time.monotonic()))
                 await act(scene)

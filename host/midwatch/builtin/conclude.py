@@ -17,6 +17,7 @@ from midwatch.records import (
     Verdict,
 )
 from midwatch_kit.records import EntityId, Observation
+from midwatch_kit.window import rfc3339
 
 _ESSENTIAL = frozenset({"traces", "metrics"})
 _LOOKS = frozenset({"traces", "metrics", "logs"})
@@ -48,7 +49,8 @@ def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str
     if scene.blind >= _LOOKS:
         return Outcome.BLOCKED
     if not scene.shifted:
-        return Outcome.INCONCLUSIVE if scene.blind & _ESSENTIAL else Outcome.NO_INCIDENT
+        unseen = scene.blind & _ESSENTIAL or not scene.compared
+        return Outcome.INCONCLUSIVE if unseen else Outcome.NO_INCIDENT
     if not standing:
         return Outcome.INCONCLUSIVE
     decisive = any(argument.decisive for argument in verdicts[standing[0].id].arguments)
@@ -121,6 +123,13 @@ def _next_checks(
             what=f"bring the {signal} server back and investigate again",
             why=f"without {signal} rivals cannot be told apart",
             cost="a minute",
+        )
+    if not scene.compared:
+        symptom, start = scene.scope.symptom, rfc3339(scene.scope.window.start)
+        yield NextCheck(
+            what=f"find out how {symptom} did before {start}: a dashboard, an older store, or the same hour yesterday",
+            why="no earlier requests of it are known, so nobody can say whether its figures changed",
+            cost="one look by a person",
         )
     for hypothesis in [h for h in ranked if verdicts[h.id].result == "inconclusive"][:2]:
         yield NextCheck(

@@ -27,6 +27,11 @@ class Scene:
         seen = (*self.scope.symptoms, *self.beginnings.values())
         return any(o.score >= SHIFTED and o.ended is None for o in seen)
 
+    @cached_property
+    def compared(self) -> bool:
+        """Whether the symptom's figures could be held against what they were before."""
+        return bool(self.scope.symptoms) or self.normal(self.scope.symptom, as_a_whole=False) is not None
+
     def having(self, more: Iterable[Observation]) -> "Scene":
         """Return the scene with further observations, each of them once."""
         known = {observation.id: observation for observation in (*self.observations, *more)}
@@ -48,10 +53,11 @@ class Scene:
         """Where the symptom begins: an observation for each service (or what it depends on) that makes some of it.
 
         When the symptom is errors, these are the origins of failing traces; when it is latency, time spent in itself.
+        Requests that fail are trouble under any alarm, so they count where the alarm's own figure leads nowhere.
         """
-        watched = self.scope.watched
-        failing = self._lasting("error_origin") if "error_rate" in watched else {}
-        return failing or (self._lasting("self_time") if "latency_p95" in watched else {})
+        failing = self._lasting("error_origin")
+        slow = self._lasting("self_time") if "latency_p95" in self.scope.watched else {}
+        return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
 
     def _lasting(self, subject: str) -> dict[EntityId, Observation]:
         rose = [o for o in self.anomalies if o.subject == subject and o.ended is None and o.direction == "up"]

@@ -1,0 +1,33 @@
+"""When the clock of a run may start: once customers have been served soundly and quickly for a while.
+
+Without it, the start of everything else on a small machine would look like an outage of the application.
+"""
+
+import time
+
+import anyio
+
+from robots.alarm import FEWEST_REQUESTS, error_share, p95
+from robots.load import Load
+from robots.processes import NotStarted
+
+CALM_SECONDS = 4.0
+P95_SECONDS = 1.0
+WAIT_SECONDS = 60.0
+
+
+async def wait_for_calm(load: Load, most: float = WAIT_SECONDS) -> None:
+    """Return after some seconds without a failed or a slow request; raises NotStarted when `most` seconds have none."""
+    began = time.time()
+    while (waited := time.time() - began) < most:
+        recent = load.since(max(began, time.time() - CALM_SECONDS))
+        enough = waited >= CALM_SECONDS and len(recent) >= FEWEST_REQUESTS
+        if enough and error_share(recent) == 0 and p95(recent) < P95_SECONDS:
+            return
+        await anyio.sleep(0.25)
+    recent = load.since(time.time() - CALM_SECONDS)
+    raise NotStarted(
+        "the application",
+        f"is not calm after {most:.0f} s ({error_share(recent):.0%} of requests fail, 95th percentile"
+        f" {p95(recent):.1f} s): is this machine busy with something else?",
+    )

@@ -1,0 +1,68 @@
+"""The clock of a run starts when its customers are served well, and not before."""
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import anyio
+import pytest
+
+from robots.alarm import is_error
+from robots.calm import CALM_SECONDS, wait_for_calm
+from robots.load import Load
+from robots.processes import NotStarted
+
+
+@contextmanager
+def gateway(status: Callable[[int], int]) -> Generator[str]:
+    """Serve every request with what `status` says of its number."""
+    served = 0
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def do_POST(self) -> None:
+            nonlocal served
+            served += 1
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.send_response(status(served))
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Stay silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=[0.05]).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+async def waited_for(url: str, most: float) -> Load:
+    load = Load(url, 40.0, 1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(load.run)
+        try:
+            await wait_for_calm(load, most)
+        finally:
+            group.cancel_scope.cancel()
+    return load
+
+
+async def test_failures_of_a_start_are_over_before_the_clock_starts() -> None:
+    with gateway(lambda number: 503 if number < 40 else 200) as url:
+        load = await waited_for(url, 30)
+    failed = [outcome.at for outcome in load.outcomes if is_error(outcome)]
+    assert failed
+    assert max(outcome.at for outcome in load.outcomes) - max(failed) >= CALM_SECONDS - 0.5
+
+
+async def test_an_application_that_never_gets_calm_is_told_as_such() -> None:
+    with gateway(lambda number: 503 if number % 10 == 0 else 200) as url, pytest.raises(ExceptionGroup) as raised:
+        await waited_for(url, CALM_SECONDS + 1)
+    told = raised.value.exceptions[0]
+    assert isinstance(told, NotStarted)
+    assert "is not calm after 5 s" in str(told)
+    assert "of requests fail" in str(told)
