@@ -18,7 +18,10 @@ from midwatch.records import Action, ActionOutcome, Call, Decision, Expectation,
 from midwatch.toolbox import Hands
 
 _LOOKS = 12
+_UNDO_TRIES = 3
 _MAY_HAVE_CHANGED = ("done", "unknown")
+Done = tuple[ActionOutcome, str, str | None]
+"""How a call went: the outcome, the answer's words or the error's, and the id of its evidence."""
 
 
 class Approver(Protocol):
@@ -79,6 +82,10 @@ class Gate:
             return recorded.outcome in _MAY_HAVE_CHANGED
         if step.call is None:
             return True
+        if self._begun(step) and not self.hands.repeatable(step.call.server, step.call.tool):
+            self._note(step, "unknown", "midwatch was stopped while it ran; health tells whether it had its effect")
+            return True
+        self._note(step, "begun", "about to act")
         outcome, detail, evidence = await self._call(step.call, step.timeout_seconds)
         self._note(step, outcome, detail, evidence)
         return outcome in _MAY_HAVE_CHANGED
@@ -99,12 +106,21 @@ class Gate:
         return False
 
     async def _undo(self, plan: Plan, why: str) -> None:
-        for step in (step for step in plan.steps if step.phase == "roll_back" and step.call):
+        """Take back what was done; an undo that fails is tried again, for it returns to what ran before."""
+        for step in (step for step in plan.steps if step.phase == "roll_back"):
             if step.call:
-                outcome, detail, evidence = await self._call(step.call, step.timeout_seconds)
+                self._note(step, "begun", why)
+                outcome, detail, evidence = await self._insist(step.call, step.timeout_seconds)
                 self._note(step, "undone" if outcome == "done" else "failed", f"{why}; {detail}", evidence)
 
-    async def _call(self, call: Call, seconds: float) -> tuple[ActionOutcome, str, str | None]:
+    async def _insist(self, call: Call, seconds: float) -> Done:
+        for _ in range(_UNDO_TRIES - 1):
+            if (done := await self._call(call, seconds))[0] == "done":
+                return done
+            await anyio.sleep(self.patience.settle)
+        return await self._call(call, seconds)
+
+    async def _call(self, call: Call, seconds: float) -> Done:
         try:
             answer = await self.hands.act(call.server, call.tool, call.arguments, seconds)
         except Unanswered as error:
@@ -123,6 +139,9 @@ class Gate:
     def _recorded(self, step: Step) -> Action | None:
         return self.inquiry.journal.recall(self.inquiry.investigation, "action", step.title, Action)
 
+    def _begun(self, step: Step) -> bool:
+        return self.inquiry.journal.recall(self.inquiry.investigation, "action", _begun(step), Action) is not None
+
     def _note_manual(self, plan: Plan) -> None:
         for step in (step for step in plan.steps if step.expect is Expectation.BY_A_PERSON):
             self._note(step, "for_a_person", step.command or step.title)
@@ -137,4 +156,10 @@ class Gate:
         action = Action(
             step=step.title, phase=step.phase, call=step.call, outcome=outcome, detail=detail[:2000], evidence=evidence
         )
-        self.inquiry.journal.note(self.inquiry.investigation, "action", step.title, action)
+        key = _begun(step) if outcome == "begun" else step.title
+        self.inquiry.journal.note(self.inquiry.investigation, "action", key, action)
+
+
+def _begun(step: Step) -> str:
+    """Return the key of the record that a step is about to run: it is on disk before anything is changed."""
+    return f"begun: {step.title}"

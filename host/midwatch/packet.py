@@ -107,7 +107,8 @@ def _plan(incident: Incident, journal: Journal) -> Iterable[str]:
         yield f"Requires approval: midwatch approve {incident.id} {plan.digest[:12]}"
     if decision:
         yield f"{'Approved' if decision.approved else 'Not approved'} by {decision.by}: {decision.reason}"
-    yield from (f"- {action.outcome}: {action.step}" for action in actions)
+    latest = {action.step: action for action in actions}
+    yield from (f"- {action.outcome}: {action.step}" for action in latest.values())
 
 
 def _share(look: Health) -> str:

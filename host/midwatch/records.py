@@ -282,11 +282,14 @@ class Decision(Record):
     reason: str
 
 
-ActionOutcome = Literal["done", "failed", "unknown", "skipped", "undone", "for_a_person"]
+ActionOutcome = Literal["begun", "done", "failed", "unknown", "skipped", "undone", "for_a_person"]
 
 
 class Action(Record):
-    """A step that ran, and how it went; `unknown` when the answer was lost, so that only health can tell."""
+    """A step that ran, and how it went; `unknown` when the answer was lost, so that only health can tell.
+
+    `begun` is on record before the call is made, and is followed by how it went.
+    """
 
     step: str
     phase: Phase

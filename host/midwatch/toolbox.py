@@ -33,6 +33,7 @@ class Tool:
     key: str | None
     arguments: frozenset[str]
     read_only: bool
+    idempotent: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,10 @@ class Hands:
     def tools(self) -> list[Tool]:
         """Return the tools that are not declared read-only."""
         return [tool for tool in tools_of(self._links.values()) if not tool.read_only]
+
+    def repeatable(self, server: str, tool: str) -> bool:
+        """Whether a tool declares that calling it twice does what calling it once does."""
+        return any(known.idempotent for known in self.tools() if (known.server, known.name) == (server, tool))
 
     async def act(self, server: str, tool: str, arguments: Mapping[str, JsonValue], seconds: float) -> Answer:
         """Call a tool by name, whatever it does; raises `Unanswered`."""
@@ -170,6 +175,7 @@ def _described(server: str, tool: types.Tool) -> Tool:
         key=key if isinstance(key, str) else None,
         arguments=frozenset(arguments if isinstance(arguments, dict) else ()),
         read_only=bool(tool.annotations and tool.annotations.read_only_hint),
+        idempotent=bool(tool.annotations and tool.annotations.idempotent_hint),
     )
 
 

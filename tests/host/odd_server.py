@@ -18,6 +18,7 @@ PAGE = 64_000
 SLOW = "e" * 64
 DOCUMENTS: dict[str, str] = {}
 CALLS: list[object] = []
+TOUCHES: list[object] = []
 LOOK = {
     "name": "look",
     "inputSchema": {"type": "object", "properties": {"do": {"type": "string"}, "n": {"type": "integer"}}},
@@ -91,6 +92,12 @@ def call(arguments: dict[str, Any]) -> dict[str, Any] | None:
     return way() if way else answered([arguments.get("n", 0), os.getpid(), len(CALLS)])
 
 
+def touch(arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """Act: the answer, unless it hangs, is how often it has acted."""
+    TOUCHES.append(arguments)
+    return None if arguments.get("do") == "hang" else answered([len(TOUCHES)])
+
+
 def observation(**cites: object) -> dict[str, Any]:
     cited = {"evidence": keep({"rows": [1]})["id"], "where": "/rows/0", "quote": 1, **cites}
     said = {"kind": "spike", "subject": "error_rate", "statement": "it rose", "signal": "traces"}
@@ -98,7 +105,7 @@ def observation(**cites: object) -> dict[str, Any]:
 
 
 TOOLS: list[dict[str, Any]] = [LOOK, TOUCH, STRANGE]
-HANDLERS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {}
+HANDLERS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {"touch": touch}
 
 
 def respond(method: str, params: dict[str, Any]) -> dict[str, Any] | None:

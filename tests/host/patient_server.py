@@ -51,6 +51,10 @@ def build(settings: Settings) -> EvidenceServer:
         state = read(settings.state)
         if to_version not in state["failing"]:
             raise RuntimeError(f"no version {to_version}")
+        if (refused := state.get("refuses", {})).get(to_version, 0) > 0:
+            refusals = {**refused, to_version: refused[to_version] - 1}
+            settings.state.write_text(json.dumps({**state, "refuses": refusals}), encoding="utf-8")
+            raise RuntimeError("busy, try again")
         made = {**state, "version": to_version, "made": [*state["made"], to_version]}
         settings.state.write_text(json.dumps(made), encoding="utf-8")
         if victim := state.get("kills"):

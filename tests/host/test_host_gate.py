@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from midwatch.builtin.planning import digest
@@ -120,6 +121,17 @@ async def test_what_makes_health_worse_is_undone_by_the_inverse(
     assert undone.detail.startswith("health got worse: 60 of 100 requests")
 
 
+async def test_an_undo_that_is_refused_is_tried_again(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
+) -> None:
+    patient.becomes(version="bad", refuses={"bad": 2})
+    plan = a_plan("awful")
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert not await gate.carry_out(plan, a_yes(plan))
+    assert patient.now()["made"] == ["awful", "bad"]
+    assert outcomes(journal)["bring bad back"] == "undone"
+
+
 async def test_what_does_not_help_in_time_is_undone(
     reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
 ) -> None:
@@ -168,7 +180,7 @@ async def test_a_step_that_is_refused_changes_nothing_and_needs_no_undo(
     async with a_gate(reach, patient.url, journal, scope) as gate:
         assert not await gate.carry_out(plan, a_yes(plan))
     assert outcomes(journal) == {"roll gateway back": "failed"}
-    assert "needs the argument 'to_version'" in journal.values("one", Action)[0].detail
+    assert "needs the argument 'to_version'" in journal.values("one", Action)[-1].detail
     assert patient.now()["made"] == []
 
 
@@ -201,6 +213,24 @@ async def test_a_step_whose_answer_was_lost_is_judged_by_health(
         assert not await gate.carry_out(plan, a_yes(plan))
     assert first.now()["version"] == "good"
     assert outcomes(journal)["roll gateway back"] == "unknown"
+
+
+async def test_a_step_that_was_cut_short_and_may_not_be_run_twice_is_judged_by_health(
+    reach: Reach, patient: HttpServer, odd: Callable[..., ServerSpec], journal: Journal, scope: Scope
+) -> None:
+    touch = Call(server="odd", tool="touch", arguments={"do": "hang"})
+    plan = a_plan(call=touch)
+    async with reach(patient=ServerSpec(url=patient.url), odd=odd()) as host:
+        inquiry = Inquiry("one", journal, host.eyes, host.eyes.kept, Limits(60, 100, 10))
+        gate = Gate(inquiry, host.hands, SOON, scope)
+        with anyio.move_on_after(1):
+            await gate.carry_out(plan, a_yes(plan))
+        assert outcomes(journal) == {"roll gateway back": "begun"}
+        patient.becomes(version="good")
+        assert await gate.carry_out(plan, a_yes(plan))
+        touches = (await host.hands.act("odd", "touch", {}, 10)).rows
+    assert touches == [2], "the one that hung, and this one that asks"
+    assert outcomes(journal) == {"roll gateway back": "unknown"}
 
 
 HOST = """
@@ -251,7 +281,7 @@ async def test_a_host_that_is_killed_between_the_act_and_its_record_ends_where_i
     (tmp_path / "scope.json").write_text(scope.model_dump_json())
     killed_while_acting(tmp_path, patient)
     assert patient.now()["made"] == ["good"]
-    assert journal.values("one", Action) == []
+    assert outcomes(journal) == {"roll gateway back": "begun"}
     patient.becomes(version="good", made=["good"])
     async with a_gate(reach, patient.url, journal, scope) as gate:
         assert await gate.carry_out(plan, a_yes(plan))
