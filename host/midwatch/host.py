@@ -74,24 +74,22 @@ class Host:
         return begin(incident, self.settings, self.journal, self.eyes, self.hands, self.steering, approver)
 
     async def keep_investigating(self, approver: Approver, look_every: float = 0.2) -> None:
-        """Investigate whatever is unfinished, several at once, until cancelled."""
-        places = anyio.CapacityLimiter(_AT_ONCE)
+        """Investigate whatever is unfinished, a few at once, until cancelled; the others wait in the journal."""
         async with anyio.create_task_group() as group:
             while True:
-                for incident in self.unfinished():
-                    if incident.id not in self._running:
-                        self._running.add(incident.id)
-                        group.start_soon(self._investigate, incident, approver, places)
+                waiting = [incident for incident in self.unfinished() if incident.id not in self._running]
+                for incident in waiting[: _AT_ONCE - len(self._running)]:
+                    self._running.add(incident.id)
+                    group.start_soon(self._investigate, incident, approver)
                 await anyio.sleep(look_every)
 
-    async def _investigate(self, incident: Incident, approver: Approver, places: anyio.CapacityLimiter) -> None:
-        async with places:
-            try:
-                await self.investigation(incident, approver).run()
-            except Exception as error:  # one investigation that breaks must not stop the others
-                becomes(self.journal, incident, Status.FAILED, f"{type(error).__name__}: {error}"[:500])
-            finally:
-                self._running.discard(incident.id)
+    async def _investigate(self, incident: Incident, approver: Approver) -> None:
+        try:
+            await self.investigation(incident, approver).run()
+        except Exception as error:  # one investigation that breaks must not stop the others
+            becomes(self.journal, incident, Status.FAILED, f"{type(error).__name__}: {error}"[:500])
+        finally:
+            self._running.discard(incident.id)
 
     def _receive(self, alert: Alert, known: Iterable[Incident], now: datetime) -> Incident | None:
         if part := belongs_to(alert, known):
