@@ -178,7 +178,7 @@ def test_a_plan_runs_when_another_process_approves_it_and_not_when_it_is_rejecte
     assert (decision.approved, decision.by, decision.digest) == (True, "robin", plan.digest)
     before, *_, after = desk.noted(Health)
     assert (before.healthy, after.healthy) == (False, True)
-    assert [action.outcome for action in desk.noted(Action)] == ["done"]
+    assert [action.outcome for action in desk.noted(Action)] == ["begun", "done"]
     assert BAD in plan.steps[2].title
     assert interrupt(running)[1] < 10
     assert desk.left_behind() == []
