@@ -39,7 +39,7 @@ async def test_the_server_of_the_docs_does_what_the_docs_say(fish: Client) -> No
                 pages.append(await told(client, "search_catch", pond="north", cursor=cursor))
     assert {(tool.meta or {})["midwatch/role"] for tool in tools} == {"discover", "survey", "drill_down", "check"}
     assert "\n".join(survey["lines"]) in PAGE
-    assert check["lines"] == ["ok, Ada fishes"]
+    assert check["lines"] == ["ok   ponds: Ada fishes"]
     assert (lost.meta or {})["midwatch/error"] == "not_found"
     assert [line for page in pages for line in page["lines"]] == [f"fish {n} in the north pond" for n in range(1000)]
 

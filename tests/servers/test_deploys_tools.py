@@ -315,7 +315,7 @@ async def test_a_server_whose_store_is_not_there_says_what_to_do_and_recovers_wh
         found = await told(client, "survey_changes", **IN_WINDOW)
     assert code == "backend_down"
     assert "midwatch-store serve --dir" in text
-    assert line.startswith("NOT OK store: there is no telemetry store at")
+    assert line.startswith("FAIL store: there is no telemetry store at")
     assert found["matched"] == 1
 
 
@@ -339,8 +339,10 @@ async def test_the_check_says_what_is_on_record_and_what_to_do_when_nothing_is(
         empty = (await told(client, "check_deploys"))["lines"]
         change_store({**BAD, "Outcome": "running"}, BAD)
         lines = (await told(client, "check_deploys"))["lines"]
-    assert empty[1].startswith("NOT OK changes: no change is recorded yet; let the deployer POST")
-    assert lines[1].startswith("ok changes: 1 from 2026-11-20T12:00:00Z to 2026-11-20T12:00:00Z; the newest is ")
+    assert empty[1].startswith("FAIL changes: none yet → let the deployer POST")
+    assert lines[1] == "ok   changes: from 2026-11-20T12:00:00Z to 2026-11-20T12:00:00Z"
+    assert lines[2].startswith("ok   lag: the newest is ")
+    assert lines[3] == "ok   count: 1 on record"
 
 
 async def test_five_thousand_changes_are_counted_exactly_when_the_newest_are_shown(

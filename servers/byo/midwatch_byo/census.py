@@ -17,8 +17,8 @@ from midwatch_byo.layout import Layout, Partition
 from midwatch_byo.manifest import fits
 from midwatch_byo.mapping import Source
 from midwatch_byo.places import Place, StoredObject
-from midwatch_kit import KitError, rfc3339
-from midwatch_kit.logs import Check, ns_of, time_of
+from midwatch_kit import Check, KitError, rfc3339
+from midwatch_kit.logs import ns_of, time_of
 
 MOST_LISTED: Final = 20_000
 _KEPT_SECONDS: Final = 60.0

@@ -17,8 +17,8 @@ from midwatch_byo.mapping import Source
 from midwatch_byo.parse import CONFIG, quoted
 from midwatch_byo.places import Place, StoredObject
 from midwatch_byo.settings import ByoSettings
-from midwatch_kit import BackendDown, BadInput, Window
-from midwatch_kit.logs import Check, Scope, ns_of
+from midwatch_kit import BackendDown, BadInput, Check, Window
+from midwatch_kit.logs import Scope, ns_of
 
 _EMPTY: Final = """SELECT NULL::TIMESTAMP_NS AS time, NULL::BIGINT AS seq, NULL::INTEGER AS severity,
     ''::VARCHAR AS service, ''::VARCHAR AS instance, ''::VARCHAR AS message, ''::VARCHAR AS trace_id,

@@ -1,13 +1,12 @@
 """What each tool answers, from a backend's changes. Synchronous; it knows nothing of MCP."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 from midwatch_deploys import deployments, render, versions
-from midwatch_deploys.backend import Change, ChangeBackend, Check
+from midwatch_deploys.backend import Change, ChangeBackend
 from midwatch_deploys.survey import services_of, survey
-from midwatch_kit import Answer, BadInput, NotFound, Window
+from midwatch_kit import Answer, BadInput, NotFound, Window, answer_checks
 
 _NAMED = 10
 _NONE_YET = "No change is on record here: check_deploys says what to do."
@@ -86,8 +85,7 @@ def refuse_unknown_version(backend: ChangeBackend, service: str, to_version: str
 
 def check(backend: ChangeBackend) -> Answer:
     """Return how the backend is, one line for each thing that was looked at."""
-    checks = backend.checks()
-    return Answer("", [asdict(each) for each in checks], [_check_line(each) for each in checks], len(checks))
+    return answer_checks(backend.checks())
 
 
 def _served(service: str, changes: Sequence[Change]) -> Sequence[versions.Served]:
@@ -104,7 +102,3 @@ def _when_nothing(shown: Sequence[Change], known: Sequence[Change]) -> str | Non
 
 def _there_is(names: Sequence[str], what: str) -> str:
     return f": {what} {', '.join(names[:_NAMED])}" if names else f". {_NONE_YET}"
-
-
-def _check_line(check: Check) -> str:
-    return f"{'ok' if check.ok else 'NOT OK'} {check.name}: {check.detail}{f'; {check.do}' if check.do else ''}"

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from midwatch_kit import Check
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -41,16 +43,6 @@ class Found:
     changes: tuple[Change, ...]
     matched: int
     query: str
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at, how it is, and what to do if it is not well."""
-
-    name: str
-    ok: bool
-    detail: str
-    do: str = ""
 
 
 class ChangeBackend(Protocol):

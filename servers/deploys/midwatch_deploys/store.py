@@ -4,17 +4,16 @@ A change is recorded when it begins and again when it is over: the last record o
 the first. A record without an id is a change of its own, named by its place in the store.
 """
 
-import threading
+import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
-
-from midwatch_deploys.backend import Change, Check, Found
-from midwatch_kit import BackendDown, rfc3339
-from midwatch_store import Store, StoreError, from_ns, to_ns
+from midwatch_deploys.backend import Change, Found
+from midwatch_kit import Check, rfc3339
+from midwatch_store import from_ns, to_ns
+from midwatch_store.served import ServedStore
 
 MOST: Final = 5_000
 """Changes in one answer; the newest are kept."""
@@ -26,7 +25,6 @@ _CHANGES: Final = """WITH
     SELECT id, began, ended, "Kind", "ServiceName", "Instance", "Title", "Author", "Version", "PreviousVersion",
         "Repository", "Url", "Files", "Outcome", "Attributes", {more} FROM latest WHERE {condition}"""
 _IN_WINDOW: Final = "began < $end AND greatest(began, coalesce(ended, began)) >= $begin"
-_START: Final = "start midwatch-store serve --dir {path}, or point MIDWATCH_STORE at a store"
 _SEND: Final = "let the deployer POST what it does to the store's /v1/changes"
 
 
@@ -34,9 +32,7 @@ class StoredChanges:
     """The store's changes; it opens the store when first asked, so that a server may start before its store."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._store: Store | None = None
+        self._store = ServedStore(path, "changes")
 
     def between(self, begin: datetime | None, end: datetime) -> Found:
         """Return the changes that were under way or made in `[begin, end)`; raises `BackendDown`."""
@@ -54,36 +50,14 @@ class StoredChanges:
 
     def checks(self) -> Sequence[Check]:
         """Look at the store: is it there, does it answer, which changes does it hold, are files damaged."""
-        try:
-            store = self._opened()
-            extent, size = store.extent("changes"), store.bytes()
-            held = self._query('SELECT count(DISTINCT "ChangeId") FROM changes', {})[0][0]
-        except (BackendDown, StoreError) as error:
-            return [Check("store", ok=False, detail=str(error), do=_START.format(path=self._path))]
-        found = [Check("store", ok=True, detail=f"{store.path}, {size / 2**20:.1f} MiB")]
-        if extent is None:
-            return [*found, Check("changes", ok=False, detail="no change is recorded yet", do=_SEND)]
-        first, last = extent
-        age = timedelta(seconds=round(max(0.0, (datetime.now(UTC) - last).total_seconds())))
-        span = f"{held} from {rfc3339(first)} to {rfc3339(last)}; the newest is {age} old"
-        return [*found, Check("changes", ok=True, detail=span), *_damage(store)]
+        found = self._store.checks("changes", _SEND, stale_seconds=math.inf)  # weeks without a change are no fault
+        if not found[0].ok:
+            return found
+        held = self._query('SELECT count(DISTINCT "ChangeId") FROM changes', {})[0][0]
+        return [*found, Check("count", ok=True, detail=f"{held:,} on record")]
 
     def _query(self, sql: str, parameters: Mapping[str, object], end: datetime | None = None) -> list[tuple[Any, ...]]:
-        try:
-            return self._opened().query(sql, parameters, end=end)
-        except StoreError as error:
-            raise BackendDown(str(error)) from None
-        except duckdb.Error as error:
-            raise BackendDown(f"the store could not answer: {str(error).splitlines()[0][:300]}") from None
-
-    def _opened(self) -> Store:
-        with self._lock:
-            if self._store is None:
-                try:
-                    self._store = Store(self._path)
-                except StoreError as error:
-                    raise BackendDown(str(error)) from None
-            return self._store
+        return self._store.query(sql, parameters, end=end)
 
 
 def _change(row: tuple[Any, ...]) -> Change:
@@ -108,11 +82,3 @@ def _change(row: tuple[Any, ...]) -> Change:
         outcome=outcome or "",
         attributes=attributes or {},
     )
-
-
-def _damage(store: Store) -> list[Check]:
-    damaged = store.damaged()
-    if not damaged:
-        return []
-    named = "; ".join(f"{found.path.name} ({found.reason})" for found in damaged[:3])
-    return [Check("files", ok=False, detail=f"{len(damaged)} left out: {named}", do="restore or delete them")]

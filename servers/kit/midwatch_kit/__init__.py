@@ -4,6 +4,7 @@ A server's author needs `EvidenceServer`, `Role`, `Answer`, `CitedFinding`, `Fin
 be used when it helps. What is deliberately not here: any backend, and anything of the host.
 """
 
+from midwatch_kit.check import Check, answer_checks, lag_of
 from midwatch_kit.errors import BackendDown, BadInput, KitError, NotFound
 from midwatch_kit.paging import Page, open_page
 from midwatch_kit.records import (
@@ -35,6 +36,7 @@ __all__ = [
     "BadInput",
     "Basis",
     "Binding",
+    "Check",
     "Citation",
     "CitedFinding",
     "Entity",
@@ -56,7 +58,9 @@ __all__ = [
     "Signal",
     "TopologyFragment",
     "Window",
+    "answer_checks",
     "clock",
+    "lag_of",
     "open_page",
     "parse_time",
     "resolve_baseline",

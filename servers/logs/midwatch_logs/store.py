@@ -5,19 +5,15 @@ and a template see both; the stack trace stays among the attributes. Lines whose
 one by their level's text.
 """
 
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
-
-from midwatch_kit import BackendDown, BadInput, KitError, Window, rfc3339
-from midwatch_kit.logs import Check, Scope, ns_of, severity_of, time_of
-from midwatch_store.errors import StoreError, StoreNotFound
-from midwatch_store.reader import Store
+from midwatch_kit import BackendDown, Check, KitError, Window, rfc3339
+from midwatch_kit.logs import Scope, ns_of, severity_of, time_of
+from midwatch_store.served import ServedStore
 
 _TABLE: Final = "otel_logs"
 _LINES: Final = """WITH lines AS (SELECT "Timestamp" AS time, "Seq" AS seq,
@@ -29,16 +25,14 @@ _LINES: Final = """WITH lines AS (SELECT "Timestamp" AS time, "Seq" AS seq,
     "LogAttributes"['exception.message'])) END AS message,
     coalesce("TraceId", '') AS trace_id, "LogAttributes" AS attributes
     FROM otel_logs WHERE {condition}) {question}"""
-_STALE_SECONDS: Final = 300.0
+_SEND: Final = "see that midwatch-store runs and that applications send OTLP logs to it"
 
 
 class StoredLogs:
     """The store's log lines; it opens the store when first asked, so that a server may start before its store."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._store: Store | None = None
+        self._store = ServedStore(path, _TABLE)
 
     def run(self, sql: str, parameters: Mapping[str, object], scope: Scope) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT over `lines`; raises `BackendDown` or `BadInput`."""
@@ -46,14 +40,7 @@ class StoredLogs:
         start = min(window.start for window in scope.windows)
         end = max(window.end for window in scope.windows)
         statement = _LINES.format(severity=severity_of('"SeverityText"'), condition=condition, question=sql)
-        try:
-            return self._opened().query(statement, {**bounds, **parameters}, start=start, end=end)
-        except (duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
-            raise BadInput(f"the store cannot run this search: {_first_line(error)}") from None
-        except duckdb.Error as error:
-            raise BackendDown(f"the store could not answer: {_first_line(error)}") from None
-        except StoreError as error:
-            raise BackendDown(str(error)) from None
+        return self._store.query(statement, {**bounds, **parameters}, start=start, end=end)
 
     def describe(self, scope: Scope) -> str:
         """Return which part of the store `lines` is."""
@@ -62,35 +49,20 @@ class StoredLogs:
 
     def pin(self, windows: Sequence[Window]) -> int:
         """Return the largest Seq so far."""
-        try:
-            return self._opened().last_seq()
-        except StoreError as error:
-            raise BackendDown(str(error)) from None
+        return self._store.pin()
 
     def newest(self) -> int | None:
         """Return the time of the newest line in ns, from file names alone; None when there is no line or no store."""
-        with suppress(KitError, StoreError):
-            extent = self._opened().extent(_TABLE)
-            return ns_of(extent[1]) if extent else None
+        with suppress(BackendDown):
+            newest = self._store.newest()
+            return ns_of(newest) if newest else None
         return None
 
     def checks(self) -> list[Check]:
         """Look at the store: is it there, does it answer, how old is its newest line, are files damaged."""
-        try:
-            store = self._opened()
-            extent, size = store.extent(_TABLE), store.bytes()
-        except (KitError, StoreError) as error:
-            return [Check("store", ok=False, detail=str(error), do=_START.format(path=self._path))]
-        found = [Check("store", ok=True, detail=f"{store.path}, {size / 2**20:.1f} MiB")]
-        if extent is None:
-            return [*found, Check("lines", ok=False, detail="no log line yet", do=_SEND)]
-        first, last = extent
-        lag = max(0.0, (datetime.now(UTC) - last).total_seconds())
-        fresh = lag <= _STALE_SECONDS
-        span = f"from {rfc3339(first)} to {rfc3339(last)}"
-        found.append(Check("lines", ok=True, detail=span))
-        found.append(Check("lag", ok=fresh, detail=f"newest line is {lag:.1f} s old", do="" if fresh else _SEND))
-        return [*found, *(self._answers(last) or ()), *_damage(store)]
+        found = self._store.checks("lines", _SEND)
+        newest = self._store.newest() if found[0].ok else None
+        return [*found, *(self._answers(newest) if newest else ())]
 
     def _answers(self, last: datetime) -> list[Check]:
         window = Window(start=time_of(ns_of(last) - 10**9), end=time_of(ns_of(last) + 1000))
@@ -99,27 +71,6 @@ class StoredLogs:
         except KitError as error:
             return [Check("query", ok=False, detail=str(error), do="look at the store's files and its disk")]
         return [Check("query", ok=True, detail="the newest second can be read")]
-
-    def _opened(self) -> Store:
-        with self._lock:
-            if self._store is None:
-                try:
-                    self._store = Store(self._path)
-                except StoreNotFound as error:
-                    raise BackendDown(str(error)) from None
-            return self._store
-
-
-_START: Final = "start midwatch-store serve --dir {path}, or point MIDWATCH_STORE at a store"
-_SEND: Final = "see that midwatch-store runs and that applications send OTLP logs to it"
-
-
-def _damage(store: Store) -> list[Check]:
-    damaged = store.damaged()
-    if not damaged:
-        return []
-    named = "; ".join(f"{found.path.name} ({found.reason})" for found in damaged[:3])
-    return [Check("files", ok=False, detail=f"{len(damaged)} left out: {named}", do="restore or delete them")]
 
 
 def _merged(windows: Sequence[Window]) -> list[Window]:

@@ -1,12 +1,21 @@
 """The verbs of the metrics server, from arguments to an `Answer`, for any backend. Synchronous: call in a thread."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import JsonValue
 
-from midwatch_kit import Answer, BadInput, Window, open_page, resolve_baseline, resolve_window, rfc3339
+from midwatch_kit import (
+    Answer,
+    BadInput,
+    Window,
+    answer_checks,
+    lag_of,
+    open_page,
+    resolve_baseline,
+    resolve_window,
+    rfc3339,
+)
 from midwatch_metrics import catalogue
 from midwatch_metrics.backend import AlarmState, MetricBackend, Selection
 from midwatch_metrics.query import Aggregation, query_metric, refuse_unknown
@@ -127,12 +136,7 @@ def alarms(
 def check(backend: MetricBackend) -> Answer:
     """Whether the metrics are there, up to when, and what to do if not."""
     checks = backend.checks()
-    lines = [
-        f"{'ok  ' if one.ok else 'FAIL'} {one.name}: {one.detail}{f' -> {one.do}' if one.do else ''}" for one in checks
-    ]
-    rows: list[JsonValue] = [{"name": c.name, "ok": c.ok, "detail": c.detail, "do": c.do} for c in checks]
-    healthy = any(one.name == "points" and one.ok for one in checks)
-    return Answer("the store's files", rows, lines, len(rows), lag_seconds=_lag(backend) if healthy else None)
+    return answer_checks(checks, _lag(backend) if checks[0].ok else None)
 
 
 def _standing(backend: MetricBackend, services: Sequence[str], names: Sequence[str], window: Window, pin: int) -> str:
@@ -188,4 +192,4 @@ def _alarm_entities(entities: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _lag(backend: MetricBackend) -> float | None:
     newest = backend.newest()
-    return None if newest is None else round(max(0.0, (datetime.now(UTC) - from_ns(newest)).total_seconds()), 3)
+    return lag_of(None if newest is None else from_ns(newest))

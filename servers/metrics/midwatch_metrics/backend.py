@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from midwatch_kit import Window
+from midwatch_kit import Check, Window
 from midwatch_metrics.timeline import Timeline
 
 Floats = NDArray[np.float64]
@@ -117,16 +117,6 @@ class AlarmState:
     value: float | None
     threshold: float | None
     attributes: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at: how it is and what to do about it."""
-
-    name: str
-    ok: bool
-    detail: str
-    do: str = ""
 
 
 class MetricBackend(Protocol):

@@ -1,21 +1,17 @@
 """The metric backend on the embedded store: SQL in, values out. The SQL text itself is in `sql`."""
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import numpy as np
 
-from midwatch_kit import BackendDown, KitError, Window, rfc3339
+from midwatch_kit import Check, Window, rfc3339
 from midwatch_metrics import sql
 from midwatch_metrics.backend import (
     AlarmState,
     Cells,
-    Check,
     Described,
     Floats,
     Form,
@@ -25,10 +21,10 @@ from midwatch_metrics.backend import (
     Series,
 )
 from midwatch_metrics.timeline import Timeline, from_ns, to_ns
-from midwatch_store import QueryTimeout, Store, StoreError
+from midwatch_store.served import ServedStore
 
 _TABLES: Final = ("otel_metrics_gauge", "otel_metrics_sum", "otel_metrics_histogram")
-_STALE_SECONDS: Final = 300.0
+_SEND: Final = "see that midwatch-store runs and that applications send OTLP metrics to it"
 _RECENT_NS: Final = 24 * 3600 * 10**9
 _INSTANCE: Final = "ResourceAttributes['service.instance.id']"
 
@@ -37,14 +33,11 @@ class StoreMetrics:
     """Points and alarms out of the embedded store at `path`, which may be missing now and there later."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: Store | None = None
-        self._lock = threading.Lock()
+        self._store = ServedStore(path, *_TABLES)
 
     def pin(self) -> int:
         """Return the largest sequence number that is stored now."""
-        with self._in_words():
-            return self._store().last_seq()
+        return self._store.pin()
 
     def gather(self, timeline: Timeline, selection: Selection, most_series: int) -> Gathered:
         """Return the selected series, the first `most_series` by name, and their cells in the timeline."""
@@ -107,62 +100,24 @@ class StoreMetrics:
 
     def newest(self) -> int | None:
         """Return the time of the newest point in ns, None when there is none."""
-        with self._in_words():
-            extents = [self._store().extent(table) for table in _TABLES]
-        return max((to_ns(extent[1]) for extent in extents if extent), default=None)
+        newest = self._store.newest()
+        return to_ns(newest) if newest else None
 
     def checks(self) -> Sequence[Check]:
         """Look at the store: is it there, how old is its newest point, are files damaged."""
-        try:
-            store = self._store()
-            extents = [extent for table in _TABLES if (extent := store.extent(table))]
-            size, damaged = store.bytes(), store.damaged()
-        except (KitError, StoreError) as error:
-            advice = f"start midwatch-store serve --dir {self._path}, or point MIDWATCH_STORE at a store"
-            return [Check("store", ok=False, detail=str(error), do=advice)]
-        found = [Check("store", ok=True, detail=f"{store.path}, {size / 2**20:.1f} MiB")]
-        send = "see that midwatch-store runs and that applications send OTLP metrics to it"
-        if not extents:
-            return [*found, Check("points", ok=False, detail="no metric point yet", do=send)]
-        first, last = min(extent[0] for extent in extents), max(extent[1] for extent in extents)
-        lag = max(0.0, (datetime.now(UTC) - last).total_seconds())
-        fresh = lag <= _STALE_SECONDS
-        found.append(Check("points", ok=True, detail=f"from {rfc3339(first)} to {rfc3339(last)}"))
-        found.append(Check("lag", ok=fresh, detail=f"newest point is {lag:.1f} s old", do="" if fresh else send))
-        torn = [f"{file.path.name} ({file.reason})" for file in damaged[:3]]
-        left_out = f"{len(damaged)} left out: {'; '.join(torn)}"
-        return [*found, *([Check("files", ok=False, detail=left_out, do="restore or delete them")] if torn else [])]
-
-    def _store(self) -> Store:
-        with self._lock:
-            if self._opened is None:
-                self._opened = Store(self._path)
-            return self._opened
+        return self._store.checks("points", _SEND)
 
     def _query(
         self, text: str, parameters: Mapping[str, object], span: tuple[datetime | None, datetime | None]
     ) -> list[tuple[Any, ...]]:
         named = {name: value for name, value in parameters.items() if f"${name}" in text}  # it refuses any other
-        with self._in_words():
-            return self._store().query(text, named, start=span[0], end=span[1])
+        return self._store.query(text, named, start=span[0], end=span[1])
 
     def _columns(
         self, text: str, parameters: Mapping[str, object], span: tuple[datetime | None, datetime | None]
     ) -> dict[str, Any]:
         named = {name: value for name, value in parameters.items() if f"${name}" in text}
-        with self._in_words():
-            return dict(self._store().columns(text, named, start=span[0], end=span[1]))
-
-    @contextmanager
-    def _in_words(self) -> Iterator[None]:
-        try:
-            yield
-        except QueryTimeout as error:
-            raise BackendDown(str(error)) from None
-        except StoreError as error:
-            raise BackendDown(f"no metrics to read: {error}") from None
-        except duckdb.Error as error:
-            raise BackendDown(f"the store at {self._path} cannot be queried: {str(error).splitlines()[0]}") from None
+        return dict(self._store.columns(text, named, start=span[0], end=span[1]))
 
 
 def _bounds(timeline: Timeline) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The verbs of the traces server, from arguments to an `Answer`, for any backend. Synchronous: call in a thread."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import JsonValue
@@ -11,6 +10,8 @@ from midwatch_kit import (
     CitedFinding,
     NotFound,
     Page,
+    answer_checks,
+    lag_of,
     open_page,
     resolve_baseline,
     resolve_window,
@@ -18,14 +19,13 @@ from midwatch_kit import (
 )
 from midwatch_kit.window import clock
 from midwatch_store import from_ns
-from midwatch_traces.backend import Check, FoundTrace, Loaded, Scope, Search, TraceBackend, TraceSummary
+from midwatch_traces.backend import FoundTrace, Loaded, Scope, Search, TraceBackend, TraceSummary
 from midwatch_traces.render import head, ms, shown_ms, span_row, tree_lines
 from midwatch_traces.services import map_spans
 from midwatch_traces.survey import survey_spans
 from midwatch_traces.tree import tree_of
 
 SERVER: Final = "traces"
-LATE_SECONDS: Final = 300
 MOST_ROWS: Final = 5_000
 """Spans of one trace that are kept as evidence."""
 _FOLLOWERS: Final = 20
@@ -127,20 +127,13 @@ def get(backend: TraceBackend, trace_id: str, start: str, end: str) -> Answer:
 
 def check(backend: TraceBackend) -> Answer:
     """Whether the backend is up, and how far behind it is."""
-    checks = [*backend.checks()]
-    lag = _lag(backend) if all(one.ok for one in checks if one.name == "store") else None
-    if lag is not None:
-        late = lag > LATE_SECONDS
-        do = "see that midwatch-store runs and that applications send OTLP spans to it" if late else ""
-        checks.append(Check("lag", not late, f"newest span is {lag:.1f} s old", do))
-    rows: list[JsonValue] = [{"name": c.name, "ok": c.ok, "detail": c.detail, "do": c.do} for c in checks]
-    lines = [f"{'ok  ' if c.ok else 'FAIL'} {c.name}: {c.detail}{f' → {c.do}' if c.do else ''}" for c in checks]
-    return Answer(query="state of the backend", rows=rows, lines=lines, matched=len(checks), lag_seconds=lag)
+    checks = backend.checks()
+    return answer_checks(checks, _lag(backend) if checks[0].ok else None)
 
 
 def _lag(backend: TraceBackend) -> float | None:
     newest = backend.newest()
-    return None if newest is None else max(0.0, round((datetime.now(UTC) - from_ns(newest)).total_seconds(), 1))
+    return lag_of(None if newest is None else from_ns(newest))
 
 
 def _sampled(loaded: Loaded) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from midwatch_kit.records import Window
+from midwatch_kit import Check, Window
 from midwatch_traces.spans import Spans
 
 
@@ -138,16 +138,6 @@ class Follower:
     name: str
     failed: bool
     start: int
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at, how it is, and what to do if it is not well."""
-
-    name: str
-    ok: bool
-    detail: str
-    do: str = ""
 
 
 class TraceBackend(Protocol):

@@ -1,22 +1,17 @@
 """The trace backend on the embedded store: SQL in, values out. The SQL text itself is in `sql`."""
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 
-from midwatch_kit.errors import BackendDown
-from midwatch_kit.records import Window
-from midwatch_kit.window import rfc3339
-from midwatch_store import QueryTimeout, Store, StoreError, from_ns, to_ns
+from midwatch_kit import Check, Window, rfc3339
+from midwatch_store import from_ns, to_ns
+from midwatch_store.served import ServedStore
 from midwatch_traces import sql
 from midwatch_traces.backend import (
-    Check,
     Event,
     Failure,
     Follower,
@@ -37,21 +32,19 @@ MOST_SPANS = 500_000
 MOST_OF_A_TRACE = 20_000
 _MARGIN_NS = 600 * 10**9
 """A trace that is found by one span began and ended within this of it."""
+_SEND = "see that midwatch-store runs and that applications send OTLP spans to it"
 
 
 class StoreTraces:
     """Spans out of the embedded store at `path`, which may be missing now and there later."""
 
     def __init__(self, path: Path, *, most_spans: int = MOST_SPANS, most_of_a_trace: int = MOST_OF_A_TRACE) -> None:
-        self._path = path
         self._most_spans, self._most_of_a_trace = most_spans, most_of_a_trace
-        self._opened: Store | None = None
-        self._lock = threading.Lock()
+        self._store = ServedStore(path, "otel_traces")
 
     def pin(self) -> int:
         """Return the largest sequence number that is stored now."""
-        with self._in_words():
-            return self._store().last_seq()
+        return self._store.pin()
 
     def load(self, scope: Scope) -> Loaded:
         """Return the spans that started within the windows of a scope: all, or those of a sample of traces."""
@@ -104,24 +97,12 @@ class StoreTraces:
 
     def newest(self) -> int | None:
         """Return the start of the newest span in ns since the epoch, or None when there is none."""
-        with self._in_words():
-            extent = self._store().extent("otel_traces")
-        return to_ns(extent[1]) if extent else None
+        newest = self._store.newest()
+        return to_ns(newest) if newest else None
 
     def checks(self) -> Sequence[Check]:
         """Look at the store and say how it is."""
-        try:
-            store = self._store()
-            extent, damaged, size = store.extent("otel_traces"), store.damaged(), store.bytes()
-        except StoreError as error:
-            return [Check("store", False, str(error), "start it, or name its directory in MIDWATCH_STORE")]
-        checks = [Check("store", True, f"{store.path}, {size / 2**20:.1f} MiB")]
-        if extent is None:
-            checks.append(Check("spans", False, "no span was ever stored", "point an OTLP exporter at the store"))
-        else:
-            checks.append(Check("spans", True, f"from {rfc3339(extent[0])} to {rfc3339(extent[1])}"))
-        torn = [Check("file", False, f"{file.path}: {file.reason}", "restore or delete it") for file in damaged]
-        return [*checks, *torn]
+        return self._store.checks("spans", _SEND)
 
     def _summaries(self, rows: Sequence[tuple[Any, ...]], pin: int) -> tuple[TraceSummary, ...]:
         if not rows:
@@ -131,30 +112,13 @@ class StoreTraces:
         known = {row[0]: row for row in self._query(sql.SUMMARIES, wanted, around)}
         return tuple(_summary(first, known[name], matching) for first, name, matching in rows)
 
-    def _store(self) -> Store:
-        with self._lock:
-            if self._opened is None:
-                self._opened = Store(self._path)
-            return self._opened
-
     def _query(self, text: str, parameters: Mapping[str, object], span: Scope | Window) -> list[tuple[Any, ...]]:
         start, end = _files(span)
-        with self._in_words():
-            return self._store().query(text, parameters, start=start, end=end)
+        return self._store.query(text, parameters, start=start, end=end)
 
     def _columns(self, text: str, parameters: Mapping[str, object], scope: Scope) -> dict[str, Any]:
         start, end = _files(scope)
-        with self._in_words():
-            return dict(self._store().columns(text, parameters, start=start, end=end))
-
-    @contextmanager
-    def _in_words(self) -> Iterator[None]:
-        try:
-            yield
-        except StoreError as error:
-            raise _down(error) from None
-        except duckdb.Error as error:
-            raise BackendDown(f"the store at {self._path} cannot be queried: {str(error).splitlines()[0]}") from None
+        return dict(self._store.columns(text, parameters, start=start, end=end))
 
 
 def _bounds(window: Window, pin: int) -> dict[str, object]:
@@ -252,9 +216,3 @@ def _equals(name: str, value: str) -> str:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _down(error: StoreError) -> BackendDown:
-    if isinstance(error, QueryTimeout):
-        return BackendDown(str(error))
-    return BackendDown(f"no spans to read: {error}")

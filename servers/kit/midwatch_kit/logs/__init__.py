@@ -4,13 +4,12 @@ A server for logs that live elsewhere implements `LogBackend` (or a `Relation`, 
 `offer_log_tools`. Needs the extra `statistics`. Nothing here opens a file, a socket or a database.
 """
 
-from midwatch_kit.logs.backend import Check, LogBackend, Scope
+from midwatch_kit.logs.backend import LogBackend, Scope
 from midwatch_kit.logs.lines import ns_of, stamp, time_of
 from midwatch_kit.logs.sql import Relation, SqlLogs, severity_of
 from midwatch_kit.logs.tools import LogToolNames, offer_log_tools
 
 __all__ = [
-    "Check",
     "LogBackend",
     "LogToolNames",
     "Relation",

@@ -5,11 +5,11 @@ The servers that offer them differ in their tools' names and in where their line
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import JsonValue
 
+from midwatch_kit.check import answer_checks, lag_of
 from midwatch_kit.errors import BadInput
 from midwatch_kit.logs.backend import Around, Filter, LogBackend, Scope, Seen, TraceSpan, Walk, slice_time
 from midwatch_kit.logs.lines import entity_names, level_name, ns_of, read_level, row_of, text_of, time_of
@@ -151,16 +151,7 @@ def trace_logs(
 
 def check(backend: LogBackend) -> Answer:
     """Say how the backend is, one line for each thing that was looked at."""
-    checks = backend.checks()
-    lines = [f"{'ok  ' if c.ok else 'FAIL'} {c.name}: {c.detail}{f' → {c.do}' if c.do else ''}" for c in checks]
-    rows: list[JsonValue] = [{"name": c.name, "ok": c.ok, "detail": c.detail, "do": c.do} for c in checks]
-    return Answer(
-        query="health of the backend",
-        rows=rows,
-        lines=lines,
-        matched=len(rows),
-        lag_seconds=_lag(backend.newest()) if all(c.ok for c in checks) else None,
-    )
+    return answer_checks(backend.checks(), _lag(backend.newest()))
 
 
 def _headline(kind: str, score: float, statement: str) -> str:
@@ -223,6 +214,4 @@ within {margin_seconds:g} s."
 
 
 def _lag(newest: int | None) -> float | None:
-    if newest is None:
-        return None
-    return max(0.0, round((datetime.now(UTC) - time_of(newest)).total_seconds(), 1))
+    return lag_of(None if newest is None else time_of(newest))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from midwatch_kit.check import Check
 from midwatch_kit.logs.lines import LogLine, ns_of
 from midwatch_kit.records import Window
 
@@ -155,16 +156,6 @@ class Step:
     seen: Sequence[Seen]
     more: bool
     query: str
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at: whether it is well, what was seen, and what to do if it is not."""
-
-    name: str
-    ok: bool
-    detail: str
-    do: str = ""
 
 
 class LogBackend(Protocol):

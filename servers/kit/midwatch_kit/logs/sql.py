@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from midwatch_kit.check import Check
 from midwatch_kit.errors import BadInput
 from midwatch_kit.logs.backend import (
     Around,
     Buckets,
-    Check,
     Filter,
     Found,
     PatternRow,
