@@ -229,8 +229,10 @@ def _alerts_in(path: Path) -> list[Alert]:
         return alerts_from(json.loads(path.read_text(encoding="utf-8")))
     except HostError as error:
         _fail(f"{path}: {error}")
-    except (OSError, ValueError) as error:
-        _fail(f"cannot read an alert from {path}: {error}")
+    except OSError as error:
+        _fail(f"cannot read an alert from {path}: {error.strerror}")
+    except ValueError as error:
+        _fail(f"cannot read an alert from {path}: it is not JSON: {error}")
 
 
 def _first_seen(path: Path) -> datetime:

@@ -122,7 +122,8 @@ def from_sentence(text: str, services: Iterable[str], now: datetime) -> Alert:
     known = sorted(services)
     places = {name: place for name in known if (place := _place_of(name, text)) is not None}
     if not places:
-        raise BadAlert(f"the sentence names no service that is known here; known are: {', '.join(known) or 'none'}")
+        there = f"known are: {', '.join(known)}" if known else "no server knows any service yet, see midwatch doctor"
+        raise BadAlert(f"the sentence names no service that is known here; {there}")
     since = _SINCE.search(text)
     try:
         started = _usable(parse_time(since[1].rstrip(".,;!?"), now)) if since else now

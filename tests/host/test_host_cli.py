@@ -99,9 +99,9 @@ def test_a_check_tells_what_stands_and_what_does_not(midwatch: Run, on_record: I
 @pytest.mark.parametrize(
     ("arguments", "settings_", "said"),
     [
-        (["investigate", "no-such.json"], {}, "cannot read an alert from no-such.json"),
+        (["investigate", "no-such.json"], {}, "cannot read an alert from no-such.json: No such file"),
         (["investigate", "servers.json"], {}, "title: Field required"),
-        (["investigate", "journal.json"], {}, "cannot read an alert from journal.json"),
+        (["investigate", "journal.json"], {}, "cannot read an alert from journal.json: it is not JSON: "),
         (["doctor"], {"MIDWATCH_SETTLE_SECONDS": "soon"}, "MIDWATCH_SETTLE_SECONDS: "),
         (["doctor"], {"MIDWATCH_SERVERS_FILE": "nowhere.json"}, "nowhere.json"),
         (["doctor"], {"MIDWATCH_STEERING_DIR": "."}, "bad.md: "),
@@ -109,7 +109,7 @@ def test_a_check_tells_what_stands_and_what_does_not(midwatch: Run, on_record: I
         (["topology", "--start", "lunch"], {}, "cannot read the time 'lunch'"),
         (["topology", "--highlight", "service:nobody"], {}, "no entity 'service:nobody'"),
         (["up", "--no-store", "--port", "99999"], {}, "cannot listen on 127.0.0.1:99999: "),
-        (["investigate", "everything is down"], {}, "names no service that is known here"),
+        (["investigate", "everything is down"], {}, "no server knows any service yet, see midwatch doctor"),
         (["approve", "nobody", "0123456789ab"], {}, "nobody is not on record"),
     ],
 )
