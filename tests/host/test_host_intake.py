@@ -208,7 +208,7 @@ def test_a_sentence_that_names_no_known_service_or_no_time_is_refused_with_what_
 
 
 def test_where_no_service_is_known_a_sentence_is_refused_in_words() -> None:
-    with pytest.raises(BadAlert, match="known are: none"):
+    with pytest.raises(BadAlert, match="no server knows any service yet, see midwatch doctor"):
         from_sentence("gateway fails", [], NOW)
 
 
