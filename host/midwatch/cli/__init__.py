@@ -1,0 +1,8 @@
+"""The command line: what a person types, and what they read. Everything is a reading of the journal or a call of
+something else; `--json` prints the same for programs. Each module registers its commands with the application.
+"""
+
+from midwatch.cli import incidents, system
+from midwatch.cli.app import app, main
+
+__all__ = ["app", "incidents", "main", "system"]

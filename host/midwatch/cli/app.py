@@ -1,0 +1,100 @@
+"""The application that commands register with, and what commands share: settings, journal, errors, printing."""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Annotated, NoReturn, TypeVar
+
+import anyio
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from midwatch.errors import HostError, UnknownIncident
+from midwatch.investigation import current
+from midwatch.journal import Journal
+from midwatch.records import Incident
+from midwatch.settings import Settings
+from midwatch_kit.errors import KitError
+from midwatch_topology import UnknownEntity
+
+app = typer.Typer(
+    name="midwatch", help="Investigates production incidents.", no_args_is_help=True, add_completion=False
+)
+ResultT = TypeVar("ResultT")
+Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; exits with 0 when all is well, 1 with a clear line when not, 130 when interrupted."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn the errors that are for people into one line and exit code 1, however deep in a group they are."""
+    said = ""
+    try:
+        yield
+    except* (HostError, KitError, UnknownEntity) as group:
+        said = str(_first(group))
+    if said:
+        fail(said)
+
+
+def find_incident(journal: Journal, name: str) -> Incident:
+    """Return the incident whose id ends so, or the latest for an empty name; raises `UnknownIncident`."""
+    known = [found for each in journal.investigations() if (found := current(journal, each))]
+    matching = [found for found in known if found.id.endswith(name.upper())]
+    if not matching or (name and len(matching) > 1):
+        listed = ", ".join(found.id for found in known[-5:]) or "none"
+        raise UnknownIncident(f"{name or 'the latest incident'} is not on record, or not alone; the last are: {listed}")
+    return matching[-1]
+
+
+@contextmanager
+def open_journal() -> Iterator[Journal]:
+    """Hold the journal that the settings name."""
+    with told(), closing(Journal(settings_or_fail().data_dir / "journal.db")) as journal:
+        yield journal
+
+
+def settings_or_fail() -> Settings:
+    """Return the settings, or end with a line that names each variable at fault."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = [f"MIDWATCH_{fault['loc'][0]}".upper() + f": {fault['msg']}" for fault in error.errors()]
+        fail("these settings cannot be used: " + "; ".join(faults))
+
+
+@told()
+def run_async(work: Callable[..., Awaitable[ResultT]], *arguments: object) -> ResultT:
+    """Run asynchronous work to its end."""
+    return anyio.run(work, *arguments)
+
+
+def fail(text: str) -> NoReturn:
+    """End with one line for a person and exit code 1."""
+    typer.echo(f"midwatch: {text}", err=True)
+    raise typer.Exit(1)
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def console_for(*, as_json: bool) -> Console:
+    """Return where the live view goes: beside the JSON, not into it."""
+    return Console(stderr=as_json)
+
+
+def print_json(value: object) -> None:
+    """Print a value for programs."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))

@@ -1,0 +1,155 @@
+"""Commands about incidents: investigate, read, decide."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from midwatch.approvals import AtTheTerminal, decide_by_name
+from midwatch.audit import audit
+from midwatch.cli.app import (
+    Json,
+    app,
+    console_for,
+    fail,
+    find_incident,
+    open_journal,
+    print_json,
+    run_async,
+    settings_or_fail,
+    told,
+)
+from midwatch.errors import BadAlert, HostError
+from midwatch.host import Host, open_host
+from midwatch.intake import alerts_from, from_sentence
+from midwatch.investigation import current
+from midwatch.live import LiveView
+from midwatch.packet import packet
+from midwatch.records import Alert
+from midwatch.settings import Settings
+from midwatch_kit.evidence import EvidenceStore
+from midwatch_kit.window import parse_time, resolve_window
+
+
+@app.command()
+@told()
+def investigate(
+    what: Annotated[str, typer.Argument(help="an alert file, a snapshot directory, or a sentence naming a service")],
+    as_json: Json = False,
+) -> None:
+    """Investigate one incident, once, and say what was found."""
+    settings, path = settings_or_fail(), Path(what)
+    if path.is_dir():
+        settings, path = settings.model_copy(update={"store": path}), path / "incident.json"
+    alerts = _alerts_in(path) if path.suffix == ".json" else None
+    seen = _first_seen(path) if alerts else datetime.now(UTC)
+    incident_id, text = run_async(_investigate_once, settings, alerts or what, seen, console_for(as_json=as_json))
+    _show(text, incident_id, as_json=as_json)
+
+
+@app.command()
+def report(
+    incident: Annotated[str, typer.Argument(help="its id, or the end of it; the latest when left out")] = "",
+    check: Annotated[bool, typer.Option("--check", help="verify every citation against the stored bytes")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what an investigation found, or verify that its evidence still stands."""
+    with open_journal() as journal:
+        found = find_incident(journal, incident)
+        if not check:
+            _show(packet(found, journal), found.id, as_json=as_json)
+            return
+        kept = EvidenceStore(settings_or_fail().data_dir / "evidence", sys.maxsize)
+        checked = audit(found.id, journal, kept)
+    if as_json:
+        print_json({"incident": found.id, **checked.__dict__})
+    else:
+        for fault in checked.faults:
+            typer.echo(f"✗ {fault}")
+        typer.echo(
+            f"{checked.records} records, {checked.observations} observations, {checked.citations} citations: "
+            + ("all stand on the stored bytes" if not checked.faults else f"{len(checked.faults)} faults")
+        )
+    raise typer.Exit(1 if checked.faults else 0)
+
+
+@app.command()
+def incidents(as_json: Json = False) -> None:
+    """List the incidents on record, the latest last."""
+    with open_journal() as journal:
+        known = [found for name in journal.investigations() if (found := current(journal, name))]
+    if as_json:
+        print_json([found.model_dump(mode="json") for found in known])
+        return
+    for found in known:
+        typer.echo(f"{found.id}  {found.status:<18} {found.service:<24} {found.title}")
+
+
+@app.command()
+def approve(incident: str, digest: str, by: Annotated[str, typer.Option(help="who says so")] = "a person") -> None:
+    """Approve a plan, as a whole, by its digest."""
+    _decide(incident, digest, by, approved=True)
+
+
+@app.command()
+def reject(incident: str, digest: str, by: Annotated[str, typer.Option(help="who says so")] = "a person") -> None:
+    """Reject a plan by its digest."""
+    _decide(incident, digest, by, approved=False)
+
+
+async def _investigate_once(
+    settings: Settings, trigger: list[Alert] | str, seen: datetime, console: Console
+) -> tuple[str, str]:
+    async with open_host(settings) as host:
+        host.journal.listeners.append(LiveView(console).show)
+        alerts = [await _from_sentence(host, trigger)] if isinstance(trigger, str) else trigger
+        if not (incidents := host.receive(alerts, seen)):
+            raise BadAlert("the alert is over, and no incident on record is the one that it ended")
+        incident = incidents[0]
+        done = await host.investigation(incident, AtTheTerminal(console)).run()
+    return incident.id, done.packet
+
+
+def _alerts_in(path: Path) -> list[Alert]:
+    try:
+        return alerts_from(json.loads(path.read_text(encoding="utf-8")))
+    except HostError as error:
+        fail(f"{path}: {error}")
+    except OSError as error:
+        fail(f"cannot read an alert from {path}: {error.strerror}")
+    except ValueError as error:
+        fail(f"cannot read an alert from {path}: it is not JSON: {error}")
+
+
+def _first_seen(path: Path) -> datetime:
+    """Return when the alert in a file was seen: as its field `seen_at` says (a snapshot's does), or now."""
+    body = json.loads(path.read_text(encoding="utf-8"))
+    told = body.get("seen_at") if isinstance(body, dict) else None
+    return parse_time(told, datetime.now(UTC)) if isinstance(told, str) else datetime.now(UTC)
+
+
+async def _from_sentence(host: Host, sentence: str) -> Alert:
+    now = datetime.now(UTC)
+    known = await host.topology(resolve_window("-1h", "now", now))
+    return from_sentence(sentence, {e.name for e in known.entities.values() if e.kind == "service"}, now)
+
+
+def _decide(incident: str, digest: str, by: str, *, approved: bool) -> None:
+    with open_journal() as journal:
+        found = find_incident(journal, incident)
+        decision = decide_by_name(journal, found.id, digest, approved=approved, by=by)
+    typer.echo(f"{'approved' if decision.approved else 'rejected'} by {decision.by}: plan {decision.digest[:12]}")
+
+
+def _show(text: str, incident: str, *, as_json: bool) -> None:
+    if not as_json:
+        typer.echo(text)
+        return
+    with open_journal() as journal:
+        entries = [entry.model_dump(mode="json") for entry in journal.entries(incident)]
+        last = {entry["type"]: entry["body"] for entry in entries}
+    print_json({"incident": incident, **{name: last.get(name) for name in ("conclusion", "plan", "report")}})

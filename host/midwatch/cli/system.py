@@ -1,0 +1,135 @@
+"""Commands about the system: the demo, the daemon, the topology, the servers' health, the records' schema."""
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.table import Table
+
+from midwatch.approvals import AtTheTerminal
+from midwatch.cli.app import (
+    Json,
+    app,
+    console_for,
+    find_incident,
+    open_journal,
+    print_json,
+    run_async,
+    settings_or_fail,
+    told,
+)
+from midwatch.demo import Show, Shown
+from midwatch.demo import demo as run_demo
+from midwatch.doctor import Finding, examine
+from midwatch.host import open_host
+from midwatch.packet import drawn
+from midwatch.records import BODIES
+from midwatch.up import up as run_up
+from midwatch_kit.window import resolve_window
+from midwatch_topology import Topology, to_json, to_mermaid, to_svg
+
+
+@app.command()
+def demo(
+    fault: Annotated[str, typer.Option(help="what to break: see `robots faults`")] = "forge-field",
+    seed: Annotated[int, typer.Option(help="moves times, instances and red herrings")] = 1,
+    keep: Annotated[Path | None, typer.Option(help="folder for the journal and all files; a new one")] = None,
+    as_json: Json = False,
+) -> None:
+    """Break a small real application and watch it being investigated, mitigated and proven healthy."""
+    folder = keep or Path(tempfile.mkdtemp(prefix="midwatch-demo-"))
+    console = console_for(as_json=as_json)
+    shown = run_async(run_demo, Show(fault, seed, folder, console, AtTheTerminal(console)))
+    if as_json:
+        print_json(_demo_result(shown, folder))
+        return
+    console.rule()
+    console.print(shown.report.packet, highlight=False, markup=False, soft_wrap=True)
+    console.rule()
+    console.print(f"From alert to conclusion: {shown.seconds_to_conclusion:.1f} s", highlight=False)
+    console.print(
+        f"What had really been done: {json.dumps(shown.truth)}", highlight=False, markup=False, soft_wrap=True
+    )
+    console.print(f"The path from the cause to the alarm, drawn: {shown.picture}", highlight=False, soft_wrap=True)
+    console.print(f"Read it again: MIDWATCH_DATA_DIR={folder}/host midwatch report", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def up(
+    address: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port of the webhook")] = 8750,
+    store_port: Annotated[int, typer.Option(help="port of the store's OTLP receiver")] = 4318,
+    store: Annotated[bool, typer.Option(help="run the embedded store")] = True,
+) -> None:
+    """Run the store, the host and its webhook; takes up what was unfinished."""
+    run_async(run_up, settings_or_fail(), Console(), address, port, store_port if store else None)
+
+
+@app.command()
+@told()
+def topology(
+    incident: Annotated[str, typer.Argument(help="draw what this incident was about; now, when left out")] = "",
+    form: Annotated[str, typer.Option("--format", help="mermaid, json or svg")] = "mermaid",
+    start: Annotated[str, typer.Option(help="look at telemetry since")] = "-1h",
+    highlight: Annotated[list[str] | None, typer.Option(help="entities of a path to mark, in order")] = None,
+) -> None:
+    """Draw what the application is made of: as the servers see it now, or as an incident's investigation did."""
+    draw: dict[str, Callable[[Topology, Sequence[str]], str]] = {
+        "json": lambda graph, _: to_json(graph, indent=2),
+        "mermaid": to_mermaid,
+        "svg": to_svg,
+    }
+    if form not in draw:
+        raise typer.BadParameter(f"{form!r} is none of {', '.join(draw)}", param_hint="--format")
+    if incident:
+        with open_journal() as journal:
+            graph, path = drawn(find_incident(journal, incident).id, journal)
+    else:
+        graph, path = run_async(_discover, start), ()
+    typer.echo(draw[form](graph, highlight or path))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Ask every server how it is and say what to do."""
+    findings = run_async(_examine)
+    if as_json:
+        print_json([finding.__dict__ for finding in findings])
+    else:
+        table = Table("server", "check", "", "detail", "what to do")
+        for finding in findings:
+            table.add_row(finding.server, finding.what, "ok" if finding.ok else "✗", finding.detail, finding.do)
+        Console().print(table)
+    raise typer.Exit(0 if findings and all(finding.ok for finding in findings) else 1)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of every record type."""
+    print_json({name: TypeAdapter(shape).json_schema() for name, shape in BODIES.items()})
+
+
+async def _discover(start: str) -> Topology:
+    async with open_host(settings_or_fail()) as host:
+        return await host.topology(resolve_window(start, "now"))
+
+
+async def _examine() -> list[Finding]:
+    async with open_host(settings_or_fail()) as host:
+        return await examine(host)
+
+
+def _demo_result(shown: Shown, folder: Path) -> dict[str, object]:
+    return {
+        "incident": shown.incident.id,
+        "conclusion": shown.conclusion.model_dump(mode="json"),
+        "report": shown.report.model_dump(mode="json"),
+        "seconds_to_conclusion": shown.seconds_to_conclusion,
+        "truth": shown.truth,
+        "folder": str(folder),
+    }
