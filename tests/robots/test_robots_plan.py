@@ -40,9 +40,9 @@ def test_seeds_differ_in_instance_and_red_herrings() -> None:
 def test_the_truth_of_each_fault_names_what_it_hits(seed: int) -> None:
     plan = make_plan(seed)
     truths = {name: fault.truth(plan).document() for name, fault in FAULTS.items()}
-    assert truths["forge-field"] == {"outcome": "root_cause", "kind": "change", "entity": "service:forge"}
-    assert truths["forge-cache"] == {"outcome": "root_cause", "kind": "operator", "entity": f"instance:{plan.forge}"}
-    assert truths["clean"] == {"outcome": "no_incident", "kind": None, "entity": None}
+    assert truths["forge-field"]["causes"] == [{"kind": "change", "entity": "service:forge"}]
+    assert truths["forge-cache"]["causes"] == [{"kind": "operator", "entity": f"instance:{plan.forge}"}]
+    assert (truths["clean"]["outcome"], truths["clean"]["causes"]) == ("no_incident", [])
 
 
 def test_a_seed_always_asks_the_same_and_some_robots_are_far_more_popular() -> None:

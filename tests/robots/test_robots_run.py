@@ -73,7 +73,7 @@ def test_a_bad_deploy_is_seen_in_the_telemetry_and_cured_by_rolling_it_back(
     assert len(family) >= 7
     fault, alarm = faults(runner, 40.0)
     assert (alarm["alarm_name"], alarm["state"]) == ("GatewayErrorRate", "alarm")
-    assert fault["truth"] == {"outcome": "root_cause", "kind": "change", "entity": "service:forge"}
+    assert fault["truth"]["causes"] == [{"kind": "change", "entity": "service:forge"}]
     trigger = fault["trigger"]
     assert trigger["files"] == ["app/forge/blueprint.py", "app/forge/planner.py"]
     share = runner.named("health", 5.0)["error_share"]
@@ -148,7 +148,7 @@ def test_a_deleted_cache_hits_one_instance_and_a_killed_runner_leaves_nothing(
     started = runner.named("started", START_SECONDS)
     fault, _ = faults(runner, 40.0)
     instance = fault["trigger"]["instance"]
-    assert fault["truth"] == {"outcome": "root_cause", "kind": "operator", "entity": f"instance:{instance}"}
+    assert fault["truth"]["causes"] == [{"kind": "operator", "entity": f"instance:{instance}"}]
     restarted = httpx.post(
         f"{started['deployer']}/restart", json={"service": "forge", "instance": instance}, timeout=40.0
     ).json()
@@ -220,4 +220,5 @@ def test_the_command_line_lists_faults_and_tells_the_truth_without_running() -> 
         return json.loads(done.stdout)
 
     assert [fault["name"] for fault in robots("faults", "--json")] == ["forge-field", "forge-cache", "clean"]
-    assert robots("truth", "--fault", "clean") == {"outcome": "no_incident", "kind": None, "entity": None}
+    told = robots("truth", "--fault", "clean")
+    assert (told["outcome"], told["causes"]) == ("no_incident", [])

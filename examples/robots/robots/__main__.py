@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument("--webhook", default="", help="where the alarm posts Alertmanager's payload")
     start.add_argument("--baseline", type=float, default=BASELINE_SECONDS, help="healthy seconds before the fault")
     start.add_argument("--duration", type=float, help="seconds until it stops by itself (default: until told to)")
+    start.add_argument("--mend-after", type=float, help="seconds from the alarm until the fault's fix is applied")
     _which(start)
     start.set_defaults(act=_run)
     listing = commands.add_parser("faults", help="list the faults")
@@ -72,19 +73,31 @@ def _run(asked: argparse.Namespace) -> None:
         sys.exit(f"robots: {folder} isn't empty; a run wants a folder of its own, name a new one with --dir")
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of each statement that a stop cuts short
     fault = FAULTS[asked.fault]
-    anyio.run(run, Options(asked.store_url, folder, asked.webhook, fault, asked.seed, asked.baseline, asked.duration))
+    anyio.run(
+        run,
+        Options(
+            store_url=asked.store_url,
+            folder=folder,
+            webhook=asked.webhook,
+            fault=fault,
+            seed=asked.seed,
+            baseline=asked.baseline,
+            duration=asked.duration,
+            mend_after=asked.mend_after,
+        ),
+    )
 
 
 def _faults(asked: argparse.Namespace) -> None:
     described = [
-        {"name": fault.name, "breaks": fault.breaks, "seen": fault.seen, "ruled_out": fault.ruled_out}
+        {"name": fault.name, "breaks": fault.breaks, "seen": fault.seen, "fix": fault.fix, "ruled_out": fault.ruled_out}
         for fault in FAULTS.values()
     ]
     if asked.json:
         _print(json.dumps(described, indent=2))
         return
     for fault in FAULTS.values():
-        _print(f"{fault.name}\n  {fault.breaks}\n  {fault.seen}\n  To be ruled out:")
+        _print(f"{fault.name}\n  {fault.breaks}\n  {fault.seen}\n  Fix: {fault.fix}\n  To be ruled out:")
         for herring in fault.ruled_out:
             _print(f"  - {herring}")
 

@@ -113,6 +113,7 @@ class Alarms:
         self.emit = emit
         self.note = note
         self.standings = {rule: Standing() for rule in rules}
+        self._fired = anyio.Event()
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -120,6 +121,10 @@ class Alarms:
             for changed in self.look(time.time()):
                 await self.tell(changed)
             await anyio.sleep(EVERY_SECONDS)
+
+    async def fire(self) -> None:
+        """Wait until an alarm fires."""
+        await self._fired.wait()
 
     def look(self, at: float) -> list[Changed]:
         """Evaluate every rule at a time in Unix seconds, and return those that changed."""
@@ -146,6 +151,8 @@ class Alarms:
             attributes={"severity": changed.rule.severity, "window_seconds": f"{changed.rule.window_seconds:.0f}"},
         )
         await self.recorder.alarm(state)
+        if changed.standing.firing:
+            self._fired.set()
         self.emit("alarm", **state.model_dump(mode="json", exclude={"timestamp", "attributes"}))
         if self.webhook:
             await self._notify(changed)

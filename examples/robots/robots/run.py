@@ -31,7 +31,10 @@ HEALTH_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Options:
-    """What `robots run` is told; `duration` counts from the event `started`, None is until told to stop."""
+    """What `robots run` is told; `duration` counts from the event `started`, None is until told to stop.
+
+    `mend_after` counts from the first alarm that fires after the fault; None leaves the application broken.
+    """
 
     store_url: str
     folder: Path
@@ -40,6 +43,7 @@ class Options:
     seed: int
     baseline: float
     duration: float | None
+    mend_after: float | None = None
 
 
 async def run(options: Options) -> None:
@@ -98,6 +102,7 @@ async def _play(scene: Scene, options: Options) -> None:
         (plan.deployed_at, herrings.deploy_bystander),
         (plan.restarted_at, herrings.restart_bystander),
         (plan.noise_at, herrings.begin_noise),
+        *fault.acts,
         (1.0, lambda scene: _strike(scene, fault)),
     ]
     alarms = Alarms(scene.load, fault.rules, scene.recorder, options.webhook, emit, _note)
@@ -108,9 +113,13 @@ async def _play(scene: Scene, options: Options) -> None:
             await wait_for_calm(scene.load)
             group.start_soon(alarms.run)
             began = time.monotonic()
-            for share, act in acts:
+            for share, act in sorted(acts, key=lambda moment: moment[0]):
                 await anyio.sleep(max(0.0, began + share * options.baseline - time.monotonic()))
                 await act(scene)
+            if options.mend_after is not None:
+                await alarms.fire()
+                await anyio.sleep(options.mend_after)
+                await _mend(scene, fault)
 
 
 async def _strike(scene: Scene, fault: Fault) -> None:
@@ -118,6 +127,11 @@ async def _strike(scene: Scene, fault: Fault) -> None:
     struck = await fault.strike(scene)
     truth = fault.truth(scene.plan).document()
     emit("fault", fault=fault.name, began=began, text=struck.text, truth=truth, trigger=struck.trigger)
+
+
+async def _mend(scene: Scene, fault: Fault) -> None:
+    await fault.mend(scene)
+    emit("mended", fault=fault.name, text=fault.fix)
 
 
 async def _tell_health(load: Load) -> None:

@@ -29,17 +29,36 @@ class Scene:
     note: Note
 
 
+Kind = Literal["change", "resource", "dependency", "traffic", "state", "access", "platform", "operator"]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A cause, or what could be taken for one: the kind and the entity are midwatch's words."""
+
+    kind: Kind
+    entity: str
+
+    def document(self) -> dict[str, JsonValue]:
+        """Return the cause as JSON."""
+        return {"kind": self.kind, "entity": self.entity}
+
+
 @dataclass(frozen=True)
 class Truth:
-    """What an investigation should find: the kinds and entities are midwatch's words."""
+    """What an investigation should find: the causes, the gravest first, and what it must have ruled out."""
 
     outcome: Literal["root_cause", "no_incident"]
-    kind: Literal["change", "operator"] | None = None
-    entity: str | None = None
+    causes: tuple[Cause, ...] = ()
+    ruled_out: tuple[Cause, ...] = ()
 
     def document(self) -> dict[str, JsonValue]:
         """Return the truth as JSON."""
-        return {"outcome": self.outcome, "kind": self.kind, "entity": self.entity}
+        return {
+            "outcome": self.outcome,
+            "causes": [cause.document() for cause in self.causes],
+            "ruled_out": [cause.document() for cause in self.ruled_out],
+        }
 
 
 @dataclass(frozen=True)
@@ -52,12 +71,19 @@ class Struck:
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to break the application, in plain words and as a function."""
+    """One way to break the application and to mend it, in plain words and as functions.
+
+    `acts` happen in the healthy time before the fault, beside the red herrings that every run has, each at its share
+    of the baseline. `mend` applies the fix that `fix` says in words, after which customers are served again.
+    """
 
     name: str
     breaks: str
     seen: str
+    fix: str
     ruled_out: tuple[str, ...]
     truth: Callable[[Plan], Truth]
     strike: Callable[[Scene], Awaitable[Struck]]
+    mend: Callable[[Scene], Awaitable[None]]
     rules: tuple[Rule, ...] = RULES
+    acts: tuple[tuple[float, Callable[[Scene], Awaitable[None]]], ...] = ()

@@ -1,6 +1,7 @@
 """Nothing is wrong: an alarm that is set too tight fires for a customer's few mistaken requests, and resolves."""
 
 from robots.alarm import RULES, Rule, refused_share
+from robots.herrings import ruled_out
 from robots.load import Ask
 from robots.plan import Plan
 from robots.scene import Fault, Scene, Struck, Truth
@@ -18,9 +19,9 @@ TIGHT = Rule(
 )
 
 
-def truth(_: Plan) -> Truth:
+def truth(plan: Plan) -> Truth:
     """There is no incident."""
-    return Truth("no_incident")
+    return Truth("no_incident", ruled_out=ruled_out(plan))
 
 
 async def strike(scene: Scene) -> Struck:
@@ -31,11 +32,16 @@ async def strike(scene: Scene) -> Struck:
     return Struck(text, {})
 
 
+async def mend(_: Scene) -> None:
+    """Nothing needs mending."""
+
+
 FAULT = Fault(
     name="clean",
     breaks="Nothing. The alarm's threshold is one per cent, and counts refusals that are the customer's own mistake.",
     seen="The alarm fires for a few requests out of a hundred, answered 404, and resolves some seconds later. No"
     " service fails a request, none gets slower.",
+    fix="None: the threshold is too tight, and counts what the customer did wrong.",
     ruled_out=(
         "the deploy of another service shortly before: that service is healthy",
         "the CPU spike of an instance that has just started: it ends by itself and nobody waits for it",
@@ -44,5 +50,6 @@ FAULT = Fault(
     ),
     truth=truth,
     strike=strike,
+    mend=mend,
     rules=(TIGHT, *RULES[1:]),
 )

@@ -8,10 +8,11 @@ from subprocess import STDOUT
 import anyio
 
 from robots.events import now
+from robots.herrings import ruled_out
 from robots.history import SILVA
 from robots.plan import Plan
 from robots.record import Change
-from robots.scene import Fault, Scene, Struck, Truth
+from robots.scene import Cause, Fault, Scene, Struck, Truth
 
 CACHE = "blueprints.sqlite"
 COMMANDS = ("pwd", "df -h . | tail -1", "du -sh .", "ls -l", f"rm -v {CACHE}", "ls -l", "exit")
@@ -20,7 +21,7 @@ COMMAND_SECONDS = 5.0
 
 def truth(plan: Plan) -> Truth:
     """A hand on one instance."""
-    return Truth("root_cause", "operator", f"instance:{plan.forge}")
+    return Truth("root_cause", (Cause("operator", f"instance:{plan.forge}"),), ruled_out(plan))
 
 
 async def strike(scene: Scene) -> Struck:
@@ -48,6 +49,11 @@ async def strike(scene: Scene) -> Struck:
     )
 
 
+async def mend(scene: Scene) -> None:
+    """Restart the instance: it makes its cache anew."""
+    await scene.deployer.restart("forge", scene.plan.forge, by=SILVA.name, reason="its cache file is gone")
+
+
 async def session(folder: Path, instance: str) -> str:
     """Run the commands one by one and return what a recorder of terminals would have kept."""
     lines = []
@@ -65,7 +71,8 @@ FAULT = Fault(
     breaks="Someone logs in to one instance of forge and deletes its cache file; the process that runs there can't open"
     " it any more.",
     seen="About every second mission fails with 502 at the gateway: one instance of forge answers 500 (unable to open"
-    " database file) to everything, the other one is fine. A restart of the instance makes the file anew.",
+    " database file) to everything, the other one is fine.",
+    fix="Restart the instance: it makes the file anew when it starts.",
     ruled_out=(
         "a deploy: forge has had none, and the other instance runs the same version",
         "the deploy of another service shortly before: that service is healthy",
@@ -75,4 +82,5 @@ FAULT = Fault(
     ),
     truth=truth,
     strike=strike,
+    mend=mend,
 )

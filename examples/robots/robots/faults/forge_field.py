@@ -1,8 +1,9 @@
 """A deploy of forge writes a field that its own reader refuses: what it keeps in its cache, it can't read again."""
 
+from robots.herrings import ruled_out
 from robots.history import KUMAR, Patch, commit_patch, commit_time
 from robots.plan import Plan
-from robots.scene import Fault, Scene, Struck, Truth
+from robots.scene import Cause, Fault, Scene, Struck, Truth
 
 COMMIT_NUMBER = 7
 PATCH = Patch(
@@ -14,9 +15,9 @@ PATCH = Patch(
 )
 
 
-def truth(_: Plan) -> Truth:
+def truth(plan: Plan) -> Truth:
     """The deploy is to blame, and with it the service as a whole."""
-    return Truth("root_cause", "change", "service:forge")
+    return Truth("root_cause", (Cause("change", "service:forge"),), ruled_out(plan))
 
 
 async def strike(scene: Scene) -> Struck:
@@ -38,11 +39,17 @@ async def strike(scene: Scene) -> Struck:
     )
 
 
+async def mend(scene: Scene) -> None:
+    """Roll forge back to what ran before."""
+    await scene.deployer.roll_back("forge", scene.deployer.history["forge"][-2])
+
+
 FAULT = Fault(
     name="forge-field",
     breaks="A new version of forge writes a field into its cache that its own strict reader refuses.",
     seen="Missions fail with 502 at the gateway: forge answers 500 (UnreadableBlueprint) whenever a blueprint is in its"
     " cache. Blueprints that it works out anew are fine, and so is everything that needs none.",
+    fix="Roll forge back to the version before: it keeps its own entries apart from those of the bad one.",
     ruled_out=(
         "the deploy of another service shortly before: that service is healthy",
         "the CPU spike of an instance that has just started: it ends by itself and nobody waits for it",
@@ -52,4 +59,5 @@ FAULT = Fault(
     ),
     truth=truth,
     strike=strike,
+    mend=mend,
 )
