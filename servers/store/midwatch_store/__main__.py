@@ -1,10 +1,12 @@
-"""The command line: `midwatch-store serve`, `import` and `info`."""
+"""The command line: `midwatch-store serve`, `import`, `cut` and `info`."""
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import ByteSize, ValidationError
@@ -52,6 +54,18 @@ def _import(given: dict[str, object]) -> int:
     return 1 if done.problems else 0
 
 
+def _cut(given: dict[str, object]) -> int:
+    from midwatch_store.cut import cut  # noqa: PLC0415 - as above
+
+    start, end = (_moment(str(given[name])) for name in ("start", "end"))
+    done = cut(Path(str(given["dir"])), Path(str(given["to"])), start, end)
+    for name, why in done.left_out.items():
+        sys.stderr.write(f"midwatch-store: {name} was left out: {why}\n")
+    rows = "\n".join(f"{table}: {count:,} rows" for table, count in done.rows.items())
+    sys.stdout.write((json.dumps(asdict(done)) if given["json"] else rows) + "\n")
+    return 0
+
+
 def _info(given: dict[str, object]) -> int:
     with Store(str(given["dir"])) as store:
         summary = summarise(store)
@@ -59,7 +73,7 @@ def _info(given: dict[str, object]) -> int:
     return 0
 
 
-_COMMANDS = {"serve": _serve, "import": _import, "info": _info}
+_COMMANDS = {"serve": _serve, "import": _import, "cut": _cut, "info": _info}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,11 +84,25 @@ def _parser() -> argparse.ArgumentParser:
         serve.add_argument(f"--{name.replace('_', '-')}", help=f"{field.description} (default {_shown(field.default)})")
     importing = commands.add_parser("import", help="read the Collector's file-exporter output")
     importing.add_argument("files", nargs="+", metavar="FILE")
+    cutting = commands.add_parser("cut", help="copy the rows of a window into a new store")
+    cutting.add_argument("--to", required=True, help="the new store's directory")
+    for name in ("--start", "--end"):
+        cutting.add_argument(name, required=True, metavar="TIME", help="in RFC 3339, such as 2026-11-20T02:48:00Z")
     info = commands.add_parser("info", help="say what a store holds")
-    info.add_argument("--json", action="store_true")
-    for command in (importing, info):
+    for command in (cutting, info):
+        command.add_argument("--json", action="store_true")
+    for command in (importing, cutting, info):
         command.add_argument("--dir", default=Settings().dir, help="the store's directory (default %(default)s)")
     return parser
+
+
+def _moment(text: str) -> datetime:
+    """A time as typed; one without an offset is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise StoreError(f"{text!r} is no time: write it as 2026-11-20T02:48:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _shown(default: object) -> str:

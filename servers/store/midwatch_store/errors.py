@@ -4,6 +4,7 @@ StoreError
 ├── StoreNotFound   the directory is not there
 ├── StoreBusy       another process writes to this store
 ├── NotWritable     the directory cannot be made or written to
+├── TargetTaken     a new store was asked for where there is one
 ├── CannotListen    the receiver's address is taken or not this machine's
 ├── QueryTimeout    a query ran longer than it was allowed to
 └── InvalidRows     rows that do not fit their table
@@ -44,6 +45,13 @@ class NotWritable(StoreError):
 
     def __init__(self, path: Path, cause: OSError) -> None:
         super().__init__(f"cannot write to the store at {path}: {cause.strerror}; choose another with --dir")
+
+
+class TargetTaken(StoreError):
+    """A new store was asked for in a directory that has one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"there is a store at {path} already: name a new directory with --to")
 
 
 class CannotListen(StoreError):
