@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -34,22 +34,31 @@ from midwatch_topology import to_svg
 
 _READY_SECONDS = 90.0
 _ALARM_SECONDS = 120.0
+_MENDED_SECONDS = 30.0
+_SOUND = {"error_share": 0.01, "p95_ms": 1000.0}
+_SOUND_LOOKS = 2
+"""What the application's health must be below, so many times in a row, to count as mended."""
 
 
 @dataclass(frozen=True)
 class Show:
-    """What a demo was asked for, and where it keeps its files."""
+    """What a demo was asked for, and where it keeps its files.
+
+    With `mend_after` the application applies the fault's own fix that many seconds after its alarm, as proof that the
+    fault is what it says; the demo then waits for the outcome.
+    """
 
     fault: str
     seed: int
     folder: Path
     console: Console
     approver: Approver
+    mend_after: float | None = None
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What a demo showed: the investigation, how long it took, and what had really been done."""
+    """What a demo showed: the investigation, how long it took, what had really been done, and if its fix helped."""
 
     incident: Incident
     conclusion: Conclusion
@@ -57,23 +66,27 @@ class Shown:
     seconds_to_conclusion: float
     truth: JsonValue
     picture: Path
+    mended: bool | None = None
 
 
 async def demo(show: Show) -> Shown:
     """Run the whole show and leave no process behind; raises `HostError` when a part cannot start."""
-    told: dict[str, JsonValue] = {}
+    told = _Told(show.console)
     listening = webhook.listen("127.0.0.1", 0)
     alerts_url = f"http://127.0.0.1:{listening.getsockname()[1]}/alerts"
     async with store_process(show.folder / "store", show.folder / "logs") as store_url:
         show.console.print(f"[dim]store at {store_url}; starting the application…[/dim]")
         async with _robots(show, store_url, alerts_url) as robots, anyio.create_task_group() as group:
-            ready = anyio.Event()
-            group.start_soon(_tell, robots, show.console, told, ready)
-            await _wait_for(ready, told, robots, show.folder / "logs" / "robots.log")
+            group.start_soon(told.follow, robots)
+            await _wait_for(told, robots, show.folder / "logs" / "robots.log")
             async with open_host(_settings(show, told)) as host, webhook.serve(host, listening):
                 await host.topology(resolve_window("-1h", "now"))  # servers load what they need
                 show.console.print(f"[dim]webhook at {alerts_url}; waiting for the alarm…[/dim]")
                 shown = await _investigate(host, show, told)
+            if show.mend_after is not None:
+                with anyio.move_on_after(_MENDED_SECONDS):
+                    await told.sound.wait()
+                shown = replace(shown, mended=told.sound.is_set())
             group.cancel_scope.cancel()
     return shown
 
@@ -111,37 +124,61 @@ def say(console: Console, event: Mapping[str, JsonValue]) -> None:
 async def _robots(show: Show, store_url: str, alerts_url: str) -> AsyncGenerator[Process]:
     command = [sys.executable, "-m", "robots", "run", "--store-url", store_url, "--webhook", alerts_url]
     options = ["--dir", str(show.folder / "robots"), "--fault", show.fault, "--seed", str(show.seed)]
+    options += [] if show.mend_after is None else ["--mend-after", str(show.mend_after)]
     async with child([*command, *options], show.folder / "logs" / "robots.log") as process:
         yield process
 
 
-async def _tell(robots: Process, console: Console, told: dict[str, JsonValue], ready: anyio.Event) -> None:
-    async for event in events(robots):
-        if event["event"] == "started":
-            told["deployer"] = event["deployer"]
-            ready.set()
-        if event["event"] == "fault":
-            told["truth"] = event.get("truth")
-        say(console, event)
-    told["ended"] = True
-    ready.set()
+@dataclass
+class _Told:
+    """What the application has told so far: that it is ready, what was really done, how customers fare after the fix."""
+
+    console: Console
+    deployer: str = ""
+    truth: JsonValue = None
+    ended: bool = False
+    ready: anyio.Event = field(default_factory=anyio.Event)
+    sound: anyio.Event = field(default_factory=anyio.Event)
+    _looks: int | None = None
+
+    async def follow(self, robots: Process) -> None:
+        """Take in one event after the other until the application ends."""
+        async for event in events(robots):
+            self._take(event)
+            say(self.console, event)
+        self.ended = True
+        self.ready.set()
+
+    def _take(self, event: Mapping[str, JsonValue]) -> None:
+        match event["event"]:
+            case "started":
+                self.deployer = str(event["deployer"])
+                self.ready.set()
+            case "fault":
+                self.truth = event.get("truth")
+            case "mended":
+                self._looks = 0
+            case "health" if self._looks is not None:
+                self._looks = self._looks + 1 if _is_sound(event) else 0
+                if self._looks >= _SOUND_LOOKS:
+                    self.sound.set()
 
 
-async def _wait_for(ready: anyio.Event, told: Mapping[str, JsonValue], robots: Process, log: Path) -> None:
+async def _wait_for(told: _Told, robots: Process, log: Path) -> None:
     with anyio.move_on_after(_READY_SECONDS):
-        await ready.wait()
-        if "deployer" in told:
+        await told.ready.wait()
+        if told.deployer:
             return
         raise await failed(robots, "the application", log)
     raise HostError(f"the application was not ready within {_READY_SECONDS:g} s; see {log}")
 
 
-def _settings(show: Show, told: Mapping[str, JsonValue]) -> Settings:
+def _settings(show: Show, told: _Told) -> Settings:
     """Seconds instead of minutes: the application compresses time, so the host's patience shrinks with it."""
     return Settings(
         data_dir=show.folder / "host",
         store=show.folder / "store",
-        roll_back_url=f"{told['deployer']}/roll-back",
+        roll_back_url=f"{told.deployer}/roll-back",
         lookback_seconds=40,
         gather_seconds=2.5,
         settle_seconds=5,
@@ -149,7 +186,7 @@ def _settings(show: Show, told: Mapping[str, JsonValue]) -> Settings:
     )
 
 
-async def _investigate(host: Host, show: Show, told: Mapping[str, JsonValue]) -> Shown:
+async def _investigate(host: Host, show: Show, told: _Told) -> Shown:
     clocked = _Stopwatch()
     host.journal.listeners += [LiveView(show.console).show, clocked.see]
     incident = await _first_incident(host, told)
@@ -157,16 +194,20 @@ async def _investigate(host: Host, show: Show, told: Mapping[str, JsonValue]) ->
     conclusion = host.journal.values(incident.id, Conclusion)[-1]
     picture = show.folder / "path.svg"
     await anyio.Path(picture).write_text(to_svg(*drawn(incident.id, host.journal)), encoding="utf-8")
-    return Shown(incident, conclusion, report, clocked.seconds, told.get("truth"), picture)
+    return Shown(incident, conclusion, report, clocked.seconds, told.truth, picture)
 
 
-async def _first_incident(host: Host, told: Mapping[str, JsonValue]) -> Incident:
+async def _first_incident(host: Host, told: _Told) -> Incident:
     with anyio.move_on_after(_ALARM_SECONDS):
-        while "ended" not in told:
+        while not told.ended:
             if unfinished := host.unfinished():
                 return unfinished[0]
             await anyio.sleep(0.05)
     raise HostError(f"no alert came within {_ALARM_SECONDS:g} s: was the application stopped?")
+
+
+def _is_sound(health: Mapping[str, JsonValue]) -> bool:
+    return all(isinstance(value := health.get(name), int | float) and value < most for name, most in _SOUND.items())
 
 
 @dataclass

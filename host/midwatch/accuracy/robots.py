@@ -1,0 +1,84 @@
+"""The proving ground: an application that is really broken, one fault and one seed at a time, investigated live."""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from rich.console import Console
+
+from midwatch.accuracy.score import Score, Truth, score
+from midwatch.approvals import NobodyToAsk
+from midwatch.demo import Show, Shown, demo
+from midwatch.errors import HostError
+from midwatch.journal import Journal
+
+MEND_AFTER_SECONDS = 6.0
+"""Enough for an investigation to have all its telemetry before the fix changes the picture."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fault with one seed."""
+
+    fault: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a case: the score, the seconds from alert to conclusion and whether the fault's own fix helped.
+
+    `failed` says why there is no score: the application did not start, or no alarm fired.
+    """
+
+    case: Case
+    score: Score | None
+    seconds: float
+    mended: bool
+    failed: str = ""
+
+    @property
+    def right(self) -> bool:
+        """Whether the investigation found what had really been done."""
+        return self.score is not None and self.score.right
+
+
+async def faults() -> list[str]:
+    """Return the names of the faults that the application knows; raises `HostError` when it is not installed."""
+    told = await anyio.run_process(
+        [sys.executable, "-m", "robots", "faults", "--json"], check=False, stderr=subprocess.PIPE
+    )
+    if told.returncode:
+        raise HostError(
+            f"the application `robots` cannot be run: {told.stderr.decode(errors='replace').strip()[-300:]}"
+        )
+    return [fault["name"] for fault in json.loads(told.stdout)]
+
+
+async def run_cases(cases: Sequence[Case], folder: Path) -> AsyncIterator[Result]:
+    """Run cases one after the other, since two on a small machine would disturb each other; yields as they end."""
+    for case in cases:
+        yield await run_case(case, folder / f"{case.fault}-{case.seed}")
+
+
+async def run_case(case: Case, folder: Path) -> Result:
+    """Break the application, investigate, then let it be mended; all files stay in `folder`."""
+    await anyio.Path(folder).mkdir(parents=True)
+    live = Console(quiet=True)
+    show = Show(case.fault, case.seed, folder, live, NobodyToAsk(), MEND_AFTER_SECONDS)
+    try:
+        shown = await demo(show)
+    except HostError as error:
+        return Result(case, None, 0.0, mended=False, failed=str(error))
+    return Result(case, _score(shown, folder), shown.seconds_to_conclusion, mended=bool(shown.mended))
+
+
+def _score(shown: Shown, folder: Path) -> Score:
+    truth = Truth.model_validate(shown.truth)
+    (folder / "truth.json").write_text(truth.model_dump_json(), encoding="utf-8")
+    with closing(Journal(folder / "host" / "journal.db")) as journal:
+        return score(shown.incident.id, journal, truth)

@@ -1,0 +1,52 @@
+"""Commands that measure: how often an investigation is right, on what was really broken."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from midwatch.accuracy.robots import Case, Result, faults, run_cases
+from midwatch.accuracy.table import as_markdown
+from midwatch.cli.app import Json, app, fail, print_json, run_async
+
+bench = typer.Typer(help="Measure midwatch.", no_args_is_help=True)
+accuracy = typer.Typer(help="How often an investigation is right.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+bench.add_typer(accuracy, name="accuracy")
+
+
+@accuracy.command()
+def robots(
+    seeds: Annotated[int, typer.Option(min=1, help="how many seeds of each fault, from 1")] = 1,
+    fault: Annotated[list[str] | None, typer.Option(help="only these; all, when left out")] = None,
+    keep: Annotated[Path | None, typer.Option(help="a new folder for all journals and telemetry")] = None,
+    as_json: Json = False,
+) -> None:
+    """Break the proving ground with each fault and each seed, live, and score what the investigation says.
+
+    A case takes about a minute. The exit code is 0 when every case is right.
+    """
+    folder = keep or Path(tempfile.mkdtemp(prefix="midwatch-accuracy-"))
+    known = run_async(faults)
+    if unknown := set(fault or ()) - set(known):
+        fail(f"no fault is called {', '.join(sorted(unknown))}: there are {', '.join(known)}")
+    cases = [Case(name, seed) for name in fault or known for seed in range(1, seeds + 1)]
+    results = run_async(_all, cases, folder)
+    if as_json:
+        print_json([asdict(result) for result in results])
+    else:
+        typer.echo(as_markdown(results))
+        typer.echo(f"Journals and telemetry: {folder}", err=True)
+    raise typer.Exit(0 if all(result.right for result in results) else 1)
+
+
+async def _all(cases: Sequence[Case], folder: Path) -> list[Result]:
+    results = []
+    async for result in run_cases(cases, folder):
+        said = result.score.said if result.score else result.failed
+        typer.echo(f"{'✓' if result.right else '✗'} {result.case.fault} {result.case.seed}: {said}", err=True)
+        results.append(result)
+    return results
