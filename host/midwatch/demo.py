@@ -131,7 +131,7 @@ async def _robots(show: Show, store_url: str, alerts_url: str) -> AsyncGenerator
 
 @dataclass
 class _Told:
-    """What the application has told so far: that it is ready, what was really done, how customers fare after the fix."""
+    """What the application has told so far: that it is ready, what was done to it, how customers fare after the fix."""
 
     console: Console
     deployer: str = ""

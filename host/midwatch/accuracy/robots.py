@@ -49,9 +49,7 @@ class Result:
 
 async def faults() -> list[str]:
     """Return the names of the faults that the application knows; raises `HostError` when it is not installed."""
-    told = await anyio.run_process(
-        [sys.executable, "-m", "robots", "faults", "--json"], check=False, stderr=subprocess.PIPE
-    )
+    told = await anyio.run_process([sys.executable, "-m", "robots", "faults", "--json"], check=False)
     if told.returncode:
         raise HostError(
             f"the application `robots` cannot be run: {told.stderr.decode(errors='replace').strip()[-300:]}"
