@@ -1,13 +1,18 @@
 """The doctor: asks every server how it is and says, in one table, what works and what to do. Changes nothing."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import anyio
 
 from midwatch.host import Host
 from midwatch.links import Unanswered
 from midwatch.toolbox import Tool
+from midwatch.trust import Standing, Use
 from midwatch_kit.server import Role
+
+_ALLOW = "name the tools that may be asked in allow, in the servers file; midwatch server tools shows them"
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,12 @@ class Finding:
 
 async def examine(host: Host) -> list[Finding]:
     """Return what the doctor found, server by server; a server that does not answer is a finding too."""
-    missing = host.eyes.missing()
+    down = host.eyes.down()
     gone = [
         Finding(name, "connection", ok=False, detail=why, do=f"see {host.settings.data_dir}/servers/{name}.log")
-        for name, why in missing.items()
+        for name, why in down.items()
     ]
-    tools = [tool for tool in host.eyes.tools(Role.CHECK) if tool.server not in missing]
+    tools = [tool for tool in host.eyes.tools(Role.CHECK) if tool.server not in down]
     found: dict[Tool, list[Finding]] = {}
 
     async def check(tool: Tool) -> None:
@@ -37,7 +42,32 @@ async def examine(host: Host) -> list[Finding]:
     async with anyio.create_task_group() as group:
         for tool in tools:
             group.start_soon(check, tool)
-    return [*gone, *(finding for tool in tools for finding in found[tool])]
+    return [*gone, *trust(host.eyes.standings()), *(finding for tool in tools for finding in found[tool])]
+
+
+def trust(standings: Iterable[Standing]) -> list[Finding]:
+    """Return what is used of each server that isn't of the suite, and every name in the settings that doesn't hold."""
+    found: list[Finding] = []
+    for server, group in groupby(standings, key=lambda standing: standing.server):
+        tools = list(group)
+        if any(tool.named or tool.use is Use.NOTHING for tool in tools):
+            found += [_used(server, tools), *(_void(tool) for tool in tools if tool.named and tool.use is Use.NOTHING)]
+    return found
+
+
+def _used(server: str, tools: Sequence[Standing]) -> Finding:
+    asked = [tool.tool for tool in tools if tool.use is Use.EYES]
+    hands = [tool.tool for tool in tools if tool.use is Use.HANDS]
+    others = [tool.tool for tool in tools if tool.use is Use.NOTHING and tool.pin]
+    said = {"asked": asked, "called by approved plans": hands, "not used": others}
+    detail = "; ".join(f"{what}: {', '.join(names)}" for what, names in said.items() if names)
+    ok = bool(asked or hands)
+    return Finding(server, "tools", ok, detail, "" if ok else _ALLOW)
+
+
+def _void(tool: Standing) -> Finding:
+    what, _, do = tool.why.partition(": ")
+    return Finding(tool.server, tool.tool, ok=False, detail=what, do=do or "correct the servers file")
 
 
 async def _check(host: Host, tool: Tool) -> list[Finding]:

@@ -13,7 +13,11 @@ SUITE = ("logs", "metrics", "traces", "deploys", "byo")
 
 
 class ServerSpec(BaseModel):
-    """How to reach one MCP server: a command to start, or a URL. The shape is that of Claude Desktop's settings."""
+    """How to reach one MCP server, a command to start or a URL, and which of its tools may be used.
+
+    The shape is that of Claude Desktop's settings. `allow` names the tools that may be asked, `hands` those that an
+    approved plan may call; of a server of the `suite` what it declares is believed, and nothing need be named.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -22,6 +26,9 @@ class ServerSpec(BaseModel):
     env: dict[str, str] = {}
     url: str | None = None
     headers: dict[str, str] = {}
+    allow: tuple[str, ...] = ()
+    hands: tuple[str, ...] = ()
+    suite: bool = False
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> "ServerSpec":
@@ -29,11 +36,19 @@ class ServerSpec(BaseModel):
             raise ValueError("a server needs either a command or a url")
         return self
 
+    @model_validator(mode="after")
+    def _reads_or_writes(self) -> "ServerSpec":
+        names = [entry.partition("@")[0] for entry in (*self.allow, *self.hands)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"allow and hands name {', '.join(twice)} twice: name each tool once, in one of them")
+        return self
+
 
 class _ServersFile(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     servers: dict[str, ServerSpec] = Field(alias="mcpServers")
+    suite: bool = False
 
 
 class Settings(BaseSettings):
@@ -64,20 +79,22 @@ class Settings(BaseSettings):
 
 
 def server_specs(settings: Settings) -> dict[str, ServerSpec]:
-    """Return the servers to connect to, by name: those of the servers file, or the suite's own.
+    """Return the servers to connect to, by name: those of the servers file, the suite's own, or both.
 
-    Raises `BadSettings` when the file cannot be read.
+    A servers file replaces the suite unless it says `"suite": true`; a name in both is the file's. Raises
+    `BadSettings` when the file cannot be read.
     """
     if settings.servers_file is None:
         return _suite(settings)
     try:
         text = settings.servers_file.read_text(encoding="utf-8")
-        return _ServersFile.model_validate_json(text).servers
+        file = _ServersFile.model_validate_json(text)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)]
         raise BadSettings(f"cannot use the servers file {settings.servers_file}: {'; '.join(faults)}") from None
     except (OSError, UnicodeError) as error:
         raise BadSettings(f"cannot read the servers file {settings.servers_file}: {error}") from None
+    return {**(_suite(settings) if file.suite else {}), **file.servers}
 
 
 def _suite(settings: Settings) -> dict[str, ServerSpec]:
@@ -96,4 +113,4 @@ def _own_server(name: str, settings: Settings) -> ServerSpec:
         env["MIDWATCH_STORE"] = str(settings.store.absolute())
     if name == "byo" and settings.byo_mapping:
         env["MIDWATCH_BYO_MAPPING"] = str(settings.byo_mapping.absolute())
-    return ServerSpec(command=sys.executable, args=["-m", f"midwatch_{name}"], env=env)
+    return ServerSpec(command=sys.executable, args=["-m", f"midwatch_{name}"], env=env, suite=True)

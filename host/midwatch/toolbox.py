@@ -1,7 +1,8 @@
 """Tools by what they are for: eyes, which only read, and hands, which may change something.
 
-Whoever holds `Eyes` can ask but not act: subagents get nothing else. An answer's bytes are fetched whole, checked
-against their hash and kept, so that what is cited later can be looked up.
+Which is which is settled in `trust`; a tool that is neither is not used at all. Whoever holds `Eyes` can ask but not
+act: subagents get nothing else. An answer's bytes are fetched whole, checked against their hash and kept, so that
+what is cited later can be looked up.
 """
 
 import json
@@ -13,6 +14,8 @@ from mcp import types
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from midwatch.links import Link, Unanswered
+from midwatch.settings import ServerSpec
+from midwatch.trust import Standing, Use, standings, use_of
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore, evidence_id
 from midwatch_kit.records import Observation, TopologyFragment
@@ -20,11 +23,15 @@ from midwatch_kit.server import Role
 
 _OBSERVATIONS = TypeAdapter(tuple[Observation, ...])
 _MOST_PAGES = 1000
+_NONE_ALLOWED = "the settings allow none of its tools: see midwatch doctor"
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool of one server, with what the server declared of it."""
+    """One tool of one server, with what the server declared of it.
+
+    `read_only` says that it may be asked freely; `barred` says why it may not be used at all, and is mostly empty.
+    """
 
     server: str
     name: str
@@ -34,6 +41,7 @@ class Tool:
     arguments: frozenset[str]
     read_only: bool
     idempotent: bool = False
+    barred: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Answer:
 
 
 class Eyes:
-    """The tools that only read, as declared by their servers."""
+    """The tools that only read: declared so by a server of the suite, or allowed by the settings."""
 
     def __init__(self, links: Mapping[str, Link], kept: EvidenceStore) -> None:
         self._links = links
@@ -80,13 +88,23 @@ class Eyes:
         return [t for t in known if signal in (None, t.signal) and key in (None, t.key)]
 
     def missing(self) -> dict[str, str]:
+        """Return the servers that never came up or are gone, or may not be asked anything, each with the reason."""
+        mute = {name: _NONE_ALLOWED for name, link in self._links.items() if _unheard(link)}
+        return {**mute, **self.down()}
+
+    def down(self) -> dict[str, str]:
         """Return the servers that never came up or are gone, each with the reason."""
         return {name: link.trouble or "not connected" for name, link in self._links.items() if not link.up}
+
+    def standings(self) -> list[Standing]:
+        """Return how every tool that was offered stands, by server and name: also those that are not used."""
+        links = sorted(self._links.values(), key=lambda link: link.name)
+        return [standing for link in links for standing in standings(link.name, link.tools, link.spec)]
 
     async def ask(self, tool: Tool, arguments: Mapping[str, JsonValue], seconds: float) -> Answer:
         """Ask a reading tool and keep the bytes behind its answer; raises `Unanswered`."""
         if not tool.read_only:
-            raise Unanswered(f"{tool.name} is not declared read-only", down=False)
+            raise Unanswered(tool.barred or f"{tool.name} is not declared read-only", down=False, asked=False)
         return await ask(self._links[tool.server], tool.name, arguments, seconds, self.kept)
 
 
@@ -98,23 +116,26 @@ class Hands:
         self.kept = kept
 
     def tools(self) -> list[Tool]:
-        """Return the tools that are not declared read-only."""
-        return [tool for tool in tools_of(self._links.values()) if not tool.read_only]
+        """Return the tools that may change something, and may be used."""
+        return [tool for tool in tools_of(self._links.values()) if not (tool.read_only or tool.barred)]
 
     def repeatable(self, server: str, tool: str) -> bool:
         """Whether a tool declares that calling it twice does what calling it once does."""
         return any(known.idempotent for known in self.tools() if (known.server, known.name) == (server, tool))
 
     async def act(self, server: str, tool: str, arguments: Mapping[str, JsonValue], seconds: float) -> Answer:
-        """Call a tool by name, whatever it does; raises `Unanswered`."""
+        """Call a tool by name, whatever it does, unless it may not be used; raises `Unanswered`."""
         if server not in self._links:
             raise Unanswered(f"no server {server} is configured", down=True, asked=False)
+        if why := _barred(self._links[server], tool):
+            raise Unanswered(why, down=False, asked=False)
         return await ask(self._links[server], tool, arguments, seconds, self.kept)
 
 
 def tools_of(links: Iterable[Link]) -> list[Tool]:
     """Return every tool that the servers offered when last seen, ordered by server and name."""
-    return [_described(link.name, tool) for link in sorted(links, key=lambda link: link.name) for tool in _sorted(link)]
+    by_name = sorted(links, key=lambda link: link.name)
+    return [_described(link.name, tool, link.spec) for link in by_name for tool in _sorted(link)]
 
 
 async def ask(link: Link, tool: str, arguments: Mapping[str, JsonValue], seconds: float, kept: EvidenceStore) -> Answer:
@@ -164,7 +185,21 @@ def _sorted(link: Link) -> list[types.Tool]:
     return sorted(link.tools, key=lambda tool: tool.name)
 
 
-def _described(server: str, tool: types.Tool) -> Tool:
+def _unheard(link: Link) -> bool:
+    """Whether a server offers tools of which none may be used."""
+    return bool(link.tools) and all(use_of(tool, link.spec)[0] is Use.NOTHING for tool in link.tools)
+
+
+def _barred(link: Link, name: str) -> str:
+    """Return why a tool may not be called; of a server that is up, none is called that it does not offer."""
+    known = next((tool for tool in link.tools if tool.name == name), None)
+    if known:
+        return use_of(known, link.spec)[1]
+    return f"{link.name} offers no tool {name}" if link.up else ""
+
+
+def _described(server: str, tool: types.Tool, spec: ServerSpec) -> Tool:
+    use, barred = use_of(tool, spec)
     meta, arguments = tool.meta or {}, tool.input_schema.get("properties")
     role, key = meta.get("midwatch/role"), meta.get("midwatch/key")
     return Tool(
@@ -174,8 +209,9 @@ def _described(server: str, tool: types.Tool) -> Tool:
         signal=str(meta.get("midwatch/signal", "")),
         key=key if isinstance(key, str) else None,
         arguments=frozenset(arguments if isinstance(arguments, dict) else ()),
-        read_only=bool(tool.annotations and tool.annotations.read_only_hint),
+        read_only=use is Use.EYES,
         idempotent=bool(tool.annotations and tool.annotations.idempotent_hint),
+        barred=barred,
     )
 
 

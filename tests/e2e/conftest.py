@@ -123,7 +123,10 @@ class Desk:
     def servers_file(self, **specs: Mapping[str, object]) -> str:
         """Write a servers file with the suite's own servers but for what `specs` say, and return its path."""
         store = {"MIDWATCH_STORE": str(self.folder / "snapshot"), "XDG_CACHE_HOME": self.settings["XDG_CACHE_HOME"]}
-        own = {name: {"command": sys.executable, "args": ["-m", f"midwatch_{name}"], "env": store} for name in SERVERS}
+        own = {
+            name: {"command": sys.executable, "args": ["-m", f"midwatch_{name}"], "env": store, "suite": True}
+            for name in SERVERS
+        }
         path = self.folder / "servers.json"
         path.write_text(json.dumps({"mcpServers": {**own, **specs}}))
         return str(path)

@@ -94,7 +94,7 @@ def odd() -> Callable[..., ServerSpec]:
     """Return a function that describes a server of `odd_server.py`; its arguments say how it misbehaves."""
 
     def spec(*ways: str) -> ServerSpec:
-        return ServerSpec(command=sys.executable, args=["-S", str(ODD), *ways])
+        return ServerSpec(command=sys.executable, args=["-S", str(ODD), *ways], suite=True)
 
     return spec
 

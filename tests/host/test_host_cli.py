@@ -134,7 +134,7 @@ def test_the_schema_of_every_record_type_is_published(midwatch: Run) -> None:
 def test_the_doctor_says_which_server_is_missing_and_what_to_do(
     midwatch: Run, tmp_path: Path, patient: HttpServer
 ) -> None:
-    servers = {"patient": {"url": patient.url}, "gone": {"command": "no-such-server"}}
+    servers = {"patient": {"url": patient.url, "suite": True}, "gone": {"command": "no-such-server"}}
     (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": servers}))
     done = midwatch("doctor", "--json")
     assert done.exit_code == 1
@@ -208,7 +208,7 @@ def test_an_alert_that_comes_in_is_investigated_and_a_killed_host_takes_it_up_ag
     up: Callable[..., Up], midwatch: Run, tmp_path: Path, patient: HttpServer
 ) -> None:
     patient.becomes(version="good")
-    (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": {"patient": {"url": patient.url}}}))
+    (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": {"patient": {"url": patient.url, "suite": True}}}))
     first = up(MIDWATCH_GATHER_SECONDS="0.1")
     url = first.waits_for(r"webhook +(http://\S+)")[1]
     alert = {"title": "gateway fails", "service": "gateway", "started_at": "2026-11-20T02:47:03Z"}

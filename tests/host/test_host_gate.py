@@ -66,7 +66,7 @@ def scope() -> Scope:
 
 @asynccontextmanager
 async def a_gate(reach: Reach, url: str, journal: Journal, scope: Scope) -> AsyncGenerator[Gate]:
-    async with reach(patient=ServerSpec(url=url)) as host:
+    async with reach(patient=ServerSpec(url=url, suite=True)) as host:
         inquiry = Inquiry("one", journal, host.eyes, host.eyes.kept, Limits(60, 100, 10))
         yield Gate(inquiry, host.hands, SOON, scope)
 
@@ -220,7 +220,7 @@ async def test_a_step_that_was_cut_short_and_may_not_be_run_twice_is_judged_by_h
 ) -> None:
     touch = Call(server="odd", tool="touch", arguments={"do": "hang"})
     plan = a_plan(call=touch)
-    async with reach(patient=ServerSpec(url=patient.url), odd=odd()) as host:
+    async with reach(patient=ServerSpec(url=patient.url, suite=True), odd=odd()) as host:
         inquiry = Inquiry("one", journal, host.eyes, host.eyes.kept, Limits(60, 100, 10))
         gate = Gate(inquiry, host.hands, SOON, scope)
         with anyio.move_on_after(1):
@@ -253,7 +253,7 @@ async def main(folder: Path, url: str) -> None:
     plan = Plan.model_validate_json((folder / "plan.json").read_text())
     scope = Scope.model_validate_json((folder / "scope.json").read_text())
     kept = EvidenceStore(folder / "evidence", 2**40)
-    async with open_links({"patient": ServerSpec(url=url)}, 20, folder) as links:
+    async with open_links({"patient": ServerSpec(url=url, suite=True)}, 20, folder) as links:
         inquiry = Inquiry("one", Journal(folder / "journal.db"), Eyes(links, kept), kept, Limits(60, 100, 10))
         gate = Gate(inquiry, Hands(links, kept), Patience(0.05, 0.6), scope)
         yes = Decision(digest=plan.digest, approved=True, by="a person", reason="asked")

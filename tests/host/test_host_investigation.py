@@ -27,7 +27,7 @@ SETTINGS = Settings(gather_seconds=0, subagent_seconds=1, call_seconds=5)
 
 
 def case(*ways: str) -> ServerSpec:
-    return ServerSpec(command=sys.executable, args=["-S", str(CASE), *ways])
+    return ServerSpec(command=sys.executable, args=["-S", str(CASE), *ways], suite=True)
 
 
 async def investigate(host: Reached, journal: Journal, incident: Incident) -> Report:

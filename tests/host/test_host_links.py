@@ -200,7 +200,9 @@ async def test_a_server_over_http_that_goes_away_and_returns_is_found_again(
     reach: Reach, start_patient: HttpServers
 ) -> None:
     first = start_patient()
-    async with reach(patient=ServerSpec(url=first.url), gone=ServerSpec(url="http://127.0.0.1:9/mcp")) as host:
+    async with reach(
+        patient=ServerSpec(url=first.url, suite=True), gone=ServerSpec(url="http://127.0.0.1:9/mcp")
+    ) as host:
         assert set(host.eyes.missing()) == {"gone"}
         assert (await host.eyes.ask(look(host.eyes, "patient"), {}, 10)).observations
         first.stop()
