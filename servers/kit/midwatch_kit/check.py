@@ -23,6 +23,9 @@ def answer_checks(checks: Sequence[Check], lag_seconds: float | None = None) -> 
     return Answer("health of the backend", [asdict(c) for c in checks], lines, len(checks), lag_seconds=lag_seconds)
 
 
-def lag_of(newest: datetime | None) -> float | None:
-    """Return how many seconds ago the newest data was made, never less than 0; None when there is none."""
-    return None if newest is None else max(0.0, round((datetime.now(UTC) - newest).total_seconds(), 1))
+def lag_of(newest: datetime | None, until: datetime | None = None) -> float | None:
+    """Return how many seconds before `until` (now, when left out) the newest data was made; None when there is none.
+
+    Never less than 0. An answer about a window passes the window's end: what is missing from it does not grow later.
+    """
+    return None if newest is None else max(0.0, round(((until or datetime.now(UTC)) - newest).total_seconds(), 1))

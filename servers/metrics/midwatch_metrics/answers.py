@@ -38,7 +38,7 @@ def list_all(backend: MetricBackend, start: str, end: str) -> Answer:
         matched=sum(one.points for one in described),
         window=window,
         fragment=catalogue.fragment_of(described, alarms, SERVER),
-        lag_seconds=_lag(backend),
+        lag_seconds=_lag(backend, window),
         hint=None
         if described
         else "No point in this window. Widen it, or run check_metrics to see whether data arrives.",
@@ -72,7 +72,7 @@ def survey(
         window=window,
         baseline=baseline,
         findings=surveyed.found,
-        lag_seconds=_lag(backend),
+        lag_seconds=_lag(backend, window),
         hint=surveyed.hint or None,
     )
 
@@ -105,7 +105,7 @@ def query(
         lines=queried.lines(timeline),
         matched=gathered.points,
         window=window,
-        lag_seconds=_lag(backend),
+        lag_seconds=_lag(backend, window),
         hint=further,
     )
 
@@ -190,6 +190,6 @@ def _alarm_entities(entities: Sequence[str]) -> tuple[list[str], list[str]]:
     return services, [entity.removeprefix("alarm:") for entity in ids if entity.startswith("alarm:")]
 
 
-def _lag(backend: MetricBackend) -> float | None:
+def _lag(backend: MetricBackend, window: Window | None = None) -> float | None:
     newest = backend.newest()
-    return lag_of(None if newest is None else from_ns(newest))
+    return lag_of(None if newest is None else from_ns(newest), window.end if window else None)

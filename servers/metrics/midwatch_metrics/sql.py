@@ -4,7 +4,8 @@
 become increases by bucket, with the time each increase took, so that a rate doesn't depend on how points fall into
 buckets. A cumulative run begins with its `StartTimeUnix`. Its first point counts whole if the run began within the
 time looked at, or if the same instance had already sent other series of the metric: then this series is new. Else
-what came before is unknown, and the point is only what the next one is compared with.
+what came before is unknown, and the point is only what the next one is compared with. Values are added up in order of
+time, and cells come sorted, so that threads cannot give one figure now and another then.
 """
 
 from typing import Final
@@ -64,19 +65,23 @@ FROM points GROUP BY series, form ORDER BY 2, 5, 6, any_value(list_sort(map_entr
 _NO_FILL: Final = "list_resize([]::UBIGINT[], $filled, 0)"
 
 GAUGES: Final = f"""{_SELECTED}
-SELECT series, bucket, avg(value) AS value, 0.0 AS value_before, count(*)::DOUBLE AS count, 0.0 AS count_before,
-    0.0 AS seconds, min(value) AS low, max(value) AS high, max(moment) AS last,
+SELECT series, bucket, avg(value ORDER BY moment, value) AS value, 0.0 AS value_before,
+    count(*)::DOUBLE AS count, 0.0 AS count_before, 0.0 AS seconds,
+    min(value) AS low, max(value) AS high, max(moment) AS last,
     {_NO_FILL} AS filled, {_NO_FILL} AS filled_before
-FROM points WHERE form = 'gauge' AND list_contains($series, series) GROUP BY series, bucket"""  # noqa: S608
+FROM points WHERE form = 'gauge' AND list_contains($series, series) GROUP BY series, bucket
+ORDER BY series, bucket"""  # noqa: S608
 
 DELTAS: Final = f"""{_SELECTED}
-SELECT series, bucket, sum(value) AS value, 0.0 AS value_before, sum(count) AS count, 0.0 AS count_before,
+SELECT series, bucket, sum(value ORDER BY moment, value) AS value, 0.0 AS value_before,
+    sum(count) AS count, 0.0 AS count_before,
     greatest(max(moment) - min(CASE WHEN began > 0 THEN began ELSE moment - $width END), 0) / 1e9 AS seconds,
     NULL::DOUBLE AS low, NULL::DOUBLE AS high, max(moment) AS last,
     list_reduce(list(list_resize(filled, $filled, 0)),
         lambda one, more: list_transform(list_zip(one, more), lambda pair: pair[1] + pair[2])) AS filled,
     {_NO_FILL} AS filled_before
-FROM points WHERE form <> 'gauge' AND delta AND list_contains($series, series) GROUP BY series, bucket"""  # noqa: S608
+FROM points WHERE form <> 'gauge' AND delta AND list_contains($series, series) GROUP BY series, bucket
+ORDER BY series, bucket"""  # noqa: S608
 
 _RUN: Final = """NULL::DOUBLE AS low, NULL::DOUBLE AS high, newest AS last,
     list_resize(filled, $filled, 0) AS filled"""
@@ -110,7 +115,8 @@ UNION ALL
 SELECT series, bucket, value, value_first, count, count_first, (newest - oldest) / 1e9,
     {_RUN}, list_resize(filled_first, $filled, 0)
 FROM steps WHERE newest_before IS NULL AND began < $earliest AND oldest <= first + step / 2
-    AND newest > oldest"""  # noqa: S608
+    AND newest > oldest
+ORDER BY series, bucket, last"""  # noqa: S608
 
 DESCRIBE: Final = f"""WITH every AS ({_POINTS})
 SELECT metric, form, any_value(unit), any_value(description), service, instance,

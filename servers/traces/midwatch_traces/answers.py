@@ -10,6 +10,7 @@ from midwatch_kit import (
     CitedFinding,
     NotFound,
     Page,
+    Window,
     answer_checks,
     lag_of,
     open_page,
@@ -43,7 +44,7 @@ def map_all(backend: TraceBackend, start: str, end: str) -> Answer:
         matched=loaded.total,
         window=window,
         fragment=mapped.fragment,
-        lag_seconds=_lag(backend),
+        lag_seconds=_lag(backend, window),
         hint=_sampled(loaded) if mapped.rows else "No spans in this window. Widen it, or see check_traces.",
     )
 
@@ -71,7 +72,7 @@ def survey(
         window=window,
         baseline=scope.baseline,
         findings=surveyed.found,
-        lag_seconds=_lag(backend),
+        lag_seconds=_lag(backend, window),
         hint=" ".join(filter(None, [surveyed.hint, _sampled(loaded)])) or None,
     )
 
@@ -99,7 +100,7 @@ def search(backend: TraceBackend, wanted: Search, start: str, end: str, limit: i
         page=page,
         positions=[(trace.first_match, trace.trace_id) for trace in shown],
         more=len(found.page) > limit,
-        lag_seconds=_lag(backend),
+        lag_seconds=_lag(backend, page.window),
         hint=_which_services(wanted.service, known),
     )
 
@@ -120,7 +121,7 @@ def get(backend: TraceBackend, trace_id: str, start: str, end: str) -> Answer:
         lines=[head(found), *tree_lines(tree), *follow],
         matched=found.total,
         window=window,
-        lag_seconds=_lag(backend),
+        lag_seconds=_lag(backend, window),
         hint=_cut_short(found),
     )
 
@@ -131,9 +132,9 @@ def check(backend: TraceBackend) -> Answer:
     return answer_checks(checks, _lag(backend) if checks[0].ok else None)
 
 
-def _lag(backend: TraceBackend) -> float | None:
+def _lag(backend: TraceBackend, window: Window | None = None) -> float | None:
     newest = backend.newest()
-    return lag_of(None if newest is None else from_ns(newest))
+    return lag_of(None if newest is None else from_ns(newest), window.end if window else None)
 
 
 def _sampled(loaded: Loaded) -> str | None:

@@ -1,4 +1,5 @@
 """The embedded store's questions as SQL text; what the store holds is described in its own docs. No Python types here.
+Where several rows could be the answer, the text says which: threads cannot give one answer now and another then.
 
 Attribute names follow OpenTelemetry's semantic conventions, the current name before the older ones. A database whose
 name is but a number, as Redis has them, goes by its host.
@@ -66,7 +67,7 @@ SPANS: Final = f"SELECT trace, span, parent, start, duration, failed, place FROM
 
 PLACES: Final = f"""SELECT place, any_value(service), any_value(instance), any_value(version), any_value(kind),
     any_value(operation), any_value(queue), any_value(database), any_value(address), any_value(action)
-    FROM ({_named("$operations")}) GROUP BY place"""  # noqa: S608
+    FROM ({_named("$operations")}) GROUP BY place ORDER BY place"""  # noqa: S608
 
 COUNT: Final = f"""SELECT count(*) FROM otel_traces WHERE {_PERIODS}"""  # noqa: S608
 
@@ -102,10 +103,11 @@ FOUND: Final = f"""SELECT epoch_ns(first), TraceId, matching FROM (
 SUMMARIES: Final = f"""SELECT TraceId, epoch_ns(min(Timestamp)), max(epoch_ns(Timestamp) + Duration),
     count(DISTINCT SpanId), count(DISTINCT SpanId) FILTER (StatusCode = 'Error'),
     list(DISTINCT ServiceName ORDER BY ServiceName),
-    arg_min(ServiceName, (ParentSpanId <> '', Timestamp)), arg_min(SpanName, (ParentSpanId <> '', Timestamp)),
-    bool_or(ParentSpanId = ''), coalesce(arg_max(ServiceName, Timestamp) FILTER (StatusCode = 'Error'), ''),
+    arg_min(ServiceName, (ParentSpanId <> '', Timestamp, SpanId)),
+    arg_min(SpanName, (ParentSpanId <> '', Timestamp, SpanId)),
+    bool_or(ParentSpanId = ''), coalesce(arg_max(ServiceName, (Timestamp, SpanId)) FILTER (StatusCode = 'Error'), ''),
     coalesce(arg_max(coalesce({_EXCEPTION}['exception.type'] || ': ' || {_EXCEPTION}['exception.message'],
-        StatusMessage), Timestamp) FILTER (StatusCode = 'Error'), '')
+        StatusMessage), (Timestamp, SpanId)) FILTER (StatusCode = 'Error'), '')
     FROM otel_traces WHERE {_INSIDE} AND TraceId IN (SELECT unnest($traces::VARCHAR[])) GROUP BY TraceId"""  # noqa: S608
 
 TRACE_COUNT: Final = f"SELECT count(DISTINCT SpanId) FROM otel_traces WHERE {_INSIDE} AND TraceId = $trace"  # noqa: S608

@@ -66,7 +66,7 @@ def survey(backend: LogBackend, window: Window, baseline: Window, entities: Sequ
         window=window,
         baseline=baseline,
         findings=surveyed.found,
-        lag_seconds=_lag(newest),
+        lag_seconds=_lag(newest, window),
         hint=" ".join(filter(None, (surveyed.hint, _left_out(wanted)))) or None,
     )
 
@@ -106,7 +106,7 @@ def search(
         page=page,
         positions=_positions(step.seen, after or before_all, matched),
         more=step.more,
-        lag_seconds=_lag(backend.newest()),
+        lag_seconds=_lag(backend.newest(), page.window),
         hint=None if matched else _nothing_found(backend, scope, wanted),
     )
 
@@ -144,7 +144,7 @@ def trace_logs(
         page=page,
         positions=[(*found.line.place, matched) for found in seen],
         more=step.more,
-        lag_seconds=_lag(backend.newest()),
+        lag_seconds=_lag(backend.newest(), page.window),
         hint=_about_trace(span, matched, margin_seconds),
     )
 
@@ -213,5 +213,5 @@ def _about_trace(span: TraceSpan, matched: int, margin_seconds: float) -> str:
 within {margin_seconds:g} s."
 
 
-def _lag(newest: int | None) -> float | None:
-    return lag_of(None if newest is None else time_of(newest))
+def _lag(newest: int | None, window: Window | None = None) -> float | None:
+    return lag_of(None if newest is None else time_of(newest), window.end if window else None)

@@ -44,8 +44,8 @@ _RATES: Final = """SELECT service, instance, CASE WHEN epoch_ns(time) >= $window
     {counts} FROM lines WHERE epoch_ns(time) >= $baseline GROUP BY ALL ORDER BY ALL"""
 _PATTERNS: Final = """SELECT {mask}, service, instance,
     least(greatest(severity - 1, 0) // 4 * 4 + 1, 21) * (severity > 0)::INTEGER,
-    epoch_ns(time) >= $window, count(*), epoch_ns(min(time)), arg_min(left(message, {exemplar}), time)
-    FROM lines WHERE {condition} GROUP BY ALL"""
+    epoch_ns(time) >= $window, count(*), epoch_ns(min(time)), arg_min(left(message, {exemplar}), (time, seq))
+    FROM lines WHERE {condition} GROUP BY ALL ORDER BY ALL"""
 _RATES_SHOWN: Final = "SELECT service, instance, (time - window) // {seconds:g} s, count(*) … FROM lines GROUP BY ALL"
 _PATTERNS_SHOWN: Final = "SELECT mask(message), service, level, count(*) … FROM lines WHERE {condition} GROUP BY ALL"
 _COUNT: Final = "SELECT count(*) FROM lines WHERE {condition}"
