@@ -39,7 +39,7 @@ def test_seeds_differ_in_instance_and_red_herrings() -> None:
 @given(seeds)
 def test_the_truth_of_each_fault_names_what_it_hits(seed: int) -> None:
     plan = make_plan(seed)
-    truths = {name: fault.truth(plan).document() for name, fault in FAULTS.items()}
+    truths = {name: fault.truth(fault.plan(seed)).document() for name, fault in FAULTS.items()}
     assert truths["forge-field"]["causes"] == [{"kind": "change", "entity": "service:forge"}]
     assert truths["forge-cache"]["causes"] == [{"kind": "operator", "entity": f"instance:{plan.forge}"}]
     assert (truths["clean"]["outcome"], truths["clean"]["causes"]) == ("no_incident", [])
@@ -63,3 +63,16 @@ def test_a_habit_changes_what_some_customers_do_and_nothing_else() -> None:
     assert all(ask.headers == {"user-agent": "fleet-sync/1.4", "x-api-version": "1"} for ask in changed)
     assert {ask.document["robot"] for ask in changed if ask.document} <= set(WEAK_ROBOTS)
     assert all(before.method == after.method for before, after in pairs)
+
+
+@given(seeds, st.sampled_from([("bot",), ("schedule",), ("action",), ("gateway",), ("schedule", "bot")]))
+def test_spared_services_are_no_red_herrings(seed: int, spared: tuple[str, ...]) -> None:
+    plan = make_plan(seed, spared)
+    assert not {plan.deployed, plan.restarted.partition("-")[0]} & set(spared)
+    assert plan.deployed != plan.restarted.partition("-")[0]
+
+
+@given(seeds)
+def test_no_fault_wants_its_own_cause_ruled_out(seed: int) -> None:
+    truths = [fault.truth(fault.plan(seed)) for fault in FAULTS.values()]
+    assert not [truth for truth in truths if set(truth.causes) & set(truth.ruled_out)]

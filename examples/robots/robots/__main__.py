@@ -11,7 +11,6 @@ from pathlib import Path
 import anyio
 
 from robots.faults import DEFAULT, FAULTS
-from robots.plan import make_plan
 from robots.processes import NotStarted
 from robots.record import StoreUnreachable
 from robots.repository import GitFailed
@@ -103,7 +102,8 @@ def _faults(asked: argparse.Namespace) -> None:
 
 
 def _truth(asked: argparse.Namespace) -> None:
-    _print(json.dumps(FAULTS[asked.fault].truth(make_plan(asked.seed)).document()))
+    fault = FAULTS[asked.fault]
+    _print(json.dumps(fault.truth(fault.plan(asked.seed)).document()))
 
 
 def _print(text: str) -> None:

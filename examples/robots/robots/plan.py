@@ -1,6 +1,7 @@
 """What a seed decides: times, instances, magnitudes and red herrings. The fault itself is chosen by name."""
 
 import random
+from collections.abc import Container
 from dataclasses import dataclass
 
 from robots.load import OLD_CLIENT, WEAK_FLEET
@@ -26,11 +27,16 @@ class Plan:
     blips: int
 
 
-def make_plan(seed: int) -> Plan:
-    """Return the plan of a seed. The deploy, the restart and the warning are of three different services."""
+def make_plan(seed: int, spared: Container[str] = ()) -> Plan:
+    """Return the plan of a seed. The deploy, the restart and the warning are of three different services.
+
+    The `spared` services, which a fault blames, are neither deployed nor restarted as a red herring; one of WARMING
+    must be left.
+    """
     dice = random.Random(f"plan {seed}")
-    deployed = dice.choice(HERRING_SERVICES)
-    restarted = dice.choice([service for service in WARMING if service != deployed])
+    warming = [service for service in WARMING if service not in spared]
+    deployed = dice.choice([service for service in HERRING_SERVICES if service not in spared and [service] != warming])
+    restarted = dice.choice([service for service in warming if service != deployed])
     noise = dice.choice([habit for habit, service in NOISES.items() if service not in (deployed, restarted)])
     return Plan(
         seed=seed,

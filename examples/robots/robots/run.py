@@ -19,7 +19,6 @@ from robots.events import emit, now, rfc3339
 from robots.fleet import SERVICES, Fleet, Site, instances
 from robots.history import make_history
 from robots.load import Load
-from robots.plan import make_plan
 from robots.postgres import apply_schema, postgres
 from robots.record import Recorder, http_client
 from robots.repository import Repository
@@ -67,7 +66,7 @@ async def run(options: Options) -> None:
 @asynccontextmanager
 async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tuple[Scene, str]]:
     """Start PostgreSQL, the repository, the fleet and the deployer; stop them in the end."""
-    plan, folder = make_plan(options.seed), options.folder.resolve()
+    plan, folder = options.fault.plan(options.seed), options.folder.resolve()
     repository = Repository(folder / "repository")
     async with store(options.store_url) as recorder, postgres(folder) as database_url:
         first = await make_history(repository, options.seed)

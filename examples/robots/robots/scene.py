@@ -11,7 +11,7 @@ from robots.deployer import Deployer
 from robots.events import Note
 from robots.fleet import Site
 from robots.load import Load
-from robots.plan import Plan
+from robots.plan import Plan, make_plan
 from robots.record import Recorder
 from robots.repository import Repository
 
@@ -74,7 +74,8 @@ class Fault:
     """One way to break the application and to mend it, in plain words and as functions.
 
     `acts` happen in the healthy time before the fault, beside the red herrings that every run has, each at its share
-    of the baseline. `mend` applies the fix that `fix` says in words, after which customers are served again.
+    of the baseline. `mend` applies the fix that `fix` says in words, after which customers are served again. The
+    services that it `spares` are no red herring's, so that no harmless change is like the one that is to blame.
     """
 
     name: str
@@ -87,3 +88,8 @@ class Fault:
     mend: Callable[[Scene], Awaitable[None]]
     rules: tuple[Rule, ...] = RULES
     acts: tuple[tuple[float, Callable[[Scene], Awaitable[None]]], ...] = ()
+    spares: tuple[str, ...] = ()
+
+    def plan(self, seed: int) -> Plan:
+        """Return the plan of a seed for this fault."""
+        return make_plan(seed, self.spares)
