@@ -77,7 +77,7 @@ async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tupl
             async with served(deployer) as deployer_url:
                 await deployer.install(first)
                 load = Load(fleet.url("gateway-1"), plan.rate, plan.seed)
-                yield Scene(plan, fleet.site, repository, deployer, load, recorder, _note), deployer_url
+                yield Scene(plan, fleet.site, repository, deployer, load, recorder, _note, tasks), deployer_url
         finally:
             await fleet.stop()
 

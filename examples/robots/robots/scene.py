@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from anyio.abc import TaskGroup
 from pydantic import JsonValue
 
 from robots.alarm import RULES, Rule
@@ -18,7 +19,7 @@ from robots.repository import Repository
 
 @dataclass(frozen=True)
 class Scene:
-    """A running application, and the hands on it."""
+    """A running application, and the hands on it; `tasks` is for what goes on after a strike, until the run ends."""
 
     plan: Plan
     site: Site
@@ -27,6 +28,7 @@ class Scene:
     load: Load
     recorder: Recorder
     note: Note
+    tasks: TaskGroup
 
 
 Kind = Literal["change", "resource", "dependency", "traffic", "state", "access", "platform", "operator"]
