@@ -1,6 +1,6 @@
 """The pool of PostgreSQL connections, traced and measured; the statements live with the services."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from opentelemetry import metrics
@@ -28,13 +28,27 @@ async def connected() -> AsyncGenerator[AsyncConnectionPool]:
 
 
 def _measure(pool: AsyncConnectionPool) -> None:
+    labels = {"db.client.connection.pool.name": pool.name}
+
     def connections(_: CallbackOptions) -> Iterable[Observation]:
         stats = pool.get_stats()
         idle = stats.get("pool_available", 0)
-        labels = {"db.client.connection.pool.name": pool.name}
         yield Observation(idle, {**labels, "db.client.connection.state": "idle"})
         yield Observation(stats.get("pool_size", 0) - idle, {**labels, "db.client.connection.state": "used"})
 
-    metrics.get_meter(__name__).create_observable_up_down_counter(
+    def figure(name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        return lambda _: [Observation(pool.get_stats().get(name, 0), labels)]
+
+    meter = metrics.get_meter(__name__)
+    meter.create_observable_up_down_counter(
         "db.client.connection.count", [connections], "{connection}", "Connections of the pool by state"
+    )
+    meter.create_observable_up_down_counter(
+        "db.client.connection.max", [figure("pool_max")], "{connection}", "Connections that the pool may have"
+    )
+    meter.create_observable_up_down_counter(
+        "db.client.connection.pending_requests", [figure("requests_waiting")], "{request}", "Who waits for a connection"
+    )
+    meter.create_observable_counter(
+        "db.client.connection.timeouts", [figure("requests_errors")], "{timeout}", "Who waited for one in vain"
     )

@@ -2,6 +2,7 @@
 
 ServiceError
 ├── Refused          the caller asked for something that can't be had (4xx)
+├── Overloaded       this service takes no more for the moment (503)
 └── UpstreamFailed   a service that this one needs didn't do its part (502)
 """
 
@@ -16,6 +17,13 @@ class ServiceError(Exception):
 
 class Refused(ServiceError):
     """Raised when the request itself is at fault."""
+
+
+class Overloaded(ServiceError):
+    """Raised instead of taking on more than can be done in time."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(503, message)
 
 
 class UpstreamFailed(ServiceError):

@@ -21,7 +21,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.environment import descriptor, text
-from app.errors import Refused, ServiceError
+from app.errors import Overloaded, Refused, ServiceError
 from app.telemetry import Telemetry
 
 State = Mapping[str, Any]
@@ -115,6 +115,10 @@ class _AnswerErrors:
             await self.app(scope, receive, send)
         except Refused as error:
             logger.info("%s %s refused: %s", scope["method"], scope["path"], error)
+            await JSONResponse({"error": str(error)}, error.status)(scope, receive, send)
+        except Overloaded as error:  # no stack trace: it would cost more than the request that is spared
+            trace.get_current_span().record_exception(error)
+            logger.warning("%s %s turned away: %s", scope["method"], scope["path"], error)
             await JSONResponse({"error": str(error)}, error.status)(scope, receive, send)
         except Exception as error:
             trace.get_current_span().record_exception(error)

@@ -10,10 +10,12 @@ from app.errors import Refused, UpstreamFailed
 TIMEOUT_SECONDS = 3.0
 
 
-def client() -> httpx.AsyncClient:
+def client(timeout_seconds: float = TIMEOUT_SECONDS, proxy: str | None = None) -> httpx.AsyncClient:
     """Return a client that opens a connection per call, so that a roll of the other side is never noticed."""
-    HTTPXClientInstrumentor().instrument()
-    return httpx.AsyncClient(timeout=TIMEOUT_SECONDS, limits=httpx.Limits(max_keepalive_connections=0))
+    if not HTTPXClientInstrumentor().is_instrumented_by_opentelemetry:
+        HTTPXClientInstrumentor().instrument()
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(timeout=timeout_seconds, limits=limits, proxy=proxy)
 
 
 async def call(http: httpx.AsyncClient, upstream: str, method: str, url: str, **arguments: Any) -> dict[str, Any]:
