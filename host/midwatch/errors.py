@@ -3,6 +3,7 @@
 HostError
 ├── BadAlert         an alert or a sentence cannot be understood
 ├── BadSteering      a steering file cannot be used
+├── BadSnapshot      a snapshot cannot be taken, is not whole, or was changed
 ├── BadSettings      the settings contradict each other or name something that isn't there
 ├── UnknownIncident  no such incident is in the journal
 └── JournalDamaged   the journal cannot be used, or its chain of hashes is broken
@@ -23,6 +24,10 @@ class BadSteering(HostError):
 
 class BadSettings(HostError):
     """Raised when the settings name something that isn't there."""
+
+
+class BadSnapshot(HostError):
+    """Raised when a snapshot cannot be taken or used; the message names the file or what is needed."""
 
 
 class UnknownIncident(HostError):

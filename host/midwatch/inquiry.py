@@ -36,6 +36,7 @@ class Limits:
     seconds: float
     calls: int
     call_seconds: float
+    at_once: int = 16
 
 
 @dataclass
@@ -49,8 +50,12 @@ class Inquiry:
     limits: Limits
     calls: int = 0
     _began: float = field(default_factory=time.monotonic)
+    _places: anyio.CapacityLimiter = field(init=False)
     _asking: dict[str, anyio.Lock] = field(default_factory=dict)
     _unanswered: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._places = anyio.CapacityLimiter(self.limits.at_once)
 
     async def ask(self, tool: Tool, arguments: Mapping[str, JsonValue], by: str) -> Answer | None:
         """Return the answer to a question, asked once; None when there is none, and then a gap is on record."""
@@ -60,10 +65,11 @@ class Inquiry:
                 return known
             if key in self._unanswered:  # whoever waited for the same answer need not wait out another deadline
                 return None
-            if over := self._over_budget():
-                self._gap(tool, over)
-                return None
-            return await self._ask(tool, arguments, key, by)
+            async with self._places:
+                if over := self._over_budget():
+                    self._gap(tool, over)
+                    return None
+                return await self._ask(tool, arguments, key, by)
 
     async def ask_all(
         self, questions: Iterable[tuple[Tool, Mapping[str, JsonValue]]], by: str

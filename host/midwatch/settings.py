@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     call_seconds: float = Field(20, gt=0, description="time for one tool call")
     connect_seconds: float = Field(60, gt=0, description="time for a server to come up")
     parallel_subagents: int = Field(8, gt=0, description="subagents at work at the same time")
+    parallel_calls: int = Field(16, gt=0, description="tool calls of one investigation at the same time")
 
 
 def server_specs(settings: Settings) -> dict[str, ServerSpec]:
