@@ -9,6 +9,7 @@ import httpx
 import psutil
 import pytest
 
+from robots.configuration import Configuration
 from robots.deployer import Deployer, UnknownTarget
 from robots.deployer_http import application
 from robots.fleet import SERVICES, Fleet, Site, instances
@@ -40,6 +41,7 @@ class Stand:
     """A deployer over a real repository and real processes, of an application that does nothing."""
 
     deployer: Deployer
+    configuration: Configuration
     store: Catching
     first: Commit
     notes: list[str]
@@ -81,9 +83,11 @@ async def standing(folder: Path, store: Catching) -> AsyncGenerator[Stand]:
     async with http_client() as http, anyio.create_task_group() as tasks:
         fleet = Fleet(Site(folder, "postgresql://nowhere", store.url), tasks, notes.append)
         deployer = Deployer(fleet, repository, Recorder(store.url, http, notes.append), notes.append)
+        configuration = Configuration(fleet.site, deployer.recorder, notes.append)
+        configuration.prepare()
         try:
             await deployer.install(first)
-            yield Stand(deployer, store, first, notes)
+            yield Stand(deployer, configuration, store, first, notes)
         finally:
             await fleet.stop()
             tasks.cancel_scope.cancel()
@@ -200,7 +204,8 @@ async def test_the_http_face_answers_with_what_was_done(tmp_path: Path, catcher:
     async with (
         standing(tmp_path, catcher) as stand,
         httpx.AsyncClient(
-            transport=httpx.ASGITransport(application(stand.deployer)), base_url="http://deployer"
+            transport=httpx.ASGITransport(application(stand.deployer, stand.configuration)),
+            base_url="http://deployer",
         ) as http,
     ):
         commit = await stand.commit("forge", SERVICE)
@@ -220,6 +225,12 @@ async def test_the_http_face_answers_with_what_was_done(tmp_path: Path, catcher:
         ("/roll-back", {"json": {"service": "nope", "to_version": "main"}}, 404, "no service nope"),
         ("/restart", {"json": {"service": "forge"}}, 400, "instance"),
         ("/deploy", {"json": {"service": "forge", "revision": "main", "force": True}}, 400, "force"),
+        (
+            "/configure",
+            {"json": {"service": "forge", "file": "f", "text": "", "title": "t"}},
+            404,
+            "forge has no file f",
+        ),
         ("/deploy", {"content": "{", "headers": {"content-type": "application/json"}}, 400, "Invalid JSON"),
         ("/deploy", {"content": '{"service": "forge", "revision": "main"}'}, 415, "content-type: application/json"),
     ],
@@ -231,8 +242,9 @@ async def test_the_http_face_refuses_in_words(
     await repository.create()
     async with http_client() as client, anyio.create_task_group() as tasks:
         fleet = Fleet(Site(tmp_path, "", catcher.url), tasks, print)
-        deployer = Deployer(fleet, repository, Recorder(catcher.url, client, print), print)
-        transport = httpx.ASGITransport(application(deployer))
+        recorder = Recorder(catcher.url, client, print)
+        deployer = Deployer(fleet, repository, recorder, print)
+        transport = httpx.ASGITransport(application(deployer, Configuration(fleet.site, recorder, print)))
         async with httpx.AsyncClient(transport=transport, base_url="http://deployer") as http:
             response = await http.post(path, **content)
         await fleet.stop()

@@ -15,7 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from robots.configuration import Configuration, UnknownFile
 from robots.deployer import Deployer, Done, UnknownTarget
+from robots.record import Change
 
 LONGEST_BODY = 10_000
 START_SECONDS = 5.0
@@ -42,6 +44,14 @@ class RollBack(_Asked):
     to_version: str
 
 
+class Configure(_Asked):
+    """`POST /configure`."""
+
+    file: str
+    text: str
+    title: str
+
+
 class Restart(_Asked):
     """`POST /restart`."""
 
@@ -49,7 +59,7 @@ class Restart(_Asked):
     reason: str = ""
 
 
-def application(deployer: Deployer) -> Starlette:
+def application(deployer: Deployer, configuration: Configuration) -> Starlette:
     """Return the deployer as an ASGI application."""
 
     async def versions(_: Request) -> Response:
@@ -68,21 +78,33 @@ def application(deployer: Deployer) -> Starlette:
             request, Restart, lambda asked: deployer.restart(asked.service, asked.instance, asked.by, asked.reason)
         )
 
+    async def configure(request: Request) -> Response:
+        return await _answer(
+            request,
+            Configure,
+            lambda asked: configuration.change(
+                asked.service, asked.file, asked.text, by=asked.by or "deployer", title=asked.title
+            ),
+        )
+
     return Starlette(
         routes=[
             Route("/versions", versions),
             Route("/deploy", deploy, methods=["POST"]),
             Route("/roll-back", roll_back, methods=["POST"]),
             Route("/restart", restart, methods=["POST"]),
+            Route("/configure", configure, methods=["POST"]),
         ]
     )
 
 
 @asynccontextmanager
-async def served(deployer: Deployer) -> AsyncGenerator[str]:
+async def served(deployer: Deployer, configuration: Configuration) -> AsyncGenerator[str]:
     """Serve the deployer on a free port and yield its URL."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = _Server(uvicorn.Config(application(deployer), log_config=None, access_log=False, lifespan="off"))
+    server = _Server(
+        uvicorn.Config(application(deployer, configuration), log_config=None, access_log=False, lifespan="off")
+    )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.serve, [listening])
         with anyio.fail_after(START_SECONDS):
@@ -91,7 +113,7 @@ async def served(deployer: Deployer) -> AsyncGenerator[str]:
         tasks.cancel_scope.cancel()
 
 
-async def _answer(request: Request, model: type[A], act: Callable[[A], Awaitable[Done]]) -> Response:
+async def _answer(request: Request, model: type[A], act: Callable[[A], Awaitable[Done | Change]]) -> Response:
     """Check the request, act, and answer."""
     if request.headers.get("content-type", "").split(";")[0] != "application/json":
         # Also keeps web pages out: a browser doesn't send JSON elsewhere without asking first.
@@ -102,7 +124,7 @@ async def _answer(request: Request, model: type[A], act: Callable[[A], Awaitable
     except ValidationError as error:
         problems = json.loads(error.json(include_url=False, include_context=False))
         return JSONResponse({"error": "the body doesn't fit", "problems": problems}, 400)
-    except UnknownTarget as error:
+    except (UnknownTarget, UnknownFile) as error:
         return JSONResponse({"error": str(error)}, 404)
     return JSONResponse(done.model_dump(mode="json"), 200 if done.outcome == "succeeded" else 500)
 

@@ -48,6 +48,10 @@ class Site:
         """The folder that an instance keeps its files in, through all releases."""
         return self.folder / "data" / instance
 
+    def configuration(self, service: str) -> Path:
+        """The folder of the files that a service's instances read while they run."""
+        return self.folder / "config" / service
+
 
 @dataclass(frozen=True)
 class Running:
@@ -136,6 +140,7 @@ class Fleet:
             "RELEASE": version,
             "DATABASE_URL": self.site.database_url,
             "DATA_DIR": str(self.site.data(instance)),
+            "CONFIG_DIR": str(self.site.configuration(service)),
             "FORGE_URLS": ",".join(self.url(forge) for forge in instances("forge")),
             "BOT_URL": self.url("bot-1"),
             "SCHEDULE_URL": self.url("schedule-1"),

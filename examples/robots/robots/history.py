@@ -50,7 +50,16 @@ PAST = (
     Step(
         OKAFOR,
         "Take missions and questions in over HTTP\n\nThe gateway checks what a mission looks like and nothing else.",
-        ("__init__.py", "environment.py", "errors.py", "serving.py", "telemetry.py", "upstream.py", "gateway"),
+        (
+            "__init__.py",
+            "environment.py",
+            "errors.py",
+            "serving.py",
+            "settings.py",
+            "telemetry.py",
+            "upstream.py",
+            "gateway",
+        ),
     ),
     Step(
         KUMAR,

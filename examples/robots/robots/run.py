@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from robots import herrings
 from robots.alarm import Alarms, error_share, is_error, p95
 from robots.calm import wait_for_calm
+from robots.configuration import Configuration
 from robots.deployer import Deployer
 from robots.deployer_http import served
 from robots.events import emit, now, rfc3339
@@ -74,10 +75,13 @@ async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tupl
         fleet = Fleet(Site(folder, database_url, options.store_url), tasks, _note)
         try:
             deployer = Deployer(fleet, repository, recorder, _note)
-            async with served(deployer) as deployer_url:
+            configuration = Configuration(fleet.site, recorder, _note)
+            configuration.prepare()
+            async with served(deployer, configuration) as deployer_url:
                 await deployer.install(first)
                 load = Load(fleet.url("gateway-1"), plan.rate, plan.seed)
-                yield Scene(plan, fleet.site, repository, deployer, load, recorder, _note, tasks), deployer_url
+                scene = Scene(plan, fleet.site, repository, deployer, configuration, load, recorder, _note, tasks)
+                yield scene, deployer_url
         finally:
             await fleet.stop()
 

@@ -8,6 +8,7 @@ from anyio.abc import TaskGroup
 from pydantic import JsonValue
 
 from robots.alarm import RULES, Rule
+from robots.configuration import Configuration
 from robots.deployer import Deployer
 from robots.events import Note
 from robots.fleet import Site
@@ -25,6 +26,7 @@ class Scene:
     site: Site
     repository: Repository
     deployer: Deployer
+    configuration: Configuration
     load: Load
     recorder: Recorder
     note: Note
