@@ -1,9 +1,10 @@
 """What can go wrong between a request and its answer.
 
 ServiceError
-├── Refused          the caller asked for something that can't be had (4xx)
-├── Overloaded       this service takes no more for the moment (503)
-└── UpstreamFailed   a service that this one needs didn't do its part (502)
+├── Refused            the caller asked for something that can't be had (4xx)
+├── Overloaded         this service takes no more for the moment (503)
+└── UpstreamFailed     a service that this one needs didn't do its part (502)
+    └── UpstreamBusy   it didn't answer in time, or is overloaded: it may be asked again
 """
 
 
@@ -31,3 +32,7 @@ class UpstreamFailed(ServiceError):
 
     def __init__(self, upstream: str, message: str) -> None:
         super().__init__(502, f"{upstream} failed: {message}")
+
+
+class UpstreamBusy(UpstreamFailed):
+    """Raised when another service didn't answer in time, or said that it has too much to do."""

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 
-from app.errors import Refused, UpstreamFailed
+from app.errors import Refused, UpstreamBusy, UpstreamFailed
 
 TIMEOUT_SECONDS = 3.0
 
@@ -19,11 +19,18 @@ def client(timeout_seconds: float = TIMEOUT_SECONDS, proxy: str | None = None) -
 
 
 async def call(http: httpx.AsyncClient, upstream: str, method: str, url: str, **arguments: Any) -> dict[str, Any]:
-    """Return an upstream's JSON answer; raises Refused for its 4xx and UpstreamFailed for the rest."""
+    """Return an upstream's JSON answer; raises Refused for its 4xx and UpstreamFailed for the rest.
+
+    UpstreamBusy, which is one of those, says that it may be worth while to ask again.
+    """
     try:
         response = await http.request(method, url, **arguments)
+    except httpx.TimeoutException as error:
+        raise UpstreamBusy(upstream, f"{type(error).__name__} {error}") from error
     except httpx.HTTPError as error:
         raise UpstreamFailed(upstream, f"{type(error).__name__} {error}") from error
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise UpstreamBusy(upstream, f"503 {_reason(response)}")
     if response.is_server_error:
         raise UpstreamFailed(upstream, f"{response.status_code} {_reason(response)}")
     if response.is_client_error:
