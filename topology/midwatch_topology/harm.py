@@ -2,8 +2,9 @@
 
 Harm mostly runs against a relation: who calls a broken service is hurt by it. An entity can be hurt in one aspect
 only, and what spreads from it then differs: a service of which one instance is broken hurts its callers, but not
-its other instances; a queue that is starved hurts its consumers, but not its producers. So the graph that is walked
-has a node for each aspect of each entity. Which aspect was hit is not told: callers see entities.
+its other instances; a queue that is starved hurts its consumers, one that is clogged pushes back on its producers. So
+the graph that is walked has a node for each aspect of each entity. Which aspect was hit is not told: callers see
+entities.
 
 Not followed on purpose: bad rows through a shared database (a whole database is too coarse a thing to follow data
 through), noisy neighbours on one host, and relations that carry no harm, such as `owned_by`.
@@ -36,6 +37,10 @@ class Aspect(StrEnum):
     STARVED = "starved"
     CLOGGED = "clogged"
     AT_ALL = "at all"
+
+
+_FELT = (Aspect.WHOLE, Aspect.PART, Aspect.STARVED)
+"""In what way a service may be hurt so that its callers feel it."""
 
 
 @dataclass(frozen=True, order=True)
@@ -112,7 +117,7 @@ def _harms(relation: Relation) -> Iterator[tuple[Hurt, Hurt]]:
     source, target = relation.source, relation.target
     match relation.kind:
         case kind if kind in DEPENDENCIES:
-            yield from ((Hurt(target, aspect), Hurt(source)) for aspect in (Aspect.WHOLE, Aspect.PART))
+            yield from ((Hurt(target, aspect), Hurt(source)) for aspect in _FELT)
         case "runs_on":
             yield Hurt(target), Hurt(source, Aspect.PART)
             if target.startswith("instance:"):
@@ -120,10 +125,11 @@ def _harms(relation: Relation) -> Iterator[tuple[Hurt, Hurt]]:
         case "alarmed_by":
             yield from ((Hurt(source, aspect), Hurt(target)) for aspect in Aspect if aspect is not Aspect.AT_ALL)
         case "sends_to":
-            yield Hurt(target), Hurt(source)
-            yield from ((Hurt(source, aspect), Hurt(target, Aspect.STARVED)) for aspect in (Aspect.WHOLE, Aspect.PART))
+            yield from ((Hurt(target, aspect), Hurt(source)) for aspect in (Aspect.WHOLE, Aspect.CLOGGED))
+            yield from ((Hurt(source, aspect), Hurt(target, Aspect.STARVED)) for aspect in _FELT)
         case "receives_from":
-            yield from ((Hurt(target, aspect), Hurt(source)) for aspect in (Aspect.WHOLE, Aspect.STARVED))
+            yield Hurt(target), Hurt(source)
+            yield Hurt(target, Aspect.STARVED), Hurt(source, Aspect.STARVED)
             yield from ((Hurt(source, aspect), Hurt(target, Aspect.CLOGGED)) for aspect in (Aspect.WHOLE, Aspect.PART))
 
 

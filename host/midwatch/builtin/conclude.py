@@ -30,7 +30,8 @@ def conclude(
     ranked = sorted(hypotheses, key=lambda h: (-verdicts[h.id].probability, h.id))
     standing = [h for h in ranked if verdicts[h.id].result == "supported"]
     outcome = _outcome(scene, standing, verdicts)
-    causes = tuple(_cause(h, verdicts, scene) for h in standing[:1]) if outcome in _NAMED else ()
+    named = _named(standing, verdicts, scene) if outcome in _NAMES_CAUSES else ()
+    causes = tuple(_cause(h, hypotheses, verdicts, scene) for h in named)
     return Conclusion(
         outcome=outcome,
         statement=_statement(outcome, causes, scene),
@@ -42,7 +43,7 @@ def conclude(
     )
 
 
-_NAMED = (Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT)
+_NAMES_CAUSES = (Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT)
 
 
 def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str, Verdict]) -> Outcome:
@@ -57,8 +58,21 @@ def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str
     return Outcome.ROOT_CAUSE if decisive else Outcome.BEST_EFFORT
 
 
-def _cause(hypothesis: Hypothesis, verdicts: Mapping[str, Verdict], scene: Scene) -> Cause:
+def _named(standing: Sequence[Hypothesis], verdicts: Mapping[str, Verdict], scene: Scene) -> tuple[Hypothesis, ...]:
+    """Return the likeliest cause, and after it the likeliest of each trouble that has no tie to those before."""
+    named: list[Hypothesis] = []
+    for hypothesis in standing:
+        decisive = any(argument.decisive for argument in verdicts[hypothesis.id].arguments)
+        if not named or (decisive and all(scene.independent(hypothesis, other) for other in named)):
+            named.append(hypothesis)
+    return tuple(named)
+
+
+def _cause(
+    hypothesis: Hypothesis, hypotheses: Sequence[Hypothesis], verdicts: Mapping[str, Verdict], scene: Scene
+) -> Cause:
     verdict = verdicts[hypothesis.id]
+    rivals = [verdicts[h.id] for h in hypotheses if not scene.independent(hypothesis, h)]
     speaking = [a for a in verdict.arguments if a.weight > 0]
     against = [a for a in verdict.arguments if a.weight < 0]
     blind = bool(scene.blind & (_ESSENTIAL | {"changes"}))
@@ -68,7 +82,7 @@ def _cause(hypothesis: Hypothesis, verdicts: Mapping[str, Verdict], scene: Scene
         kind=hypothesis.kind,
         statement=trigger.statement if trigger else hypothesis.rationale,
         onset=trigger.onset if trigger else scene.scope.onset,
-        confidence=confidence(verdict, verdicts.values(), blind=blind),
+        confidence=confidence(verdict, rivals, blind=blind),
         path=path_to_symptom(hypothesis.entity, scene),
         supports=tuple(dict.fromkeys(name for a in speaking for name in a.observations)),
         contradicts=tuple(dict.fromkeys(name for a in against for name in a.observations)),
@@ -90,14 +104,18 @@ def path_to_symptom(entity: EntityId, scene: Scene) -> tuple[EntityId, ...]:
 
 
 def _statement(outcome: Outcome, causes: Sequence[Cause], scene: Scene) -> str:
-    symptom = scene.scope.symptom
+    symptom, said = scene.scope.symptom, "; and apart from that, ".join(cause.statement for cause in causes)
     match outcome:
         case Outcome.ROOT_CAUSE:
-            return f"{causes[0].statement} made {symptom} fail"
+            return f"{said} made {symptom} fail"
         case Outcome.BEST_EFFORT:
-            return f"{causes[0].statement} probably made {symptom} fail; decisive evidence is missing"
+            return f"{said} probably made {symptom} fail; decisive evidence is missing"
         case Outcome.NO_INCIDENT:
-            return f"nothing is wrong with {symptom}: its figures are what they were before"
+            more = scene.surge(symptom)
+            figures = (
+                f"{more.statement}, and all is as well as before" if more else "its figures are what they were before"
+            )
+            return f"nothing is wrong with {symptom}: {figures}"
         case Outcome.BLOCKED:
             return f"nothing could be looked at, so nothing can be said about {symptom}"
         case Outcome.INCONCLUSIVE:

@@ -8,7 +8,7 @@ from midwatch.builtin.vocabulary import kind_of
 from midwatch.builtin.weights import PRIORS
 from midwatch.records import Hypothesis, HypothesisKind
 from midwatch.steering import Steering
-from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
+from midwatch_kit.records import EntityId, Observation, ObservationKind
 
 _TESTS: dict[HypothesisKind, tuple[str, str]] = {
     HypothesisKind.CHANGE: (
@@ -53,8 +53,9 @@ def hypothesize(scene: Scene, steering: Iterable[Steering]) -> tuple[Hypothesis,
         *(_from_change(change, scene) for change in scene.changes),
         *_from_origins(scene),
         *_from_metrics(scene),
+        *_from_silences(scene),
         *_from_dependencies(scene),
-        _from_traffic(scene),
+        *_from_traffic(scene),
         *(_make(c.kind, c.entity, f"{s.name}: {c.because}") for s in steering for c in s.checks),
     ]
     once = {hypothesis.id: hypothesis for hypothesis in reversed(suggested)}
@@ -72,18 +73,25 @@ def _from_origins(scene: Scene) -> Iterable[Hypothesis]:
     for entity, origin in scene.beginnings.items():
         place = scene.alone(entity) or entity
         words = " ".join([origin.attributes.get("exception", ""), *_new_messages(place, scene)])
-        yield _make(kind_of(words), place, f"{origin.statement}; the errors say: {words[:160] or 'nothing'}")
+        kind, whose = kind_of(words), place
+        if kind is HypothesisKind.ACCESS and origin.related and not entity.startswith("service:"):
+            whose = origin.related  # who is refused lacks the right, not who refuses
+        yield _make(kind, whose, f"{origin.statement}; the errors say: {words[:160] or 'nothing'}")
         if place != entity:
             yield _make(HypothesisKind.PLATFORM, place, f"failing traces begin in {place} and not in its siblings")
 
 
 def _from_metrics(scene: Scene) -> Iterable[Hypothesis]:
     strongest: dict[EntityId, Observation] = {}
-    for observation in scene.anomalies:
-        if observation.signal is Signal.METRICS and _is_resource(observation):
-            strongest.setdefault(observation.entity, observation)
+    for observation in scene.shortages:
+        strongest.setdefault(observation.entity, observation)
     for entity, observation in strongest.items():
         yield _make(HypothesisKind.RESOURCE, entity, observation.statement, trigger=observation)
+
+
+def _from_silences(scene: Scene) -> Iterable[Hypothesis]:
+    for silence in scene.silences:
+        yield _make(HypothesisKind.PLATFORM, silence.entity, silence.statement, trigger=silence)
 
 
 def _from_dependencies(scene: Scene) -> Iterable[Hypothesis]:
@@ -92,8 +100,11 @@ def _from_dependencies(scene: Scene) -> Iterable[Hypothesis]:
             yield _make(HypothesisKind.DEPENDENCY, entity.id, f"{scene.scope.symptom} depends on {entity.id}")
 
 
-def _from_traffic(scene: Scene) -> Hypothesis:
-    return _make(HypothesisKind.TRAFFIC, scene.scope.symptom, "more requests than before would show as this symptom")
+def _from_traffic(scene: Scene) -> Iterable[Hypothesis]:
+    yield _make(HypothesisKind.TRAFFIC, scene.scope.symptom, "more requests than before would show as this symptom")
+    for entity in scene.scope.topology.entities:
+        if entity.kind == "service" and entity.id != scene.scope.symptom and (surge := scene.surge(entity.id)):
+            yield _make(HypothesisKind.TRAFFIC, entity.id, surge.statement)
 
 
 def _make(
@@ -120,9 +131,3 @@ def _new_messages(entity: EntityId, scene: Scene) -> list[str]:
         for o in scene.anomalies
         if o.kind is ObservationKind.NEW_PATTERN and members & {o.entity, o.related}
     ]
-
-
-def _is_resource(observation: Observation) -> bool:
-    saturated = observation.kind is ObservationKind.SATURATION
-    shares = any(word in observation.subject for word in ("utilization", "usage", "memory", "cpu", "disk", "pool"))
-    return saturated or (observation.kind is ObservationKind.SPIKE and shares)

@@ -5,7 +5,7 @@ prior. Rivals share what probability there is with "something that nobody though
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments import arguments
@@ -13,6 +13,27 @@ from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis, Verdict
 
 _KILLED = -1e8
+
+
+def judge_all(hypotheses: Sequence[Hypothesis], scene: Scene) -> dict[str, Verdict]:
+    """Return the verdict on each hypothesis by its id; a rival that is far better explains the others away."""
+    verdicts = {h.id: judge(h, scene) for h in hypotheses}
+    standing = [h for h in hypotheses if verdicts[h.id].result == "supported"]
+    return {h.id: _beside(verdicts[h.id], h, standing, verdicts, scene) for h in hypotheses}
+
+
+def _beside(
+    verdict: Verdict, hypothesis: Hypothesis, standing: Sequence[Hypothesis], verdicts: dict[str, Verdict], scene: Scene
+) -> Verdict:
+    rivals = [h for h in standing if not scene.independent(hypothesis, h)]
+    best = max(rivals, key=lambda h: (verdicts[h.id].probability, h.id), default=None)
+    if verdict.result == "refuted" or best is None:
+        return verdict
+    better = verdicts[best.id]
+    if _rival_odds(better) < w.FAR_BETTER * _rival_odds(verdict):
+        return verdict
+    reason = f"{best.kind} at {best.entity} explains it far better: {better.reason}"
+    return verdict.model_copy(update={"result": "refuted", "reason": reason})
 
 
 def judge(hypothesis: Hypothesis, scene: Scene) -> Verdict:

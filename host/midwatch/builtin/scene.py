@@ -2,13 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 
+from midwatch.builtin import weights as w
+from midwatch.builtin.vocabulary import kind_named
 from midwatch.builtin.weights import NEARLY_ALL, SHIFTED
-from midwatch.records import Scope
+from midwatch.records import Hypothesis, HypothesisKind, Scope
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
 from midwatch_topology import Topology
 
+BY_PEOPLE = (HypothesisKind.CHANGE, HypothesisKind.OPERATOR)
+_SHARES = ("utilization", "usage", "memory", "cpu", "disk", "pool", "connection.count", "lock")
+_PARTS = ("version", "operation")
 _QUIET = {ObservationKind.NORMAL, ObservationKind.ABSENCE, ObservationKind.CHANGE}
 
 
@@ -23,9 +29,12 @@ class Scene:
 
     @cached_property
     def shifted(self) -> bool:
-        """Whether anything is wrong: the symptom's own shift, if it lasts, or failures that begin in scope."""
-        seen = (*self.scope.symptoms, *self.beginnings.values())
-        return any(o.score >= SHIFTED and o.ended is None for o in seen)
+        """Whether anything is wrong: the symptom's own shift, if it lasts, or failures that begin in scope.
+
+        More requests that are served as well as before harm nobody.
+        """
+        harm = (o for o in self.scope.symptoms if not (o.subject == "request_rate" and o.direction == "up"))
+        return any(o.score >= SHIFTED and o.ended is None for o in (*harm, *self.beginnings.values()))
 
     @cached_property
     def compared(self) -> bool:
@@ -63,24 +72,105 @@ class Scene:
         rose = [o for o in self.anomalies if o.subject == subject and o.ended is None and o.direction == "up"]
         return {o.entity: o for o in reversed(rose) if not o.entity.startswith("instance:")}
 
-    def failing_instances(self, service: EntityId) -> dict[EntityId, float]:
-        """Return in how many failing traces each instance of a service is where they begin, as the survey counted."""
+    @cached_property
+    def shortages(self) -> tuple[Observation, ...]:
+        """What speaks of something that runs short: memory, CPU, disk, connections, locks; strongest first."""
+        return tuple(o for o in self.anomalies if o.signal is Signal.METRICS and _is_shortage(o))
+
+    @cached_property
+    def silences(self) -> tuple[Observation, ...]:
+        """Who fell silent: instances and services whose metrics ended. Where most did, it is the metrics that lag."""
+        gone = [o for o in self.observations if o.kind is ObservationKind.ABSENCE and o.onset and _is_process(o)]
+        services = [e for e in self.scope.topology.entities if e.kind == "service"]
+        silent = {self.service_of(o.entity) for o in gone}
+        return () if 2 * len(silent) > len(services) else tuple(sorted(gone, key=lambda o: (o.onset, o.id)))
+
+    def surge(self, entity: EntityId) -> Observation | None:
+        """Return that more requests arrive at an entity since the onset, if they do and it lasts."""
+        rises = (o for o in self.anomalies if o.entity == entity and o.subject == "request_rate")
+        lasting = (o for o in rises if o.direction == "up" and o.ended is None and o.score >= SHIFTED)
+        return next((o for o in lasting if not any(part in o.attributes for part in _PARTS)), None)
+
+    def places(self, hypothesis: Hypothesis) -> frozenset[EntityId]:
+        """Return where failures begin when a hypothesis is true: mostly in its own service.
+
+        Who lacks a right fails where the right is checked. Too many requests hurt whatever is asked next. What fell
+        silent fails nothing itself: those who need it do.
+        """
+        own = self.service_of(hypothesis.entity)
+        found = {own}
+        if hypothesis.kind in (HypothesisKind.ACCESS, *BY_PEOPLE):
+            found |= {place for place, seen in self.beginnings.items() if seen.related == own and _denied(seen)}
+        if hypothesis.kind is HypothesisKind.TRAFFIC and own in self.topology:
+            found |= set(self.topology.upstream_of(own))
+        if hypothesis.trigger is not None and hypothesis.trigger in self.silences:
+            found |= {place for place in self.beginnings if self.can_hurt(own, place)}
+        return frozenset(found)
+
+    def independent(self, one: Hypothesis, other: Hypothesis) -> bool:
+        """Whether two hypotheses speak of different troubles: what they explain has no tie."""
+        mine, others = self.places(one) & self.beginnings.keys(), self.places(other) & self.beginnings.keys()
+        return bool(mine and others) and all(self.apart(a, b) for a in mine for b in others)
+
+    def can_hurt(self, cause: EntityId, other: EntityId) -> bool:
+        """Whether harm can get from one entity to another."""
+        known = self.topology
+        return cause in known and other in known and bool(known.paths(cause, other, limit=1))
+
+    def apart(self, one: EntityId, other: EntityId) -> bool:
+        """Whether neither of two entities can hurt the other."""
+        return one != other and not self.can_hurt(one, other) and not self.can_hurt(other, one)
+
+    def callers(self, entity: EntityId) -> tuple[EntityId, ...]:
+        """Return who calls an entity."""
+        return tuple(r.source for r in self.topology.relations if r.target == entity and r.kind == "calls")
+
+    def sound_requests_since(self, change: Observation) -> float | None:
+        """Return how many requests a service answered well between a change of it and the symptom's onset, about.
+
+        None when they are too few to tell that the change did not bite at once: had it, at the share that fails now,
+        the chance of so many sound answers would be below `LIKELY_CHANCE`.
+        """
+        service, onset = self.service_of(change.entity), self.scope.onset_earliest
+        ended = change.attributes.get("ended")
+        done = datetime.fromisoformat(ended) if ended else change.onset
+        rates = [o.baseline for o in self.observations if o.entity == service and o.subject == "request_rate"]
+        if done is None or onset is None or not rates or rates[0] is None:
+            return None
+        count = rates[0] * (onset - done).total_seconds()
+        failing = self.strongest(service, "error_rate")
+        share = min(1.0, (failing.magnitude or 0.0) / 100) if failing else 0.5
+        unlikely = (1 - share) ** max(count, 0.0) < w.LIKELY_CHANCE
+        return count if count >= w.SOUND_REQUESTS and unlikely else None
+
+    def hit_instances(self, service: EntityId) -> dict[EntityId, float]:
+        """Return by how much each instance of a service is hit: in failing traces, or in milliseconds of its own."""
         seen = self.beginnings.get(service)
+        if seen is None or seen.subject != "self_time":
+            return self._failing_instances(seen)
+        slow = [o for o in self.anomalies if o.subject == "self_time" and o.related == service and o.direction == "up"]
+        return {o.entity: amount(o) for o in slow if o.entity.startswith("instance:")}
+
+    def _failing_instances(self, seen: Observation | None) -> dict[EntityId, float]:
         counted = seen.attributes.get("instances", "") if seen else ""
         pairs = (part.rpartition(":") for part in counted.split(",") if part)
         return {f"instance:{name}": float(count) for name, _, count in pairs if count.isdecimal()}
 
     def alone(self, service: EntityId) -> EntityId | None:
-        """Return the one instance of several in which nearly all of a service's failing traces begin, if one does."""
-        failing = self.failing_instances(service)
-        most = max(failing, key=lambda name: (failing[name], name), default=None)
-        if most is None or len(self.instances(service)) < 2 or failing[most] < NEARLY_ALL * sum(failing.values()):
+        """Return the one instance of several that is hit by nearly all of what hits a service, if there is one."""
+        hit = self.hit_instances(service)
+        most = max(hit, key=lambda name: (hit[name], name), default=None)
+        if most is None or len(self.instances(service)) < 2 or hit[most] < NEARLY_ALL * sum(hit.values()):
             return None
         return most
 
     def members(self, entity: EntityId) -> frozenset[EntityId]:
         """Return the entity and, for a service, its instances."""
         return frozenset({entity, *self.instances(entity)})
+
+    def family(self, entity: EntityId) -> frozenset[EntityId]:
+        """Return an entity's service with all its instances, the entity itself among them."""
+        return self.members(self.service_of(entity))
 
     def instances(self, service: EntityId) -> tuple[EntityId, ...]:
         """Return the instances that a service runs on, in order of their names."""
@@ -109,3 +199,24 @@ class Scene:
     def strongest(self, entity: EntityId, *subjects: str) -> Observation | None:
         """Return the strongest anomaly of an entity in one of these subjects."""
         return next((o for o in self.anomalies if o.entity == entity and o.subject in subjects), None)
+
+
+def amount(observation: Observation | None) -> float:
+    """Return by how much an observed figure is above what it was before; 0 when it is not."""
+    if observation is None or observation.magnitude is None:
+        return 0.0
+    return max(0.0, observation.magnitude - (observation.baseline or 0.0))
+
+
+def _is_shortage(observation: Observation) -> bool:
+    shares = any(word in observation.subject for word in _SHARES)
+    return observation.kind is ObservationKind.SATURATION or (observation.kind is ObservationKind.SPIKE and shares)
+
+
+def _is_process(observation: Observation) -> bool:
+    whose = observation.entity.startswith(("instance:", "service:"))
+    return whose and observation.signal is Signal.METRICS
+
+
+def _denied(observation: Observation) -> bool:
+    return kind_named(observation.attributes.get("exception", "")) is HypothesisKind.ACCESS

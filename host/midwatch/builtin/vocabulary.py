@@ -11,13 +11,18 @@ from midwatch.records import HypothesisKind
 _WORDS: tuple[tuple[HypothesisKind, str], ...] = (
     (
         HypothesisKind.ACCESS,
-        r"permission|access ?denied|unauthori[sz]ed|forbidden|credential|certificate|expired token|EACCES|EPERM"
+        r"permission|access ?denied|unauthori[sz]ed|forbidden|credential|certificate|token|expired|EACCES|EPERM"
         r"|authentication failed|insufficient ?privilege|quota|\b401\b|\b403\b|\b42501\b|\b28P01\b",
+    ),
+    (
+        HypothesisKind.TRAFFIC,
+        r"over ?capacity|too many requests|rate.?limit|overload|throttl|\b429\b|load shed",
     ),
     (
         HypothesisKind.RESOURCE,
         r"out of memory|OOM|MemoryError|ENOMEM|no space left|ENOSPC|disk (is )?full|too many open files|EMFILE"
-        r"|too many connections|pool (is )?(exhausted|timeout)|PoolTimeout|resource ?exhausted|\b53\d{3}\b",
+        r"|too many connections|pool (is )?(exhausted|timeout)|PoolTimeout|resource ?exhausted|\b53\d{3}\b"
+        r"|disk is full|lock ?timeout|LockNotAvailable|could not obtain lock|deadlock|\b55P03\b|\b40P01\b",
     ),
     (
         HypothesisKind.DEPENDENCY,
@@ -40,9 +45,14 @@ _EVERYWHERE = frozenset({
 })  # fmt: skip
 
 
+def kind_named(text: str) -> HypothesisKind | None:
+    """Return the kind of cause that an error's words point to; None when they point nowhere."""
+    return next((kind for kind, pattern in _PATTERNS if pattern.search(text)), None)
+
+
 def kind_of(text: str) -> HypothesisKind:
     """Return the kind of cause that an error's words point to; `state` when they point nowhere else."""
-    return next((kind for kind, pattern in _PATTERNS if pattern.search(text)), HypothesisKind.STATE)
+    return kind_named(text) or HypothesisKind.STATE
 
 
 def names_in(text: str) -> frozenset[str]:

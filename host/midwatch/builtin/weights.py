@@ -40,6 +40,18 @@ SHIFTED = 3.5
 """A score from here on is a shift (Iglewicz and Hoaglin 1993 recommend 3.5 for modified z scores)."""
 MOST = 0.5
 """A share of the failing traces from here on makes an entity the place where they begin."""
+PART = 0.15
+"""A share of the failing traces from here on is a trouble of its own, where its place has no tie to the first one's."""
+MUCH_MORE = 0.5
+"""So many more requests, as a share of those before, are a surge and not a busy minute."""
+SOUND_REQUESTS = 100
+"""From so many sound answers on, a change that is to blame would have had to bite late."""
+LIKELY_CHANCE = 0.05
+"""What is less likely than this is taken not to have happened by chance."""
+FAR_BETTER = 20.0
+"""Odds so many times as good rule out a rival for the same place."""
+ROLLOUT_SECONDS = 15.0
+"""What a change brings about at once shows within this time of its beginning."""
 NEARLY_ALL = 0.95
 """One of several instances in which at least this share of a service's failing traces begins fails alone."""
 SOON_SECONDS = 300.0

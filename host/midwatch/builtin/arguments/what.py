@@ -1,0 +1,99 @@
+"""Arguments from content: what a change touched, what errors say, how many requests arrive, who explains it better."""
+
+from collections.abc import Iterator
+
+from midwatch.builtin import weights as w
+from midwatch.builtin.arguments.argument import KILLS, argument
+from midwatch.builtin.scene import BY_PEOPLE, Scene, amount
+from midwatch.builtin.vocabulary import kind_named, names_in
+from midwatch.records import Argument, Hypothesis, HypothesisKind
+from midwatch_kit.records import Observation, ObservationKind
+
+_BY_WORDS = (
+    HypothesisKind.STATE,
+    HypothesisKind.ACCESS,
+    HypothesisKind.RESOURCE,
+    HypothesisKind.DEPENDENCY,
+    HypothesisKind.TRAFFIC,
+)
+
+
+def content(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """A change and the errors that it causes often name the same things."""
+    if hypothesis.trigger is None or hypothesis.kind not in BY_PEOPLE:
+        return
+    contents = [o for o in scene.observations if o.subject == "content" and o.entity == hypothesis.entity]
+    mine = [o for o in contents if o.attributes.get("change_id") == hypothesis.trigger.attributes.get("change_id")]
+    errors = _errors(hypothesis, scene)
+    said = names_in(" ".join(map(_said, errors)))
+    for touched in mine:
+        shared = sorted(said & set(touched.attributes.get("names", "").split(",")))
+        if shared:
+            text = f"what was changed and the errors both name {', '.join(shared[:4])}"
+            yield argument("content", w.FAIR, text, touched, *errors[:2])
+
+
+def words(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """Errors say, in standard words, what sort of thing is wrong; where they do, it is less likely another sort."""
+    if hypothesis.kind not in _BY_WORDS:
+        return
+    errors = _errors(hypothesis, scene)
+    agreeing = [o for o in errors if kind_named(_said(o)) is hypothesis.kind]
+    origins = [o for o in errors if o.subject == "error_origin"]
+    saying_else = [o for o in origins if (kind := kind_named(_said(o))) and kind is not hypothesis.kind]
+    if agreeing:
+        yield argument("words", w.SLIGHT, f"the errors say: {_said(agreeing[0])[:120]}", *agreeing[:2])
+    elif saying_else:
+        text = f"the errors speak of {kind_named(_said(saying_else[0]))}: {_said(saying_else[0])[:120]}"
+        yield argument("words", -w.FAIR, text, *saying_else[:2])
+
+
+def arrivals(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """A surge shows in the number of requests, and first where it comes from."""
+    if hypothesis.kind is not HypothesisKind.TRAFFIC:
+        return
+    surge = scene.surge(hypothesis.entity)
+    if surge is None:
+        steady = [o for o in scene.observations if o.entity == hypothesis.entity and o.subject == "request_rate"]
+        if steady:
+            text = f"no more requests arrived than before: {steady[0].statement}"
+            yield argument("arrivals", KILLS, text, steady[0])
+        return
+    behind = [s for caller in scene.callers(hypothesis.entity) if (s := scene.surge(caller))]
+    if behind:
+        yield argument("arrivals", KILLS, f"they come from further up: {behind[0].statement}", surge, behind[0])
+        return
+    more = amount(surge) / max(surge.baseline or 0.0, 1e-9)
+    weight = w.STRONG if more >= w.MUCH_MORE else w.SLIGHT
+    yield argument("arrivals", weight, surge.statement, surge, decisive=more >= w.MUCH_MORE)
+
+
+def unexplained(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """A cause that nobody triggered is less likely where somebody did something just before."""
+    latest = scene.scope.onset_latest or scene.scope.onset
+    if hypothesis.kind in BY_PEOPLE or latest is None:
+        return
+    family = scene.family(hypothesis.entity)
+    near = [change for change in scene.changes if change.entity in family and change.onset and change.onset <= latest]
+    if near:
+        sound = all(scene.sound_requests_since(change) for change in near)
+        text = f"a change at the same place {'may explain' if sound else 'explains'} it better: {near[-1].statement}"
+        yield argument("unexplained", -w.SLIGHT if sound else -w.STRONG, text, near[-1])
+
+
+def _errors(hypothesis: Hypothesis, scene: Scene) -> list[Observation]:
+    """Return what the errors say in the places in which this hypothesis lets them begin."""
+    where = {member for place in scene.places(hypothesis) for member in scene.members(place)}
+    return [o for o in scene.anomalies if _says_what_failed(o) and o.entity in where]
+
+
+def _says_what_failed(observation: Observation) -> bool:
+    return observation.subject == "error_origin" or observation.kind is ObservationKind.NEW_PATTERN
+
+
+def _said(observation: Observation) -> str:
+    said = observation.attributes
+    return said.get("exception") or said.get("exemplar") or observation.statement
+
+
+ALL = (content, words, arrivals, unexplained)

@@ -1,0 +1,72 @@
+"""Arguments from time: what came first, how soon after, and whether it lasted as long as the symptom."""
+
+import math
+from collections.abc import Iterator
+from datetime import datetime
+
+from midwatch.builtin import weights as w
+from midwatch.builtin.arguments.argument import KILLS, argument
+from midwatch.builtin.scene import BY_PEOPLE, Scene
+from midwatch.records import Argument, Hypothesis, HypothesisKind
+from midwatch_kit.records import ObservationKind
+from midwatch_kit.window import clock
+
+
+def time(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """A cause comes before its effect, and mostly soon before."""
+    trigger, latest = hypothesis.trigger, scene.scope.onset_latest
+    if trigger is None or trigger.onset is None or scene.scope.onset is None or latest is None:
+        return
+    symptom = scene.scope.symptoms[:1]
+    late = (trigger.onset - latest).total_seconds()
+    if late > w.SLACK_SECONDS:
+        text = f"it came at {clock(trigger.onset)}, after the symptom had begun at {clock(scene.scope.onset)}"
+        yield argument("time", KILLS, text, trigger, *symptom)
+        return
+    lead = max(0.0, (scene.scope.onset - trigger.onset).total_seconds())
+    if hypothesis.kind in BY_PEOPLE and (sound := scene.sound_requests_since(trigger)):
+        text = (
+            f"about {sound:.0f} requests went well between the change and the first failure: it would have to bite late"
+        )
+        yield argument("time", -w.FAIR, text, trigger, *symptom)
+        return
+    weight = w.FAIR * math.exp(-lead / w.SOON_SECONDS)
+    yield argument("time", weight, f"it came {lead:.0f} s before the symptom began", trigger, *symptom)
+
+
+def course(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """A shortage that is over while the symptom goes on did not cause it."""
+    trigger = hypothesis.trigger
+    if hypothesis.kind is not HypothesisKind.RESOURCE or trigger is None:
+        return
+    symptom = scene.scope.symptoms[:1]
+    if trigger.ended and all(s.ended is None for s in symptom):
+        text = f"it was over at {clock(trigger.ended)} while the symptom went on"
+        yield argument("course", KILLS, text, trigger, *symptom)
+    elif trigger.kind is ObservationKind.SATURATION:
+        yield argument("course", w.FAIR, f"it lasts: {trigger.statement}", trigger)
+
+
+def begun_by_change(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """A shortage that begins with a change at the same place is that change's doing."""
+    if hypothesis.kind is HypothesisKind.RESOURCE and hypothesis.trigger:
+        for change in scene.changes:
+            if change.entity in scene.family(hypothesis.entity) and _together(change.onset, hypothesis.trigger.onset):
+                yield argument("begun by", -w.STRONG, f"it began with a change: {change.statement}", change)
+                return
+    if hypothesis.kind in BY_PEOPLE and hypothesis.trigger:
+        family = scene.family(hypothesis.entity)
+        for short in scene.shortages:
+            if short.entity in family and short.ended is None and _together(hypothesis.trigger.onset, short.onset):
+                yield argument("begun by", w.FAIR, f"since then {short.statement}", hypothesis.trigger, short)
+                return
+
+
+def _together(change: datetime | None, shortage: datetime | None) -> bool:
+    """Whether a shortage began within the time that a change may take to be everywhere."""
+    if change is None or shortage is None:
+        return False
+    return -w.SLACK_SECONDS <= (shortage - change).total_seconds() <= w.ROLLOUT_SECONDS
+
+
+ALL = (time, course, begun_by_change)

@@ -1,0 +1,117 @@
+"""Arguments from place: where failures begin, what stayed healthy, which instances are hit, who is whose victim."""
+
+from collections.abc import Iterator, Mapping
+
+from midwatch.builtin import weights as w
+from midwatch.builtin.arguments.argument import KILLS, argument
+from midwatch.builtin.scene import Scene, amount
+from midwatch.records import Argument, Hypothesis, HypothesisKind
+from midwatch_kit.records import EntityId, Observation
+
+
+def symptom(_: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """Where the symptom's figures are what they were before, there is nothing to explain."""
+    healthy = scene.normal(scene.scope.symptom, as_a_whole=False)
+    if healthy and not scene.shifted:
+        yield argument("symptom", KILLS, f"there is nothing to explain: {healthy.statement}", healthy)
+
+
+def path(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """A cause needs a way to the symptom."""
+    known, target = scene.topology, scene.scope.symptom
+    if hypothesis.entity == target or hypothesis.entity not in known or target not in known:
+        return
+    if not known.paths(hypothesis.entity, target, limit=1):
+        seen = [o for o in (hypothesis.trigger, *scene.scope.symptoms[:1]) if o]
+        yield argument("path", KILLS, f"nothing leads from {hypothesis.entity} to {target}", *seen)
+
+
+def place(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """Failures (or lost time) begin in the cause, not in what passes them on."""
+    begun = scene.beginnings
+    total = sum(map(amount, begun.values()))
+    if total <= 0:
+        return
+    mine = [begun[entity] for entity in scene.places(hypothesis) if entity in begun]
+    share = sum(map(amount, mine)) / total
+    most = max(begun.values(), key=amount)
+    if mine and (share >= w.MOST or (share >= w.PART and scene.apart(mine[0].entity, most.entity))):
+        yield argument("place", w.STRONG, mine[0].statement, *mine, decisive=True)
+    elif mine:
+        yield argument("place", w.STRONG * (share - w.MOST), mine[0].statement, *mine, most)
+    else:
+        yield _elsewhere(hypothesis.entity, most, scene)
+
+
+def _elsewhere(entity: EntityId, most: Observation, scene: Scene) -> Argument:
+    """Nothing begins here; that kills when the place was looked at and found healthy, or begins elsewhere for sure."""
+    healthy = scene.normal(entity) or scene.normal(scene.service_of(entity))
+    text = f"it begins in {most.entity}, not in {entity}: {most.statement}"
+    return argument("place", KILLS if healthy or most.score >= w.SHIFTED else -w.STRONG, text, most, healthy)
+
+
+def health(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """What stayed healthy is not the cause."""
+    members = scene.members(hypothesis.entity)
+    troubled = [o for o in scene.anomalies if o.entity in members and o.score >= w.SHIFTED]
+    healthy = scene.normal(hypothesis.entity) or scene.normal(scene.service_of(hypothesis.entity))
+    if healthy and not troubled and not _silent(hypothesis, scene):
+        yield argument("health", KILLS, f"it stayed healthy: {healthy.statement}", healthy)
+
+
+def spread(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """What reaches every instance shows in every instance; what touches one shows in that one."""
+    service = scene.service_of(hypothesis.entity)
+    instances, hit = scene.instances(service), scene.hit_instances(service)
+    total = sum(hit.values())
+    if len(instances) < 2 or total <= 0:
+        return
+    seen = scene.beginnings[service]
+    sure = 1 - len(instances) ** (1 - total)  # the chance that it is not by chance that one has them all
+    alone = scene.alone(service)
+    of, slow = f"of {len(instances)} instances", seen.subject == "self_time"
+    hurt, all_hurt = ("is slow", "are slow") if slow else ("fails", "fail")
+    if hypothesis.entity != service:
+        mine = alone == hypothesis.entity
+        text = f"{of} {'only' if mine else 'not only'} {hypothesis.entity} {hurt} ({_counted(hit)})"
+        yield argument("spread", w.FAIR * sure if mine else KILLS, text, seen)
+    elif alone:
+        text = f"{of} only {alone} {hurt} ({_counted(hit)}), though all of them were reached"
+        yield argument("spread", -w.STRONG * sure, text, seen)
+    else:
+        yield argument("spread", w.SLIGHT * sure, f"{of} {len(hit)} {all_hurt} ({_counted(hit)})", seen)
+
+
+def victim(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """What fails because something that it depends on fell silent before is a victim."""
+    silence = hypothesis.trigger if _silent(hypothesis, scene) else None
+    if silence:
+        yield argument("silence", w.STRONG, f"{silence.statement}, and it did not come back", silence, decisive=True)
+        return
+    for other in scene.silences:
+        mine = other.entity in scene.family(hypothesis.entity)
+        hurt = scene.service_of(hypothesis.entity)
+        if not mine and scene.can_hurt(scene.service_of(other.entity), hurt) and hurt in scene.beginnings:
+            text = f"{hurt} needs {other.entity}, which fell silent: {other.statement}"
+            yield argument("victim", -w.STRONG, text, other, scene.beginnings[hurt])
+            return
+
+
+def exemplar(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """Single failing traces, read span by span, end in the cause."""
+    read = [o for o in scene.observations if o.subject == "exemplar"]
+    mine = [o for o in read if o.entity in scene.members(hypothesis.entity)]
+    if mine:
+        text = f"{len(mine)} of {len(read)} failing traces that were read end there: {mine[0].statement}"
+        yield argument("exemplar", w.SLIGHT * len(mine) / len(read), text, *mine)
+
+
+def _silent(hypothesis: Hypothesis, scene: Scene) -> bool:
+    return hypothesis.kind is HypothesisKind.PLATFORM and hypothesis.trigger in scene.silences
+
+
+def _counted(hit: Mapping[EntityId, float]) -> str:
+    return ", ".join(f"{name.partition(':')[2]} {count:.0f}" for name, count in sorted(hit.items()))
+
+
+ALL = (symptom, path, place, health, spread, victim, exemplar)
