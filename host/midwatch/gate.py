@@ -55,7 +55,7 @@ class Gate:
             return False
         if not self._is_for_us(plan):
             return False
-        before = await self._health("before")
+        before = await self._health("before", plan)
         if before is None or before.healthy:
             self._note(
                 plan.steps[0], "skipped", "the symptom is no longer there, or cannot be seen: nothing was changed"
@@ -95,7 +95,7 @@ class Gate:
         pause = self.patience.recovery / _LOOKS
         await anyio.sleep(self.patience.settle)
         for _ in range(_LOOKS):
-            after = await self._health("after")
+            after = await self._health("after", plan)
             if after and after.healthy:
                 return True
             if after and worse(after, before):
@@ -128,12 +128,12 @@ class Gate:
         lines = answer.reply.get("lines")
         return "done", "; ".join(map(str, lines)) if isinstance(lines, list) else "done", answer.evidence
 
-    async def _health(self, when: Literal["before", "after"]) -> Health | None:
+    async def _health(self, when: Literal["before", "after"], plan: Plan) -> Health | None:
         now = datetime.now(UTC)
         seen = await health(self.inquiry, self.scope, window_ending(now, max(self.patience.settle, 2.0)), when)
         if seen is None:
             return None
-        key = when if when == "before" else f"{when}:{now.isoformat()}"  # the first look is the one that counts
+        key = f"{when}:{plan.digest if when == 'before' else now.isoformat()}"  # the first look before is what counts
         return self.inquiry.journal.note(self.inquiry.investigation, "health", key, seen)
 
     def _recorded(self, step: Step) -> Action | None:

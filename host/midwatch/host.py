@@ -17,10 +17,11 @@ from midwatch.inquiry import Inquiry
 from midwatch.investigation import Investigation, becomes, begin, current, limits_of
 from midwatch.journal import Journal
 from midwatch.links import open_links
-from midwatch.records import Alert, Incident, Message, Status
+from midwatch.records import Alert, Incident, Message, Report, Status
 from midwatch.scoping import discover
 from midwatch.settings import Settings, server_specs
 from midwatch.steering import Steering, load_steering
+from midwatch.steers import look_of
 from midwatch.toolbox import Eyes, Hands
 from midwatch_kit.evidence import EvidenceStore, canonical
 from midwatch_kit.records import Window
@@ -60,8 +61,9 @@ class Host:
         return await discover(inquiry, window)
 
     def unfinished(self) -> list[Incident]:
-        """Return the incidents whose investigation has no report yet and was not given up, oldest first."""
-        open_ones = (current(self.journal, name) for name in self.journal.without("report"))
+        """Return the incidents whose latest look has no report yet and was not given up, oldest first."""
+        told = [name for name in self.journal.having("steer") if not self._reported(name)]
+        open_ones = (current(self.journal, name) for name in dict.fromkeys([*self.journal.without("report"), *told]))
         return [incident for incident in open_ones if incident and incident.status not in _GIVEN_UP]
 
     def incidents(self) -> list[Incident]:
@@ -69,8 +71,8 @@ class Host:
         known = (current(self.journal, name) for name in self.journal.investigations())
         return [incident for incident in known if incident is not None]
 
-    def investigation(self, incident: Incident, approver: Approver) -> Investigation:
-        """Return the investigation of an incident, ready to run."""
+    def investigation(self, incident: Incident, approver: Approver | None) -> Investigation:
+        """Return the investigation of an incident, ready to run; without an approver it ends with the plan."""
         return begin(incident, self.settings, self.journal, self.eyes, self.hands, self.steering, approver)
 
     async def keep_investigating(self, approver: Approver, look_every: float = 0.2) -> None:
@@ -91,6 +93,9 @@ class Host:
         finally:
             self._running.discard(incident.id)
 
+    def _reported(self, name: str) -> bool:
+        return self.journal.recall(name, "report", str(look_of(self.journal, name)), Report) is not None
+
     def _receive(self, alert: Alert, known: Iterable[Incident], now: datetime) -> Incident | None:
         if part := belongs_to(alert, known):
             incident, why = part
@@ -105,7 +110,8 @@ class Host:
     def _keep_whole(self, alert: Alert, incident: Incident, what: str, why: str) -> None:
         """Keep what the sender sent, byte for byte as JSON, and say where."""
         kept = self.eyes.kept.put(canonical(alert.model_dump(mode="json")))
-        said = Message(text=f"alert {alert.external_id} ({alert.action}), kept as evidence {kept}: {why}")
+        text = f"alert {alert.external_id} ({alert.action}), kept as evidence {kept}: {why}"
+        said = Message(text=text, evidence=kept)
         self.journal.note(incident.id, "message", f"alert:{alert.id}:{what}", said, alert.source)
 
     def _join(self, alert: Alert, incident: Incident, why: str) -> Incident:

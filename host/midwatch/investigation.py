@@ -3,19 +3,20 @@
     Incident → Scope → Observation* → Hypothesis* → Verdict* → Conclusion → Plan → Decision → Action* → Report
 
 Running it again for the same incident gives back what was settled and goes on from there: that is all that
-resuming after a crash takes.
+resuming after a crash takes. What a person tells it once hypotheses are made starts a further look, with a conclusion
+of its own: the later one replaces the earlier one, both stay.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import anyio
 
 from midwatch.builtin.conclude import conclude
 from midwatch.builtin.hypothesize import hypothesize
-from midwatch.builtin.judge import judge
-from midwatch.builtin.planning import plan_for
+from midwatch.builtin.judge import judge_all
+from midwatch.builtin.planning import plan_for, sealed
 from midwatch.builtin.scene import Scene
 from midwatch.gate import Approver, Gate, Patience
 from midwatch.health import health, window_ending
@@ -33,17 +34,20 @@ from midwatch.records import (
     Report,
     Scope,
     Status,
+    Steer,
     Verdict,
 )
 from midwatch.scoping import find_scope, survey_arguments
 from midwatch.settings import Settings
 from midwatch.steering import Steering
+from midwatch.steers import as_steering, heed, look_of, told, unheeded
 from midwatch.subagents import Subagent
 from midwatch.toolbox import Eyes, Hands
 from midwatch_kit.records import Observation, ObservationKind, Signal
 from midwatch_kit.server import Role
 from midwatch_topology import Topology
 
+_LISTEN_EVERY = 0.5
 _SIGNALS = (Signal.TRACES.value, Signal.METRICS.value, Signal.LOGS.value, Signal.CHANGES.value)
 
 
@@ -57,22 +61,31 @@ class Investigation:
     inquiry: Inquiry
     hands: Hands
     steering: Sequence[Steering]
-    approver: Approver
+    approver: Approver | None
+    look: int = 1
+    heard: Mapping[str, Steer] = field(default_factory=dict)
 
     async def run(self) -> Report:
-        """Investigate to a conclusion, propose a plan, carry it out if it is approved, and report."""
-        if done := self.journal.recall(self.incident.id, "report", "1", Report):
-            return done
+        """Investigate, report, and look again for as long as somebody has told something that was not heeded yet."""
+        while True:
+            self.look = look_of(self.journal, self.incident.id)
+            if done := self.journal.recall(self.incident.id, "report", str(self.look), Report):
+                return done
+            await self._look()
+            self.inquiry = _fresh(self.inquiry)
+
+    async def _look(self) -> Report:
+        """Come to a conclusion, propose a plan, carry it out if it is approved, and report."""
         self._becomes(Status.INVESTIGATING)
         scope, topology = await self._scope()
-        scene = await self._survey(scope, topology)
-        steering = [s for s in self.steering if s.applies(entity.id for entity in scope.topology.entities)]
-        suggested = {h.id: h for h in hypothesize(scene, steering)}
-        hypotheses = [*self.journal.note_all(self.incident.id, "hypothesis", suggested).values()]
+        self.heard = told(self.journal, self.incident.id)
+        scene, noise = await self._survey(scope, topology)
+        hypotheses = self._hypotheses(scene)
         scene, verdicts = await self._test(hypotheses, scene)
         scene, verdicts = await self._challenge(hypotheses, scene, verdicts)
         conclusion = self._conclude(scene, hypotheses, verdicts)
-        plan = self.journal.note(self.incident.id, "plan", "1", plan_for(conclusion, scene, self.hands.tools()))
+        heed(self.journal, self.incident.id, self.heard, [(h, verdicts[h.id]) for h in hypotheses], noise)
+        plan = self._plan(conclusion, scene)
         mitigated = await self._mitigate(plan, scope)
         return await self._report(conclusion, plan, scope, mitigated=mitigated)
 
@@ -86,22 +99,39 @@ class Investigation:
         found, topology = await find_scope(self.inquiry, self.incident, lookback, end)
         return self.journal.note(self.incident.id, "topology", "scope", found), topology
 
-    async def _survey(self, scope: Scope, topology: Topology) -> Scene:
-        """Survey everything in scope at once, with every server that has a survey."""
+    async def _survey(self, scope: Scope, topology: Topology) -> tuple[Scene, list[Observation]]:
+        """Survey everything in scope at once, with every server that has a survey; return what is noise as well."""
         services = [e.id for e in scope.topology.entities if e.kind == "service"]
         tools = self.inquiry.eyes.tools(Role.SURVEY)
         asked = [(tool, survey_arguments(tool, scope.window, scope.baseline, services)) for tool in tools]
         answers = await self.inquiry.ask_all(asked, "survey")
         seen = [o for _, answer in answers for o in self.inquiry.checked(answer.observations)]
         blind = frozenset(_SIGNALS) - {tool.signal for tool, _ in answers}
-        scene = Scene(scope, topology, (), blind).having([*scope.symptoms, *self._heard(seen, scope)])
+        noise = self._noise(seen, scope)
+        timely = self._timely(_without(seen, noise), scope)
+        scene = Scene(scope, topology, (), blind).having([*scope.symptoms, *timely])
         self.journal.note_all(self.incident.id, "observation", {o.id: o for o in scene.observations}, "survey")
-        return scene
+        return scene, noise
 
-    def _heard(self, seen: Sequence[Observation], scope: Scope) -> list[Observation]:
-        """Leave out what steering calls noise, and silence from a signal that lags behind the window."""
-        services = [e.id for e in scope.topology.entities]
-        steering = [s for s in self.steering if s.applies(services)]
+    def _steering(self, scope: Scope) -> list[Steering]:
+        """Return what guides this look: the files that apply, and what people told the investigation."""
+        entities = [entity.id for entity in scope.topology.entities]
+        return [*(s for s in self.steering if s.applies(entities)), *map(as_steering, self.heard.values())]
+
+    def _noise(self, seen: Sequence[Observation], scope: Scope) -> list[Observation]:
+        steering = self._steering(scope)
+        return [o for o in seen if any(s.silences(o) for s in steering)]
+
+    def _hypotheses(self, scene: Scene) -> list[Hypothesis]:
+        """Return what is worth testing; what is left out as a whole is no cause either."""
+        steering = self._steering(scene.scope)
+        left_out = {entity for s in steering for entity in s.leave_out}
+        suggested = {h.id: h for h in hypothesize(scene, steering) if h.entity not in left_out}
+        return [*self.journal.note_all(self.incident.id, "hypothesis", suggested).values()]
+
+    def _timely(self, seen: Sequence[Observation], scope: Scope) -> list[Observation]:
+        """Leave out silence from a signal that lags behind the window, and say so."""
+        steering = self._steering(scope)
         lag = {signal: seconds for s in steering for signal, seconds in s.lag_seconds.items()}
         late = {signal for signal, seconds in lag.items() if seconds >= scope.window.length.total_seconds()}
         for signal in sorted(late):
@@ -109,9 +139,7 @@ class Investigation:
                 f"silence in {signal}", f"they lag {lag[signal]:g} s, by a steering file", "what came late"
             )
         quiet = (ObservationKind.NORMAL, ObservationKind.ABSENCE)
-        return [
-            o for o in seen if not any(s.silences(o) for s in steering) and not (o.signal in late and o.kind in quiet)
-        ]
+        return [o for o in seen if not (o.signal in late and o.kind in quiet)]
 
     async def _test(self, hypotheses: Sequence[Hypothesis], scene: Scene) -> tuple[Scene, dict[str, Verdict]]:
         """Test all hypotheses at once, a subagent for each, then judge each by everything that was found."""
@@ -126,7 +154,7 @@ class Investigation:
             for hypothesis in hypotheses:
                 subagents.start_soon(test, hypothesis)
         scene = scene.having(o for h in hypotheses for o in found[h.id])
-        return scene, {h.id: judge(h, scene) for h in hypotheses}
+        return scene, judge_all(hypotheses, scene)
 
     async def _challenge(
         self, hypotheses: Sequence[Hypothesis], scene: Scene, verdicts: dict[str, Verdict]
@@ -135,8 +163,10 @@ class Investigation:
         leader = max(hypotheses, key=lambda h: (verdicts[h.id].probability, h.id), default=None)
         if leader and verdicts[leader.id].result == "supported":
             scene = scene.having(await self._drill(leader, scene, challenge=True))
-            verdicts = {h.id: judge(h, scene) for h in hypotheses}
-        return scene, self.journal.note_all(self.incident.id, "verdict", verdicts)
+            verdicts = judge_all(hypotheses, scene)
+        noted = {self._key(name): verdict for name, verdict in verdicts.items()}
+        settled = self.journal.note_all(self.incident.id, "verdict", noted)
+        return scene, {verdict.hypothesis: verdict for verdict in settled.values()}
 
     async def _drill(self, hypothesis: Hypothesis, scene: Scene, *, challenge: bool) -> list[Observation]:
         name = f"challenger of {hypothesis.id}" if challenge else _name(hypothesis)
@@ -149,38 +179,65 @@ class Investigation:
         if limit.cancelled_caught:
             self.inquiry.gap(name, f"it took longer than {self.settings.subagent_seconds:g} s", hypothesis.confirms)
         self.journal.note_all(self.incident.id, "observation", {o.id: o for o in subagent.found}, name)
-        return subagent.found
+        return _without(subagent.found, self._noise(subagent.found, scene.scope))
 
     def _conclude(self, scene: Scene, hypotheses: Sequence[Hypothesis], verdicts: dict[str, Verdict]) -> Conclusion:
         gaps = self.journal.values(self.incident.id, Gap)
         conclusion = conclude(scene, hypotheses, verdicts, gaps)
-        self.journal.note(self.incident.id, "budget", "conclusion", self.inquiry.spent())
-        return self.journal.note(self.incident.id, "conclusion", "1", conclusion)
+        self.journal.note(self.incident.id, "budget", self._key("conclusion"), self.inquiry.spent())
+        return self.journal.note(self.incident.id, "conclusion", str(self.look), conclusion)
+
+    def _plan(self, conclusion: Conclusion, scene: Scene) -> Plan:
+        """Propose a plan; that of a further look is another plan, so a no to an earlier one is none to it."""
+        plan = plan_for(conclusion, scene, self.hands.tools())
+        if self.look > 1:
+            plan = sealed(plan.model_copy(update={"reasoning": f"{plan.reasoning} (look {self.look})"}))
+        return self.journal.note(self.incident.id, "plan", str(self.look), plan)
 
     async def _mitigate(self, plan: Plan, scope: Scope) -> bool:
-        """Ask for approval of the whole plan and, with it, carry the plan out."""
-        if not plan.steps:
+        """Ask for approval of the whole plan and, with it, carry the plan out; not if somebody says more instead."""
+        if not plan.steps or self.approver is None:  # nobody to ask: then nothing runs
             return False
         decision = self.journal.recall(self.incident.id, "decision", plan.digest, Decision)
         if decision is None:
             self._becomes(Status.AWAITING_APPROVAL)
-            made = await self.approver.decide(self.incident, plan)
+            if (made := await self._decided(plan, self.approver)) is None:
+                return False
             decision = self.journal.note(self.incident.id, "decision", plan.digest, made, made.by)
         if decision.approved:
             self._becomes(Status.MITIGATING)
         patience = Patience(self.settings.settle_seconds, self.settings.recovery_seconds)
         return await Gate(self._second_inquiry(), self.hands, patience, scope).carry_out(plan, decision)
 
+    async def _decided(self, plan: Plan, approver: Approver) -> Decision | None:
+        """Wait for the decision; None when a person tells the investigation something first."""
+        made: list[Decision] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._listen, group.cancel_scope)
+            made.append(await approver.decide(self.incident, plan))
+            group.cancel_scope.cancel()
+        return made[0] if made else None
+
+    async def _listen(self, waiting: anyio.CancelScope) -> None:
+        while True:
+            if unheeded(self.journal, self.incident.id):
+                waiting.cancel()
+            await anyio.sleep(_LISTEN_EVERY)
+
     async def _report(self, conclusion: Conclusion, plan: Plan, scope: Scope, *, mitigated: bool) -> Report:
         if mitigated:
             window = window_ending(datetime.now(UTC), max(self.settings.settle_seconds, 2.0))
             if last := await health(self._second_inquiry(), scope, window, "at_the_end"):
-                self.journal.note(self.incident.id, "health", "at_the_end", last)
+                self.journal.note(self.incident.id, "health", self._key("at_the_end"), last)
         over = mitigated or conclusion.outcome is Outcome.NO_INCIDENT
         self._becomes(Status.RESOLVED if over else Status.WATCHING)
-        text = packet(self.incident, self.journal)
+        text = packet(self.incident, self.journal, asks=self.approver is not None)
         done = Report(outcome=conclusion.outcome, mitigated=mitigated, packet=text)
-        return self.journal.note(self.incident.id, "report", "1", done)
+        return self.journal.note(self.incident.id, "report", str(self.look), done)
+
+    def _key(self, name: str) -> str:
+        """Return the key of a record that each look makes anew."""
+        return name if self.look == 1 else f"{name}:{self.look}"
 
     def _second_inquiry(self) -> Inquiry:
         """Mitigation has a budget of its own: what the search for the cause spent must not stop the cure."""
@@ -196,9 +253,15 @@ class Investigation:
         self.incident = becomes(self.journal, self.incident, status)
 
 
+def _fresh(spent: Inquiry) -> Inquiry:
+    """Return an inquiry that has spent nothing; what was answered before is still known from the journal."""
+    return Inquiry(spent.investigation, spent.journal, spent.eyes, spent.kept, spent.limits)
+
+
 def limits_of(settings: Settings) -> Limits:
     """Return what the settings let one investigation spend."""
-    return Limits(settings.investigation_seconds, settings.investigation_calls, settings.call_seconds)
+    spendable = settings.investigation_seconds, settings.investigation_calls, settings.call_seconds
+    return Limits(*spendable, at_once=settings.parallel_calls)
 
 
 def begin(
@@ -208,9 +271,12 @@ def begin(
     eyes: Eyes,
     hands: Hands,
     steering: Sequence[Steering],
-    approver: Approver,
+    approver: Approver | None,
 ) -> Investigation:
-    """Return the investigation of an incident, with the budget that the settings give it."""
+    """Return the investigation of an incident, with the budget that the settings give it.
+
+    Without an approver it ends with the plan: nobody is asked, and nothing runs.
+    """
     inquiry = Inquiry(incident.id, journal, eyes, eyes.kept, limits_of(settings))
     return Investigation(incident, settings, journal, inquiry, hands, steering, approver)
 
@@ -228,6 +294,11 @@ def current(journal: Journal, investigation: str) -> Incident | None:
     """Return an incident as it stands now; None when the journal has none of that id."""
     versions = journal.values(investigation, Incident)
     return max(versions, key=lambda incident: incident.version, default=None)
+
+
+def _without(seen: Sequence[Observation], noise: Sequence[Observation]) -> list[Observation]:
+    dropped = {o.id for o in noise}
+    return [o for o in seen if o.id not in dropped]
 
 
 def _name(hypothesis: Hypothesis) -> str:

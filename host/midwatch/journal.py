@@ -113,9 +113,10 @@ class Journal:
             known = self._find(connection, investigation, kind, key)
         return None if known is None else shape.model_validate_json(known)
 
-    def entries(self, investigation: str, after: int = 0) -> Iterator[Entry]:
-        """Yield the records of an investigation with a sequence number above `after`, in order."""
-        yield from self._entries(_records.c.investigation == investigation, _records.c.seq > after)
+    def entries(self, investigation: str, after: int = 0, kind: RecordType | None = None) -> Iterator[Entry]:
+        """Yield the records of an investigation, of one type or of all, with a number above `after`, in order."""
+        of_type = [_records.c.type == kind] if kind else []
+        yield from self._entries(_records.c.investigation == investigation, _records.c.seq > after, *of_type)
 
     def values(self, investigation: str, shape: type[BodyT]) -> list[BodyT]:
         """Return every value of one shape that an investigation noted, in order."""
@@ -136,6 +137,12 @@ class Journal:
         """Return the ids of the investigations that have no record of a type, oldest first."""
         lacking = sa.func.sum(sa.case((_records.c.type == kind, 1), else_=0)) == 0
         query = sa.select(_records.c.investigation).group_by(_records.c.investigation).having(lacking)
+        with self._reading() as connection:
+            return list(connection.execute(query.order_by(sa.func.min(_records.c.at))).scalars())
+
+    def having(self, kind: RecordType) -> list[str]:
+        """Return the ids of the investigations that have a record of a type, oldest first."""
+        query = sa.select(_records.c.investigation).where(_records.c.type == kind).group_by(_records.c.investigation)
         with self._reading() as connection:
             return list(connection.execute(query.order_by(sa.func.min(_records.c.at))).scalars())
 

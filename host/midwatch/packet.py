@@ -18,8 +18,8 @@ _MOST = 6
 _WIDTH = 104
 
 
-def packet(incident: Incident, journal: Journal) -> str:
-    """Return an incident's packet, at most about fifty lines."""
+def packet(incident: Incident, journal: Journal, *, asks: bool = True) -> str:
+    """Return an incident's packet, at most about fifty lines; `asks` says whether its plan can still be approved."""
     conclusion = _last(journal.values(incident.id, Conclusion))
     if conclusion is None:
         return f"Incident packet\nService: {incident.service}\n{incident.title}\nNo conclusion yet."
@@ -31,7 +31,7 @@ def packet(incident: Incident, journal: Journal) -> str:
         *_causes(conclusion, index, journal, incident),
         *_ruled_out(conclusion, index),
         *_health(journal.values(incident.id, Health)),
-        *_plan(incident, journal),
+        *_plan(incident, journal, asks=asks),
         *(f"Not looked at: {gap.what}: {gap.why}" for gap in _few(conclusion.gaps)),
         *(f"Next check: {check.what} ({check.cost})" for check in conclusion.next_checks),
         f"Evidence: midwatch report {incident.id} --check",
@@ -67,7 +67,7 @@ def _causes(conclusion: Conclusion, index: dict[str, str], journal: Journal, inc
             yield f"- {cause.trigger.statement}" + (f" in {files}" if files else "")
         yield f"Path: {' → '.join(cause.path)}"
         yield "Because:"
-        verdict = next(v for v in journal.values(incident.id, Verdict) if v.hypothesis == cause.hypothesis)
+        verdict = [v for v in journal.values(incident.id, Verdict) if v.hypothesis == cause.hypothesis][-1]
         for argument in sorted(verdict.arguments, key=lambda a: -a.weight)[:_MOST]:
             yield from _item(argument.text, argument.observations, index)
     if conclusion.impact:
@@ -96,14 +96,14 @@ def _health(looks: list[Health]) -> Iterable[str]:
         yield f"Health after:  {_share(after)} — {after.statement}"
 
 
-def _plan(incident: Incident, journal: Journal) -> Iterable[str]:
+def _plan(incident: Incident, journal: Journal, *, asks: bool) -> Iterable[str]:
     plan = _last(journal.values(incident.id, Plan))
     if plan is None:
         return
     yield f"Suggested next action: {plan.action}"
     decision = _last(journal.values(incident.id, Decision))
     actions = journal.values(incident.id, Action)
-    if plan.steps and decision is None:
+    if asks and plan.steps and decision is None:
         yield f"Requires approval: midwatch approve {incident.id} {plan.digest[:12]}"
     if decision:
         yield f"{'Approved' if decision.approved else 'Not approved'} by {decision.by}: {decision.reason}"

@@ -97,6 +97,7 @@ class Scope(Record):
     symptoms: tuple[Observation, ...] = ()
     topology: TopologyFragment
     age_seconds: float | None = None
+    lookback_seconds: float | None = Field(None, description="how long before the alert the onset was looked for")
 
 
 class HypothesisKind(StrEnum):
@@ -123,6 +124,21 @@ class Hypothesis(Record):
     refutes: str
     prior: float = Field(gt=0, lt=1)
     trigger: Observation | None = Field(None, description="the change it starts from, if it starts from one")
+
+
+class Steer(Record):
+    """What a person told an investigation: a cause to test, or noise to leave out; `effect` is what came of it.
+
+    Noted when it is told, and again, with its effect, by the look that heeded it.
+    """
+
+    text: str = Field(min_length=1, max_length=1000, description="the person's own words")
+    by: str
+    kind: HypothesisKind | None = None
+    entity: EntityId | None = None
+    leave_out: EntityId | None = Field(None, description="whatever is seen of this entity is noise")
+    ignore: str | None = Field(None, min_length=3, max_length=200, description="what says this text is noise")
+    effect: str = ""
 
 
 class ToolCall(Record):
@@ -332,9 +348,26 @@ class Report(Record):
 
 
 class Message(Record):
-    """Something said in the course of an investigation."""
+    """Something said in the course of an investigation; `evidence` is the id of the document it speaks of, if of one."""
 
     text: str
+    evidence: str | None = None
+
+
+class NamedCause(Record):
+    """A cause by its kind and place, and by the id of the change where it is one of several there."""
+
+    kind: HypothesisKind
+    entity: EntityId
+    change: str = ""
+
+
+class Feedback(Record):
+    """What a person said the cause really was; without a cause, that there was no incident. The latest counts."""
+
+    causes: tuple[NamedCause, ...] = ()
+    note: str = Field("", max_length=2000)
+    by: str = Field(min_length=1, max_length=200)
 
 
 RecordType = Literal[
@@ -350,7 +383,7 @@ BODIES: dict[RecordType, type[Record]] = {
     "observation": Observation,
     "verdict": Verdict,
     "gap": Gap,
-    "steer": Message,
+    "steer": Steer,
     "conclusion": Conclusion,
     "plan": Plan,
     "decision": Decision,
@@ -360,5 +393,5 @@ BODIES: dict[RecordType, type[Record]] = {
     "budget": Budget,
     "report": Report,
     "recommendation": Message,
-    "feedback": Message,
+    "feedback": Feedback,
 }

@@ -44,6 +44,7 @@ class Steering(Record):
     ignore: tuple[Annotated[str, Field(min_length=3)], ...] = Field(
         (), description="texts; an observation that says one of them is left out"
     )
+    leave_out: tuple[EntityId, ...] = Field((), description="entities that are noise: whatever is seen of them")
     text: str = ""
 
     def applies(self, services: Iterable[EntityId]) -> bool:
@@ -52,7 +53,10 @@ class Steering(Record):
         return not wanted or not wanted.isdisjoint(services)
 
     def silences(self, observation: Observation) -> bool:
-        """Return whether the file calls this observation noise."""
+        """Return whether the file calls this observation noise: by what it says, or by what it is of."""
+        part_of = observation.related if observation.entity.startswith("instance:") else None
+        if {observation.entity, part_of} & {*self.leave_out}:
+            return True
         said = f"{observation.statement} {observation.attributes}".casefold()
         return any(text.casefold() in said for text in self.ignore)
 

@@ -20,7 +20,9 @@ from midwatch.journal import Entry, Journal
 from midwatch.records import Gap, Incident, Message
 from midwatch_kit.evidence import canonical, evidence_id
 
-SAID = st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(["message", "steer"]), st.text(max_size=5), st.text())
+SAID = st.tuples(
+    st.sampled_from(["one", "two"]), st.sampled_from(["message", "recommendation"]), st.text(max_size=5), st.text()
+)
 
 
 @contextlib.contextmanager

@@ -30,10 +30,10 @@ def plan_for(conclusion: Conclusion, scene: Scene, hands: Iterable[Tool]) -> Pla
     if not conclusion.root_causes:
         well = conclusion.outcome is Outcome.NO_INCIDENT
         action = "nothing needs changing" if well else "change nothing yet: the next checks come first"
-        return _sealed(Plan(action=action, reasoning=conclusion.statement, risk="none", digest=""))
+        return sealed(Plan(action=action, reasoning=conclusion.statement, risk="none", digest=""))
     cause = conclusion.root_causes[0]
     steps = _roll_back_steps(cause, hands) or _manual_steps(cause)
-    return _sealed(
+    return sealed(
         Plan(
             action=_action(cause, steps),
             reasoning=conclusion.statement,
@@ -50,7 +50,8 @@ def digest(plan: Plan) -> str:
     return evidence_id(canonical(plan.model_dump(mode="json", exclude={"digest"})))
 
 
-def _sealed(plan: Plan) -> Plan:
+def sealed(plan: Plan) -> Plan:
+    """Return the plan with the digest of what it says."""
     return plan.model_copy(update={"digest": digest(plan)})
 
 
