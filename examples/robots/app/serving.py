@@ -29,6 +29,8 @@ Lifespan = Callable[[], AbstractAsyncContextManager[State]]
 
 # Threads that compute give way to requests ten times as often as Python's default lets them.
 SWITCH_SECONDS = 0.0005
+# Who reads slowly isn't given megabytes of the kernel's memory, as it would by default.
+SEND_BUFFER_BYTES = 65_536
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +67,11 @@ async def _healthz(_: Request) -> Response:
 def _listening_socket() -> socket.socket:
     inherited = descriptor("LISTEN_FD")
     if inherited is not None:
-        return socket.socket(fileno=inherited)
-    return socket.create_server(("127.0.0.1", int(text("PORT", "8000"))))
+        listening = socket.socket(fileno=inherited)
+    else:
+        listening = socket.create_server(("127.0.0.1", int(text("PORT", "8000"))))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    return listening
 
 
 def _announced(lifespan: Lifespan, telemetry: Telemetry) -> Callable[[Starlette], AbstractAsyncContextManager[State]]:

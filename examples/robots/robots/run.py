@@ -24,6 +24,7 @@ from robots.postgres import apply_schema, postgres
 from robots.record import Recorder, http_client
 from robots.repository import Repository
 from robots.scene import Fault, Scene
+from robots.third_party import ThirdParty, third_party
 from robots.watch import stop_when_told
 
 HEALTH_SECONDS = 2.0
@@ -69,10 +70,10 @@ async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tupl
     """Start PostgreSQL, the repository, the fleet and the deployer; stop them in the end."""
     plan, folder = options.fault.plan(options.seed), options.folder.resolve()
     repository = Repository(folder / "repository")
-    async with store(options.store_url) as recorder, postgres(folder) as database_url:
+    async with _outside(options, folder) as (recorder, database_url, atlas):
         first = await make_history(repository, options.seed)
         await apply_schema(database_url, (repository.path / "app" / "schema.sql").read_text(encoding="utf-8"))
-        fleet = Fleet(Site(folder, database_url, options.store_url), tasks, _note)
+        fleet = Fleet(Site(folder, database_url, options.store_url, atlas.egress_url), tasks, _note)
         try:
             deployer = Deployer(fleet, repository, recorder, _note)
             configuration = Configuration(fleet.site, recorder, _note)
@@ -80,10 +81,22 @@ async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tupl
             async with served(deployer, configuration) as deployer_url:
                 await deployer.install(first)
                 load = Load(fleet.url("gateway-1"), plan.rate, plan.seed)
-                scene = Scene(plan, fleet.site, repository, deployer, configuration, load, recorder, _note, tasks)
+                scene = Scene(plan, fleet.site, repository, deployer, configuration, load, atlas, recorder, _note, tasks)
                 yield scene, deployer_url
         finally:
             await fleet.stop()
+
+
+@asynccontextmanager
+async def _outside(options: Options, folder: Path) -> AsyncGenerator[tuple[Recorder, str, ThirdParty]]:
+    """Hold what the application needs from others: the telemetry store, PostgreSQL's URL, and atlas."""
+    token_file = folder / "data" / "bot-1" / "atlas-token.json"
+    async with (
+        store(options.store_url) as recorder,
+        postgres(folder) as database_url,
+        third_party(folder, token_file) as atlas,
+    ):
+        yield recorder, database_url, atlas
 
 
 @asynccontextmanager

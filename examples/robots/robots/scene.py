@@ -16,6 +16,7 @@ from robots.load import Load
 from robots.plan import Plan, make_plan
 from robots.record import Recorder
 from robots.repository import Repository
+from robots.third_party import ThirdParty
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Scene:
     deployer: Deployer
     configuration: Configuration
     load: Load
+    atlas: ThirdParty
     recorder: Recorder
     note: Note
     tasks: TaskGroup

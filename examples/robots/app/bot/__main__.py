@@ -1,19 +1,23 @@
-"""Prepares missions: looks the robot up, has it rigged by the forge, and asks the schedule for a slot."""
+"""Prepares missions: looks the robot up, how far it has to go, has it rigged by the forge, and asks for a slot."""
 
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app import upstream
+from app.bot import ways
 from app.bot.fleet import Robot, find_robot
+from app.bot.forecast import get_forecast
 from app.bot.rigging import Forges
 from app.database import connected
 from app.environment import addresses, text
 from app.serving import State, body, serve
+from app.settings import settings
 
 RESERVE_PERCENT = 15
 
@@ -22,10 +26,12 @@ logger = logging.getLogger("app.bot")
 
 @asynccontextmanager
 async def lifespan() -> AsyncGenerator[State]:
-    """Hold the table of robots and the ways to the forge and the schedule."""
-    async with connected() as pool, upstream.client() as http:
+    """Hold the table of robots, and what asks the forge, the schedule and atlas."""
+    outside = upstream.client(ways.TIMEOUT_SECONDS, proxy=text("EGRESS_PROXY"))
+    async with connected() as pool, upstream.client() as http, outside:
         forges = Forges(http, addresses("FORGE_URLS"))
-        yield {"pool": pool, "http": http, "forges": forges, "schedule": text("SCHEDULE_URL")}
+        atlas = ways.Ways(outside, settings(), Path(text("DATA_DIR")) / "atlas-token.json")
+        yield {"pool": pool, "http": http, "forges": forges, "ways": atlas, "schedule": text("SCHEDULE_URL")}
 
 
 async def post_mission(request: Request) -> Response:
@@ -33,11 +39,12 @@ async def post_mission(request: Request) -> Response:
     mission, state = await body(request), request.state
     robot = await find_robot(state.pool, str(mission["robot"]))
     watch_battery(robot)
+    metres = await state.ways.metres(robot.depot, str(mission["task"]))
     blueprint = await state.forges.blueprint(robot.model, int(mission["load_kg"]))
     slot = {"robot": robot.id, "depot": robot.depot, "task": mission["task"]}
     answer = await upstream.call(state.http, "schedule", "POST", f"{state.schedule}/slots", json=slot)
     logger.info("%s rigged with %d joints for job %s", robot.id, len(blueprint["joints"]), answer["job"])
-    return JSONResponse({**answer, "robot": robot.id, "mass_kg": blueprint["mass_kg"]})
+    return JSONResponse({**answer, "robot": robot.id, "mass_kg": blueprint["mass_kg"], "metres": metres})
 
 
 async def get_robot(request: Request) -> Response:
@@ -57,6 +64,7 @@ if __name__ == "__main__":
         lifespan,
         [
             Route("/missions", post_mission, methods=["POST"]),
+            Route("/forecast", get_forecast),
             Route("/robots/{robot}", get_robot),
         ],
     )

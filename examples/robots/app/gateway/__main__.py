@@ -13,7 +13,9 @@ from app import upstream
 from app.environment import text
 from app.errors import Refused
 from app.gateway.missions import read_mission
+from app.gateway.tenants import Admission, admitted
 from app.serving import State, body, serve
+from app.settings import settings
 
 API_VERSION = 2
 
@@ -23,9 +25,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @asynccontextmanager
 async def lifespan() -> AsyncGenerator[State]:
-    """Hold the client and the bot service's address."""
+    """Hold the client, the bot service's address, and who is let in."""
     async with upstream.client() as http:
-        yield {"http": http, "bot": text("BOT_URL")}
+        yield {"http": http, "bot": text("BOT_URL"), "admission": Admission(settings())}
 
 
 def accessed(endpoint: Endpoint) -> Endpoint:
@@ -53,6 +55,7 @@ def check_version(request: Request) -> None:
 
 
 @accessed
+@admitted
 async def post_mission(request: Request) -> Response:
     """Send a robot on a mission."""
     mission = read_mission(await body(request))
@@ -62,6 +65,7 @@ async def post_mission(request: Request) -> Response:
 
 
 @accessed
+@admitted
 async def get_robot(request: Request) -> Response:
     """Tell where a robot is and how it does."""
     state = request.state
