@@ -39,6 +39,7 @@ class Site:
     folder: Path
     database_url: str
     store_url: str
+    egress_url: str = ""
 
     def release(self, service: str, version: str) -> Path:
         """The folder that a service's release is deployed to."""
@@ -144,6 +145,7 @@ class Fleet:
             "FORGE_URLS": ",".join(self.url(forge) for forge in instances("forge")),
             "BOT_URL": self.url("bot-1"),
             "SCHEDULE_URL": self.url("schedule-1"),
+            "EGRESS_PROXY": self.site.egress_url,
             "OTEL_SERVICE_NAME": service,
             "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in resource.items()),
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.site.store_url,
