@@ -6,7 +6,7 @@ Open loop means that a slow answer doesn't slow the next request down. Nothing i
 import random
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeVar
@@ -17,6 +17,7 @@ import httpx
 MODELS = ("porter", "picker", "welder", "painter", "sorter", "packer")
 TASKS = ("fetch", "carry", "sort", "patrol")
 STRONG_ROBOTS = tuple(f"{model}-{number}" for model in MODELS for number in range(1, 12))
+TENANTS = ("acme", "borealis", "cobalt", "dunlin", "ember", "fjord")
 WEAK_ROBOTS = tuple(f"{model}-12" for model in MODELS)
 MISSION_SHARE = 0.62
 HABIT_SHARE = 0.25
@@ -71,18 +72,22 @@ class Load:
         return [outcome for outcome in self.outcomes if outcome.at >= start]
 
     async def run(self) -> None:
-        """Send requests until cancelled."""
-        limits = httpx.Limits(max_keepalive_connections=0, max_connections=MOST_IN_FLIGHT)
+        """Send requests until cancelled, each over a connection of its own."""
+        await self.pour(self.rate, self.next, self.dice)
+
+    async def pour(self, rate: float, ask: Callable[[], Ask], dice: random.Random, connections: int = 0) -> None:
+        """Send what `ask` gives, `rate` times a second on average, until cancelled; `connections` are kept open."""
+        limits = httpx.Limits(max_keepalive_connections=connections, max_connections=MOST_IN_FLIGHT)
         async with (
             httpx.AsyncClient(base_url=self.gateway, timeout=TIMEOUT_SECONDS, limits=limits, trust_env=False) as http,
             anyio.create_task_group() as customers,
         ):
             due = time.monotonic()
             while True:
-                due += self.dice.expovariate(self.rate)
+                due += dice.expovariate(rate)
                 await anyio.sleep(max(0.0, due - time.monotonic()))
                 if self.in_flight < MOST_IN_FLIGHT:
-                    customers.start_soon(self.send, http, self.next())
+                    customers.start_soon(self.send, http, ask())
                 else:
                     self.outcomes.append(Outcome(time.time(), 0.0, NO_ANSWER))
 
@@ -116,7 +121,9 @@ class Load:
         weak, task = self.dice.choice(WEAK_ROBOTS), self.dice.choice(TASKS)
         if odd and WEAK_FLEET in self.habits:
             robot = weak
-        headers = {"user-agent": "fleet-sync/1.4", "x-api-version": "1"} if odd and OLD_CLIENT in self.habits else None
+        headers = {"x-tenant": tenant_of(robot)}
+        if odd and OLD_CLIENT in self.habits:
+            headers |= {"user-agent": "fleet-sync/1.4", "x-api-version": "1"}
         if mission:
             return Ask("POST", "/v1/missions", {"robot": robot, "task": task, "load_kg": load_kg}, headers)
         return Ask("GET", f"/v1/robots/{robot}", headers=headers)
@@ -125,3 +132,8 @@ class Load:
         """Pick by Zipf's law: the first is the most popular."""
         weights = list(accumulate(1 / rank**SKEW for rank in range(1, len(ranked) + 1)))
         return self.dice.choices(ranked, cum_weights=weights)[0]
+
+
+def tenant_of(robot: str) -> str:
+    """Return whose robot it is: they are dealt out by their numbers."""
+    return TENANTS[int(robot.rpartition("-")[2]) % len(TENANTS)]

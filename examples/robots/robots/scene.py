@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from anyio.abc import TaskGroup
 from pydantic import JsonValue
 
 from robots.alarm import RULES, Rule
@@ -13,6 +12,7 @@ from robots.deployer import Deployer
 from robots.events import Note
 from robots.fleet import Site
 from robots.load import Load
+from robots.ongoing import Ongoing
 from robots.plan import Plan, make_plan
 from robots.record import Recorder
 from robots.repository import Repository
@@ -21,7 +21,7 @@ from robots.third_party import ThirdParty
 
 @dataclass(frozen=True)
 class Scene:
-    """A running application, and the hands on it; `tasks` is for what goes on after a strike, until the run ends."""
+    """A running application, and the hands on it; `ongoing` is for what goes on after a strike."""
 
     plan: Plan
     site: Site
@@ -32,7 +32,7 @@ class Scene:
     atlas: ThirdParty
     recorder: Recorder
     note: Note
-    tasks: TaskGroup
+    ongoing: Ongoing
 
 
 Kind = Literal["change", "resource", "dependency", "traffic", "state", "access", "platform", "operator"]

@@ -2,13 +2,16 @@
 
 from robots.alarm import RULES, Rule, refused_share
 from robots.herrings import ruled_out
-from robots.load import Ask
+from robots.load import Ask, tenant_of
 from robots.plan import Plan
 from robots.scene import Fault, Scene, Struck, Truth
 
 PAUSE_SECONDS = 0.15
 MISTAKE = Ask(
-    "POST", "/v1/missions", {"robot": "porter-99", "task": "carry", "load_kg": 5}, {"user-agent": "fleet-sync/2.0"}
+    "POST",
+    "/v1/missions",
+    {"robot": "porter-99", "task": "carry", "load_kg": 5},
+    {"user-agent": "fleet-sync/2.0", "x-tenant": tenant_of("porter-99")},
 )
 TIGHT = Rule(
     "GatewayErrorRate",
