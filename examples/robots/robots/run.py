@@ -20,6 +20,7 @@ from robots.events import emit, now, rfc3339
 from robots.fleet import SERVICES, Fleet, Site, instances
 from robots.history import make_history
 from robots.load import Load
+from robots.ongoing import Ongoing
 from robots.postgres import apply_schema, postgres
 from robots.record import Recorder, http_client
 from robots.repository import Repository
@@ -81,7 +82,8 @@ async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tupl
             async with served(deployer, configuration) as deployer_url:
                 await deployer.install(first)
                 load = Load(fleet.url("gateway-1"), plan.rate, plan.seed)
-                scene = Scene(plan, fleet.site, repository, deployer, configuration, load, atlas, recorder, _note, tasks)
+                goes_on = Ongoing(tasks)
+                scene = Scene(plan, fleet.site, repository, deployer, configuration, load, atlas, recorder, _note, goes_on)
                 yield scene, deployer_url
         finally:
             await fleet.stop()
