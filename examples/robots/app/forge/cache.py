@@ -17,16 +17,22 @@ CREATE TABLE IF NOT EXISTS blueprints (
     release TEXT, model TEXT, load_kg INTEGER, document TEXT, PRIMARY KEY (release, model, load_kg)
 )
 """
+FORGET = """
+DELETE FROM blueprints WHERE release = ? AND rowid NOT IN (
+    SELECT rowid FROM blueprints WHERE release = ? ORDER BY rowid DESC LIMIT ?
+)
+"""
 
 tracer = trace.get_tracer(__name__)
 
 
 class BlueprintCache:
-    """Kept documents by model and load, for one release."""
+    """Kept documents by model and load, for one release: the latest `most`, or all of them when that is 0."""
 
-    def __init__(self, path: Path, release: str) -> None:
+    def __init__(self, path: Path, release: str, most: int = 0) -> None:
         self.path = path
         self.release = release
+        self.most = most
 
     def create(self) -> None:
         """Make the file and its table where they aren't there; done once, when the instance starts."""
@@ -49,6 +55,8 @@ class BlueprintCache:
             connection.execute(
                 "INSERT OR REPLACE INTO blueprints VALUES (?, ?, ?, ?)", (self.release, model, load_kg, document)
             )
+            if self.most:
+                connection.execute(FORGET, (self.release, self.release, self.most))
 
     @contextmanager
     def _opened(self, operation: str) -> Generator[sqlite3.Connection]:

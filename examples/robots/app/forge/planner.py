@@ -26,12 +26,22 @@ def plan(model: str, load_kg: int) -> Blueprint:
     return Blueprint(model, load_kg, round(mass, 2), joints)
 
 
+def torques(model: str, load_kg: float) -> list[float]:
+    """Return the torque in newton metres that each joint of a known model needs at the most."""
+    links = MODELS[model]
+    return [_most(links[number:], load_kg) for number in range(len(links))]
+
+
 def _joint(number: int, outward: tuple[float, ...], load_kg: int) -> Joint:
-    torque = max(_torque(outward, load_kg, pi * pose / POSES - pi / 2) for pose in range(POSES))
+    torque = _most(outward, load_kg)
     return Joint(f"joint-{number + 1}", round(torque, 2), round(torque / MOTOR_NM, 2))
 
 
-def _torque(outward: tuple[float, ...], load_kg: int, angle: float) -> float:
+def _most(outward: tuple[float, ...], load_kg: float) -> float:
+    return max(_torque(outward, load_kg, pi * pose / POSES - pi / 2) for pose in range(POSES))
+
+
+def _torque(outward: tuple[float, ...], load_kg: float, angle: float) -> float:
     torque, reach = 0.0, 0.0
     for length in outward:
         torque += LINK_KG_PER_METRE * length * GRAVITY * (reach + length / 2) * cos(angle)
