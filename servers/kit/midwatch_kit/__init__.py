@@ -1,7 +1,7 @@
 """The evidence contract that every midwatch server shares.
 
-A server's author needs `EvidenceServer`, `Role`, `Answer`, `CitedFinding`, `Finding` and `run`; the rest is here to
-be used when it helps. What is deliberately not here: any backend, and anything of the host.
+A server's author needs `EvidenceServer`, `Finding` and `run`, and `Answer` for tools that need the long way; the rest
+is here to be used when it helps. What is deliberately not here: any backend, and anything of the host.
 """
 
 from midwatch_kit.check import Check, answer_checks, lag_of

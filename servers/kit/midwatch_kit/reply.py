@@ -27,8 +27,10 @@ class Answer:
 
     `rows` are the evidence: plain JSON, as the backend gave it. `lines` are for reading; a drill-down gives one for
     each row, and then `positions` (one for each row, in the order of the rows) lets the next page begin after any of
-    them; `more` says that rows follow the last one. A survey gives `findings`, whose `cites` point into the document
-    `{"rows": [...]}`; discover gives a `fragment`. `matched` is exact, however few rows are here.
+    them; `more` says that rows follow the last one. A drill-down that has all rows at once gives its `page` without
+    positions: the next pages show the same rows from the line `begins` on. A survey gives `findings`, whose `cites`
+    point into the document `{"rows": [...]}`; discover gives a `fragment`. `matched` is exact, however few rows are
+    here.
     """
 
     query: str
@@ -42,6 +44,7 @@ class Answer:
     page: Page | None = None
     positions: Sequence[tuple[JsonValue, ...]] = ()
     more: bool = False
+    begins: int = 0
     lag_seconds: float | None = None
     url: str | None = None
     hint: str | None = None
@@ -92,8 +95,8 @@ def reply_to(answer: Answer, asker: Asker, store: EvidenceStore, budget: int) ->
     name = store.put(stored)
     records = _records(answer, asker, name, document)
     kept_rows = len(_rows_of(document))
-    lines = _fit(answer.lines[:kept_rows] if answer.positions else answer.lines, budget)
-    truncated = answer.more or len(lines) < len(answer.lines)
+    lines = _fit(answer.lines[answer.begins : kept_rows if answer.positions else None], budget)
+    truncated = answer.more or answer.begins + len(lines) < len(answer.lines)
     reply = Reply(
         window=_interval(answer.window),
         baseline=_interval(answer.baseline),
@@ -103,7 +106,7 @@ def reply_to(answer: Answer, asker: Asker, store: EvidenceStore, budget: int) ->
         truncated=truncated,
         lines=lines,
         evidence=name,
-        next_cursor=_next_cursor(answer, len(lines), truncated),
+        next_cursor=_next_cursor(answer, name, len(lines)) if truncated else None,
         lag_seconds=answer.lag_seconds,
         url=answer.url,
         hint=answer.hint or _hint(answer, name, truncated),
@@ -185,10 +188,12 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}…[+{len(text) - most} characters]"
 
 
-def _next_cursor(answer: Answer, shown: int, truncated: bool) -> str | None:
-    if not (truncated and answer.page and answer.positions and shown):
+def _next_cursor(answer: Answer, evidence: str, shown: int) -> str | None:
+    if answer.page is None or not shown:
         return None
-    return answer.page.cursor_after(answer.positions[shown - 1])
+    return answer.page.cursor_after(
+        answer.positions[shown - 1] if answer.positions else (evidence, answer.begins + shown)
+    )
 
 
 def _hint(answer: Answer, evidence: str, truncated: bool) -> str | None:

@@ -17,6 +17,7 @@ from mcp import types
 from mcp.server import CacheHint, MCPServer
 from mcp.server.mcpserver import ResourceSecurity
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -25,6 +26,7 @@ from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Signal
 from midwatch_kit.reply import Answer, Asker, Reply, reply_to
 from midwatch_kit.settings import ServerSettings
+from midwatch_kit.short import Checked, Known, Rows, Simple, Told, as_line, checking, discovering, drilling, surveying
 from midwatch_kit.strict import StrictTool, failure
 
 log = logging.getLogger("midwatch")
@@ -56,8 +58,8 @@ class EvidenceServer:
         settings: ServerSettings,
         *,
         version: str,
-        title: str,
         instructions: str,
+        title: str = "",
         lifespan: Callable[[MCPServer[Any]], AbstractAsyncContextManager[Any]] | None = None,
     ) -> None:
         self.name = name
@@ -66,7 +68,12 @@ class EvidenceServer:
         self._evidence = EvidenceStore(settings.evidence_dir, settings.evidence_max_bytes)
         self._tools: list[StrictTool] = []
         self._make = functools.partial(
-            MCPServer, name, title=title, version=version, instructions=instructions, lifespan=lifespan
+            MCPServer,
+            name,
+            title=title or name.capitalize(),
+            version=version,
+            instructions=instructions,
+            lifespan=lifespan,
         )
 
     def tool(
@@ -87,6 +94,37 @@ class EvidenceServer:
 
         return offer
 
+    def discover(self, title: str) -> Callable[[Simple[Known]], Simple[Known]]:
+        """Return a decorator that makes a discover tool of a function that tells entities and relations.
+
+        The function may take `window`.
+        """
+        return lambda body: self._offer(body, discovering(body, self.name), Role.DISCOVER, title)
+
+    def survey(self, title: str) -> Callable[[Simple[Told]], Simple[Told]]:
+        """Return a decorator that makes a survey of a function that tells findings, each after the row it rests on.
+
+        The function may take `window`, `baseline` and `entities`; what it tells of others is left out.
+        """
+        return lambda body: self._offer(body, surveying(body), Role.SURVEY, title)
+
+    def drill_down(
+        self, title: str, *, key: str | None = None, line: Callable[[JsonValue], str] = as_line
+    ) -> Callable[[Simple[Rows]], Simple[Rows]]:
+        """Return a decorator that makes a drill-down of a function that gives all rows that match, in reading order.
+
+        The function may take `window`, and arguments of its own. `line` says how a row reads; `key` is as in `tool`.
+        """
+
+        def offer(body: Simple[Rows]) -> Simple[Rows]:
+            return self._offer(body, drilling(body, self.name, self._evidence, line), Role.DRILL_DOWN, title, key)
+
+        return offer
+
+    def check(self, title: str) -> Callable[[Simple[Checked]], Simple[Checked]]:
+        """Return a decorator that makes a check tool of a function that tells one check, or several."""
+        return lambda body: self._offer(body, checking(body), Role.CHECK, title)
+
     def build(self) -> MCPServer[Any]:
         """Return the MCP server with every tool offered so far, the evidence resources and a health route."""
         server: MCPServer[Any] = self._make(
@@ -101,6 +139,10 @@ class EvidenceServer:
 
         server.custom_route("/healthz", methods=["GET"])(healthz)
         return server
+
+    def _offer(self, body: BodyT, answering: Body, role: Role, title: str, key: str | None = None) -> BodyT:
+        self.tool(role, title, key=key)(answering)
+        return body
 
     def _as_tool(self, body: Callable[..., Any], role: Role, title: str, key: str | None) -> StrictTool:
         writes = role is Role.ACT
