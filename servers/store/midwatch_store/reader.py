@@ -45,16 +45,19 @@ class Damaged:
 class Store:
     """A directory of telemetry, opened for reading; raises StoreNotFound when the directory is not there.
 
-    `timeout_seconds` bounds each query (QueryTimeout), `memory` is DuckDB's limit for all queries together.
+    `timeout_seconds` bounds each query (QueryTimeout), `memory` is DuckDB's limit for all queries together, `threads`
+    how many work on them.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, timeout_seconds: float = 30.0, memory: str = "2GB") -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, timeout_seconds: float = 30.0, memory: str = "2GB", threads: int = 2
+    ) -> None:
         self.path: Final = Path(os.path.abspath(path))
         self._timeout = timeout_seconds
         self._lock = threading.Lock()
         self._damaged: dict[Path, str] = {}
         self._require_directory()
-        self._database = _open_database(self.path, memory)
+        self._database = _open_database(self.path, memory, threads)
 
     def query(
         self, sql: str, parameters: Parameters = (), *, start: datetime | None = None, end: datetime | None = None
@@ -196,12 +199,12 @@ class Store:
             raise StoreNotFound(self.path)
 
 
-def _open_database(root: Path, memory: str) -> duckdb.DuckDBPyConnection:
+def _open_database(root: Path, memory: str, threads: int) -> duckdb.DuckDBPyConnection:
     """An in-memory database that can read the store's directory and reach nothing else."""
     database = duckdb.connect(
         ":memory:",
         config={
-            "threads": 2,
+            "threads": threads,
             "memory_limit": memory,
             "temp_directory": _spill_directory(),
             "autoinstall_known_extensions": False,

@@ -1,5 +1,6 @@
 """A store as the backend of an MCP server. Needs the `served` extra: the errors and the checks are the kit's."""
 
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STALE_SECONDS: Final = 300.0
+THREADS: Final = "MIDWATCH_STORE_THREADS"
+"""The environment variable that says with how many threads a served store is read."""
+_THREADS: Final = 2
 _CALLERS_FAULT: Final = (duckdb.InvalidInputException, duckdb.OutOfRangeException)
 
 
@@ -104,7 +108,7 @@ class ServedStore:
         try:
             with self._lock:
                 if self._store is None:
-                    self._store = Store(self._path)
+                    self._store = Store(self._path, threads=_threads())
             yield self._store
         except StoreError as error:
             raise BackendDown(str(error)) from None
@@ -112,6 +116,11 @@ class ServedStore:
             raise BadInput(f"the store cannot run this search: {_first_line(error)}") from None
         except duckdb.Error as error:
             raise BackendDown(f"the store at {self._path} could not answer: {_first_line(error)}") from None
+
+
+def _threads() -> int:
+    told = os.environ.get(THREADS, "")
+    return max(1, int(told)) if told.isdecimal() else _THREADS
 
 
 def _first_line(error: Exception) -> str:
