@@ -18,6 +18,7 @@ from midwatch.builtin.hypothesize import hypothesize
 from midwatch.builtin.judge import judge_all
 from midwatch.builtin.planning import plan_for, sealed
 from midwatch.builtin.scene import Scene
+from midwatch.errors import UnknownIncident
 from midwatch.gate import Approver, Gate, Patience
 from midwatch.health import health, window_ending
 from midwatch.inquiry import Inquiry, Limits
@@ -294,6 +295,16 @@ def current(journal: Journal, investigation: str) -> Incident | None:
     """Return an incident as it stands now; None when the journal has none of that id."""
     versions = journal.values(investigation, Incident)
     return max(versions, key=lambda incident: incident.version, default=None)
+
+
+def find_incident(journal: Journal, name: str) -> Incident:
+    """Return the incident whose id ends so, or the latest for an empty name; raises `UnknownIncident`."""
+    known = [found for each in journal.investigations() if (found := current(journal, each))]
+    matching = [found for found in known if found.id.endswith(name.upper())]
+    if not matching or (name and len(matching) > 1):
+        listed = ", ".join(found.id for found in known[-5:]) or "none"
+        raise UnknownIncident(f"{name or 'the latest incident'} is not on record, or not alone; the last are: {listed}")
+    return matching[-1]
 
 
 def _without(seen: Sequence[Observation], noise: Sequence[Observation]) -> list[Observation]:

@@ -11,10 +11,8 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from midwatch.errors import HostError, UnknownIncident
-from midwatch.investigation import current
+from midwatch.errors import HostError
 from midwatch.journal import Journal
-from midwatch.records import Incident
 from midwatch.settings import Settings
 from midwatch_kit.errors import KitError
 from midwatch_topology import UnknownEntity
@@ -45,16 +43,6 @@ def told() -> Iterator[None]:
         said = str(_first(group))
     if said:
         fail(said)
-
-
-def find_incident(journal: Journal, name: str) -> Incident:
-    """Return the incident whose id ends so, or the latest for an empty name; raises `UnknownIncident`."""
-    known = [found for each in journal.investigations() if (found := current(journal, each))]
-    matching = [found for found in known if found.id.endswith(name.upper())]
-    if not matching or (name and len(matching) > 1):
-        listed = ", ".join(found.id for found in known[-5:]) or "none"
-        raise UnknownIncident(f"{name or 'the latest incident'} is not on record, or not alone; the last are: {listed}")
-    return matching[-1]
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from midwatch.cli.app import (
     app,
     console_for,
     fail,
-    find_incident,
     open_journal,
     print_json,
     run_async,
@@ -26,7 +25,7 @@ from midwatch.cli.app import (
 from midwatch.errors import BadAlert, HostError
 from midwatch.host import Host, open_host
 from midwatch.intake import alerts_from, from_sentence
-from midwatch.investigation import current
+from midwatch.investigation import current, find_incident
 from midwatch.live import LiveView
 from midwatch.packet import packet
 from midwatch.records import Alert

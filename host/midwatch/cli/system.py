@@ -16,7 +16,6 @@ from midwatch.cli.app import (
     Json,
     app,
     console_for,
-    find_incident,
     open_journal,
     print_json,
     run_async,
@@ -27,6 +26,7 @@ from midwatch.demo import Show, Shown
 from midwatch.demo import demo as run_demo
 from midwatch.doctor import Finding, examine
 from midwatch.host import open_host
+from midwatch.investigation import find_incident
 from midwatch.packet import drawn
 from midwatch.records import BODIES
 from midwatch.up import up as run_up
