@@ -38,11 +38,12 @@ def words(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     if hypothesis.kind not in _BY_WORDS:
         return
     errors = _errors(hypothesis, scene)
-    agreeing = [o for o in errors if kind_named(_said(o)) is hypothesis.kind]
     origins = [o for o in errors if o.subject == "error_origin"]
+    agreeing = [o for o in (*origins, *errors) if kind_named(_said(o)) is hypothesis.kind]
     saying_else = [o for o in origins if (kind := kind_named(_said(o))) and kind is not hypothesis.kind]
     if agreeing:
-        yield argument("words", w.SLIGHT, f"the errors say: {_said(agreeing[0])[:120]}", *agreeing[:2])
+        weight = w.FAIR if agreeing[0] in origins else w.SLIGHT
+        yield argument("words", weight, f"the errors say: {_said(agreeing[0])[:120]}", *agreeing[:2])
     elif saying_else:
         text = f"the errors speak of {kind_named(_said(saying_else[0]))}: {_said(saying_else[0])[:120]}"
         yield argument("words", -w.FAIR, text, *saying_else[:2])
@@ -81,6 +82,15 @@ def unexplained(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
         yield argument("unexplained", -w.SLIGHT if sound else -w.STRONG, text, near[-1])
 
 
+def flooded(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """Where many more requests arrive than before, trouble is less likely of another sort."""
+    if hypothesis.kind in (HypothesisKind.TRAFFIC, *BY_PEOPLE):
+        return
+    surge = scene.surge(scene.service_of(hypothesis.entity))
+    if surge and amount(surge) >= w.MUCH_MORE * (surge.baseline or 0.0):
+        yield argument("flooded", -w.FAIR, f"it is asked far more often than before: {surge.statement}", surge)
+
+
 def _errors(hypothesis: Hypothesis, scene: Scene) -> list[Observation]:
     """Return what the errors say in the places in which this hypothesis lets them begin."""
     where = {member for place in scene.places(hypothesis) for member in scene.members(place)}
@@ -96,4 +106,4 @@ def _said(observation: Observation) -> str:
     return said.get("exception") or said.get("exemplar") or observation.statement
 
 
-ALL = (content, words, arrivals, unexplained)
+ALL = (content, words, arrivals, unexplained, flooded)

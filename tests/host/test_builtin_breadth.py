@@ -1,0 +1,144 @@
+"""The builtin reasoner on what hurts most: where nothing was deployed, or too much; who is a victim; two at once."""
+
+from dataclasses import replace
+
+from tests.host.scenes import a_scene, after, change, healthy, origin, reason, seen
+
+from midwatch.records import HypothesisKind, Outcome
+from midwatch_kit.records import Observation, ObservationKind, Signal
+
+SHOP = """
+service:gateway calls service:bot
+service:bot calls service:forge
+service:bot calls service:schedule
+service:bot calls external:maps.example
+service:schedule writes database:robots
+service:schedule sends_to queue:jobs
+service:action receives_from queue:jobs
+service:action runs_on instance:action-1
+service:forge runs_on instance:forge-1
+service:forge runs_on instance:forge-2
+service:bot runs_on instance:bot-1
+"""
+
+
+def fails(entity: str, error: str, failing: int = 100, caller: str | None = None) -> Observation:
+    return origin(entity, failing, "", related=caller, attributes={"instances": "", "exception": error})
+
+
+def busy(service: str, before: float, now: float) -> Observation:
+    return seen(service, "request_rate", magnitude=now, baseline=before, unit="1/s")
+
+
+def as_busy_as_before(service: str, rate: float = 20.0) -> Observation:
+    return seen(
+        service, "request_rate", ObservationKind.NORMAL, magnitude=rate, baseline=rate, attributes={"covers": "r"}
+    )
+
+
+def short(entity: str, service: str, seconds: float, subject: str = "process.memory.usage") -> Observation:
+    return seen(entity, subject, signal=Signal.METRICS, related=service, onset=after(seconds))
+
+
+def silent(entity: str, seconds: float) -> Observation:
+    fields = {"signal": Signal.METRICS, "onset": after(seconds), "direction": "down"}
+    return seen(entity, "metrics", ObservationKind.ABSENCE, **fields)
+
+
+def test_who_is_refused_lacks_the_right_and_not_who_refuses() -> None:
+    denied = fails("database:robots", "permission denied for table jobs", caller="service:schedule")
+    judged = reason(a_scene(denied, graph=SHOP))
+    assert judged.cause == (HypothesisKind.ACCESS, "service:schedule")
+    assert judged.verdict(HypothesisKind.DEPENDENCY, "database:robots").result == "refuted"
+
+
+def test_a_third_party_that_stops_answering_is_a_dependency_and_no_question_of_rights() -> None:
+    judged = reason(a_scene(fails("external:maps.example", "ReadTimeout", caller="service:bot"), graph=SHOP))
+    assert judged.cause == (HypothesisKind.DEPENDENCY, "external:maps.example")
+
+
+def test_what_needs_a_process_that_fell_silent_is_its_victim() -> None:
+    refusing = fails("service:schedule", "Refused: 240 jobs wait")
+    judged = reason(a_scene(refusing, silent("instance:action-1", -8), graph=SHOP))
+    assert judged.cause == (HypothesisKind.PLATFORM, "instance:action-1")
+    assert judged.conclusion.root_causes[0].path[:3] == ("instance:action-1", "service:action", "queue:jobs")
+    assert judged.verdict(HypothesisKind.STATE, "service:schedule").result == "refuted"
+
+
+def test_where_everybody_falls_silent_the_metrics_lag_and_nobody_is_to_blame_for_it() -> None:
+    all_silent = [silent(f"service:{name}", -8) for name in ("gateway", "bot", "forge", "schedule", "action")]
+    judged = reason(a_scene(fails("service:schedule", "Refused: 240 jobs wait"), *all_silent, graph=SHOP))
+    assert all(h.kind is not HypothesisKind.PLATFORM for h in judged.hypotheses)
+
+
+def test_a_surge_is_found_where_it_comes_in_and_not_where_it_is_passed_on() -> None:
+    full = fails("service:gateway", "Overloaded: over capacity")
+    judged = reason(a_scene(full, busy("service:gateway", 20, 90), busy("service:bot", 20, 60), graph=SHOP))
+    assert judged.cause == (HypothesisKind.TRAFFIC, "service:gateway")
+    passed_on = judged.verdict(HypothesisKind.TRAFFIC, "service:bot")
+    assert passed_on.result == "refuted"
+    assert any("further up" in argument.text for argument in passed_on.arguments)
+
+
+def test_calls_that_multiply_on_the_way_are_a_surge_of_who_gets_them() -> None:
+    storm = fails("service:forge", "Busy: 503 try later")
+    judged = reason(a_scene(storm, busy("service:forge", 12, 50), as_busy_as_before("service:bot"), graph=SHOP))
+    assert judged.cause == (HypothesisKind.TRAFFIC, "service:forge")
+
+
+def test_more_requests_that_are_all_served_as_well_are_no_incident() -> None:
+    surge = busy("service:gateway", 20, 40)
+    served = seen("service:gateway", "error_rate", ObservationKind.NORMAL, attributes={"covers": "error_rate"})
+    judged = reason(a_scene(served, symptoms=(surge,), graph=SHOP))
+    assert judged.conclusion.outcome is Outcome.NO_INCIDENT
+    assert surge.statement in judged.conclusion.statement
+
+
+def test_a_change_after_which_all_went_well_for_long_must_show_that_it_bites_late() -> None:
+    old, new = change("service:forge", -60), change("service:forge", -2)
+    scene = a_scene(old, new, fails("service:forge", "ValueError: no"), as_busy_as_before("service:forge"), graph=SHOP)
+    judged = reason(scene)
+    assert judged.conclusion.root_causes[0].trigger == new
+    assert "went well between" in " ".join(
+        a.text for a in judged.verdict(HypothesisKind.CHANGE, "service:forge", old).arguments
+    )
+
+
+def test_memory_that_grows_since_a_deploy_is_the_deploys_doing() -> None:
+    deploy = change("service:bot", -30)
+    leak = short("instance:bot-1", "service:bot", -26)
+    judged = reason(
+        a_scene(deploy, leak, fails("service:bot", "RemoteProtocolError"), as_busy_as_before("service:bot"), graph=SHOP)
+    )
+    assert judged.cause == (HypothesisKind.CHANGE, "service:bot")
+
+
+def test_memory_that_grows_without_a_change_is_the_cause_itself() -> None:
+    leak = short("instance:bot-1", "service:bot", -6).model_copy(update={"kind": ObservationKind.SATURATION})
+    judged = reason(a_scene(leak, fails("service:bot", "MemoryError"), graph=SHOP))
+    assert judged.cause[0] is HypothesisKind.RESOURCE
+
+
+def test_two_troubles_without_a_tie_are_both_named_and_their_shares_are_theirs() -> None:
+    on_forge = change("service:forge", -3)
+    denied = fails("database:robots", "permission denied for table jobs", failing=40, caller="service:schedule")
+    judged = reason(a_scene(on_forge, fails("service:forge", "KeyError: mass", failing=60), denied, graph=SHOP))
+    named = [(cause.kind, cause.entity) for cause in judged.conclusion.root_causes]
+    assert named == [(HypothesisKind.CHANGE, "service:forge"), (HypothesisKind.ACCESS, "service:schedule")]
+
+
+def test_a_trouble_that_the_first_one_may_have_brought_about_is_not_named_beside_it() -> None:
+    deploy = change("service:forge", -3)
+    passed_on = fails("service:bot", "UpstreamFailed: forge failed", failing=45)
+    judged = reason(a_scene(deploy, fails("service:forge", "KeyError: mass", failing=55), passed_on, graph=SHOP))
+    assert [cause.entity for cause in judged.conclusion.root_causes] == ["service:forge"]
+
+
+def test_the_one_instance_that_is_slow_is_told_from_its_siblings() -> None:
+    slow = seen("service:gateway", "latency_p95", magnitude=2000.0, baseline=40.0, unit="ms")
+    own = seen("service:forge", "self_time", magnitude=1500.0, baseline=10.0, unit="ms")
+    one = seen("instance:forge-2", "self_time", related="service:forge", magnitude=1800.0, baseline=10.0, unit="ms")
+    hog = short("instance:forge-2", "service:forge", -1, "process.cpu.utilization")
+    scene = a_scene(own, one, hog, healthy("instance:forge-1"), graph=SHOP, symptoms=(slow,))
+    scene = replace(scene, scope=scene.scope.model_copy(update={"watched": ("latency_p95",)}))
+    assert reason(scene).cause == (HypothesisKind.RESOURCE, "instance:forge-2")
