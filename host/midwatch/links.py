@@ -83,28 +83,12 @@ class Link:
 
     async def _stay_connected(self) -> None:
         with anyio.fail_after(self.connect_seconds) as limit:
-            async with self._connection() as client:
+            async with connect(self.spec, self.connect_seconds, self.log_path) as client:
                 self.tools = await _all_tools(client)
                 limit.deadline = float("inf")  # only connecting is bounded
                 self._client, self.trouble, self._lost = client, None, anyio.Event()
                 self._tried.set()
                 await self._lost.wait()
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[Client]:
-        if self.spec.url:
-            timeout = httpx2.Timeout(self.connect_seconds, read=None)
-            async with (
-                httpx2.AsyncClient(headers=self.spec.headers, timeout=timeout) as http,
-                Client(streamable_http_client(self.spec.url, http_client=http)) as client,
-            ):
-                yield client
-            return
-        command = StdioServerParameters(command=self.spec.command or "", args=self.spec.args, env=self.spec.env)
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        with self.log_path.open("a", encoding="utf-8") as log:
-            async with Client(stdio_client(command, errlog=log)) as client:
-                yield client
 
     @contextmanager
     def _translated(self, seconds: float) -> Iterator[Client]:
@@ -141,6 +125,26 @@ class Link:
             self.trouble, self._client = reason, None
             self._lost.set()
         return Unanswered(f"{self.name}: {reason}", down=True)
+
+
+@asynccontextmanager
+async def connect(
+    spec: ServerSpec, connect_seconds: float, log_path: Path, era: str = "auto"
+) -> AsyncGenerator[Client]:
+    """Connect to a server for the length of a block; a server that is started writes its stderr to `log_path`."""
+    if spec.url:
+        timeout = httpx2.Timeout(connect_seconds, read=None)
+        async with (
+            httpx2.AsyncClient(headers=spec.headers, timeout=timeout) as http,
+            Client(streamable_http_client(spec.url, http_client=http), mode=era) as client,
+        ):
+            yield client
+        return
+    command = StdioServerParameters(command=spec.command or "", args=spec.args, env=spec.env)
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("a", encoding="utf-8") as log:
+        async with Client(stdio_client(command, errlog=log), mode=era) as client:
+            yield client
 
 
 @asynccontextmanager

@@ -151,7 +151,12 @@ async def _ask(
     result = await link.call(tool, arguments, seconds)
     if result.is_error:
         code = (result.meta or {}).get("midwatch/error")
-        raise Unanswered(f"{tool}: {_text(result)}", down=code in ("backend_down", "timed_out", "internal"))
+        raise Unanswered(f"{tool}: {text_of(result)[:500]}", down=code in ("backend_down", "timed_out", "internal"))
+    return await keep(link, tool, result, seconds, kept)
+
+
+async def keep(link: Link, tool: str, result: types.CallToolResult, seconds: float, kept: EvidenceStore) -> Answer:
+    """Fetch and keep the documents behind a result; raises `Unanswered` when they break the evidence contract."""
     meta, reply = result.meta or {}, result.structured_content
     evidence = await _fetch(link, meta.get("midwatch/evidence"), seconds, kept)
     records = await _fetch(link, meta["midwatch/records"], seconds, kept) if "midwatch/records" in meta else None
@@ -234,5 +239,6 @@ def _fault(error: Exception) -> str:
     return str(error)[:200]
 
 
-def _text(result: types.CallToolResult) -> str:
-    return " ".join(part.text for part in result.content if isinstance(part, types.TextContent))[:500]
+def text_of(result: types.CallToolResult) -> str:
+    """Return what a result says in words."""
+    return " ".join(part.text for part in result.content if isinstance(part, types.TextContent))
