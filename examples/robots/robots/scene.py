@@ -21,7 +21,10 @@ from robots.third_party import ThirdParty
 
 @dataclass(frozen=True)
 class Scene:
-    """A running application, and the hands on it; `ongoing` is for what goes on after a strike."""
+    """A running application, and the hands on it.
+
+    `ongoing` is for what goes on after a strike, `baseline` the healthy seconds before it.
+    """
 
     plan: Plan
     site: Site
@@ -33,6 +36,7 @@ class Scene:
     recorder: Recorder
     note: Note
     ongoing: Ongoing
+    baseline: float
 
 
 Kind = Literal["change", "resource", "dependency", "traffic", "state", "access", "platform", "operator"]

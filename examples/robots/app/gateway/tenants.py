@@ -16,7 +16,7 @@ from app.errors import Overloaded, Refused
 from app.settings import Settings
 
 HEADER = "x-tenant"
-CAPACITY = 45.0  # requests per second
+CAPACITY = 40.0  # requests per second
 BURST_SECONDS = 2.0
 
 Endpoint = Callable[[Request], Awaitable[Response]]
