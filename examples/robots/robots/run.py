@@ -82,8 +82,19 @@ async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tupl
             async with served(deployer, configuration) as deployer_url:
                 await deployer.install(first)
                 load = Load(fleet.url("gateway-1"), plan.rate, plan.seed)
-                goes_on = Ongoing(tasks)
-                scene = Scene(plan, fleet.site, repository, deployer, configuration, load, atlas, recorder, _note, goes_on)
+                scene = Scene(
+                    plan,
+                    fleet.site,
+                    repository,
+                    deployer,
+                    configuration,
+                    load,
+                    atlas,
+                    recorder,
+                    _note,
+                    Ongoing(tasks),
+                    options.baseline,
+                )
                 yield scene, deployer_url
         finally:
             await fleet.stop()
