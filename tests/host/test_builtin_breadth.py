@@ -4,8 +4,11 @@ from dataclasses import replace
 
 from tests.host.scenes import a_scene, after, change, healthy, origin, reason, seen
 
+from midwatch.builtin.planning import plan_for
 from midwatch.records import HypothesisKind, Outcome
+from midwatch.toolbox import Tool
 from midwatch_kit.records import Observation, ObservationKind, Signal
+from midwatch_kit.server import Role
 
 SHOP = """
 service:gateway calls service:bot
@@ -125,6 +128,23 @@ def test_two_troubles_without_a_tie_are_both_named_and_their_shares_are_theirs()
     judged = reason(a_scene(on_forge, fails("service:forge", "KeyError: mass", failing=60), denied, graph=SHOP))
     named = [(cause.kind, cause.entity) for cause in judged.conclusion.root_causes]
     assert named == [(HypothesisKind.CHANGE, "service:forge"), (HypothesisKind.ACCESS, "service:schedule")]
+
+
+def test_the_plan_for_two_troubles_names_a_step_for_each_and_leaves_both_to_a_person() -> None:
+    denied = fails("database:robots", "permission denied for table jobs", failing=40, caller="service:schedule")
+    scene = a_scene(
+        change("service:forge", -3), fails("service:forge", "KeyError: mass", failing=60), denied, graph=SHOP
+    )
+    roll_back = Tool(
+        "deploys", "roll_back", Role.ACT, "changes", None, frozenset({"service", "to_version"}), read_only=False
+    )
+    plan = plan_for(reason(scene).conclusion, scene, [roll_back])
+    steps = [step for step in plan.steps if step.phase == "apply"]
+    assert [step.command for step in steps] == [
+        "roll service:forge back to what ran before",
+        "restore what service:schedule may do: permission, credential, certificate or quota",
+    ]
+    assert all(step.call is None for step in steps)
 
 
 def test_a_trouble_that_the_first_one_may_have_brought_about_is_not_named_beside_it() -> None:

@@ -31,14 +31,16 @@ def plan_for(conclusion: Conclusion, scene: Scene, hands: Iterable[Tool]) -> Pla
         well = conclusion.outcome is Outcome.NO_INCIDENT
         action = "nothing needs changing" if well else "change nothing yet: the next checks come first"
         return sealed(Plan(action=action, reasoning=conclusion.statement, risk="none", digest=""))
-    cause = conclusion.root_causes[0]
-    steps = _roll_back_steps(cause, hands) or _manual_steps(cause)
+    causes = conclusion.root_causes
+    # With two troubles at once health could not tell whose cure helped, so a person goes step by step.
+    steps = _roll_back_steps(causes[0], hands) if len(causes) == 1 else ()
+    steps = steps or _manual_steps(causes)
     return sealed(
         Plan(
-            action=_action(cause, steps),
+            action=_action(steps),
             reasoning=conclusion.statement,
             risk=_risk(steps),
-            blast_radius=_blast_radius(cause.entity, scene),
+            blast_radius=tuple(dict.fromkeys(hit for cause in causes for hit in _blast_radius(cause.entity, scene))),
             steps=steps,
             digest="",
         )
@@ -96,19 +98,23 @@ def _roll_back_steps(cause: Cause, hands: Iterable[Tool]) -> tuple[Step, ...]:
     )
 
 
-def _manual_steps(cause: Cause) -> tuple[Step, ...]:
-    command = _BY_HAND[cause.kind].format(entity=cause.entity)
+def _manual_steps(causes: Sequence[Cause]) -> tuple[Step, ...]:
+    commands = [_BY_HAND[cause.kind].format(entity=cause.entity) for cause in causes]
+    by_hand = (
+        Step(title=command, phase="apply", command=command, expect=Expectation.BY_A_PERSON, safety="mutating")
+        for command in commands
+    )
     return (
         Step(
             title="the symptom is still there", phase="prepare", expect=Expectation.SYMPTOM_PERSISTS, safety="read_only"
         ),
-        Step(title=command, phase="apply", command=command, expect=Expectation.BY_A_PERSON, safety="mutating"),
+        *by_hand,
         Step(title="the symptom is gone", phase="post_validate", expect=Expectation.SYMPTOM_GONE, safety="read_only"),
     )
 
 
-def _action(cause: Cause, steps: Sequence[Step]) -> str:
-    return next(step.title for step in steps if step.phase == "apply")
+def _action(steps: Sequence[Step]) -> str:
+    return "; then ".join(step.title for step in steps if step.phase == "apply")
 
 
 def _risk(steps: Sequence[Step]) -> str:
