@@ -1,7 +1,30 @@
 """The faults by name; each is one small module."""
 
-from robots.faults import clean, forge_cache, forge_field
+from robots.faults import (
+    clean,
+    expired_credential,
+    forge_cache,
+    forge_field,
+    load_test,
+    no_op_deploy,
+    pool_exhausted,
+    slow_third_party,
+    tenant_surge,
+)
 from robots.scene import Fault
 
-FAULTS: dict[str, Fault] = {fault.name: fault for fault in (forge_field.FAULT, forge_cache.FAULT, clean.FAULT)}
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        forge_field.FAULT,
+        forge_cache.FAULT,
+        slow_third_party.FAULT,
+        expired_credential.FAULT,
+        tenant_surge.FAULT,
+        pool_exhausted.FAULT,
+        load_test.FAULT,
+        no_op_deploy.FAULT,
+        clean.FAULT,
+    )
+}
 DEFAULT = forge_field.FAULT.name
