@@ -71,6 +71,10 @@ class Load:
         """Return the outcomes of the requests that were sent at or after a time in Unix seconds, and are over."""
         return [outcome for outcome in self.outcomes if outcome.at >= start]
 
+    def over_since(self, start: float) -> list[Outcome]:
+        """Return the outcomes of the requests that were over at or after a time in Unix seconds, however slow."""
+        return [outcome for outcome in self.outcomes if outcome.at + outcome.seconds >= start]
+
     async def run(self) -> None:
         """Send requests until cancelled, each over a connection of its own."""
         await self.pour(self.rate, self.next, self.dice)

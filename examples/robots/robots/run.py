@@ -167,7 +167,7 @@ async def _tell_health(load: Load) -> None:
     while True:
         start = time.time()
         await anyio.sleep(HEALTH_SECONDS)
-        recent = load.since(start)
+        recent = load.over_since(start)
         emit(
             "health",
             seconds=HEALTH_SECONDS,
