@@ -8,10 +8,13 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import anyio
 
+from midwatch.claim import claim
 from midwatch.correlate import belongs_to, new_incident
+from midwatch.declared import declared_topology
 from midwatch.gate import Approver
 from midwatch.inquiry import Inquiry
 from midwatch.investigation import Investigation, becomes, begin, current, limits_of
@@ -29,6 +32,7 @@ from midwatch_topology import Topology
 
 _KEEP_ALL = 2**62
 _AT_ONCE = 4
+_SNAPSHOT = "snapshot"
 _GIVEN_UP = {Status.FAILED, Status.LINKED, Status.SKIPPED, Status.CANCELLED}
 
 
@@ -58,7 +62,7 @@ class Host:
     async def topology(self, window: Window) -> Topology:
         """Return what all servers together know of the application in a window; leaves nothing on record."""
         inquiry = Inquiry("topology", Journal(None), self.eyes, self.eyes.kept, limits_of(self.settings))
-        return await discover(inquiry, window)
+        return await discover(inquiry, window, declared_topology(self.settings))
 
     def unfinished(self) -> list[Incident]:
         """Return the incidents whose latest look has no report yet and was not given up, oldest first."""
@@ -79,7 +83,7 @@ class Host:
         """Investigate whatever is unfinished, a few at once, until cancelled; the others wait in the journal."""
         async with anyio.create_task_group() as group:
             while True:
-                waiting = [incident for incident in self.unfinished() if incident.id not in self._running]
+                waiting = [incident for incident in self.unfinished() if self._is_for_us(incident.id)]
                 for incident in waiting[: _AT_ONCE - len(self._running)]:
                     self._running.add(incident.id)
                     group.start_soon(self._investigate, incident, approver)
@@ -87,11 +91,17 @@ class Host:
 
     async def _investigate(self, incident: Incident, approver: Approver) -> None:
         try:
-            await self.investigation(incident, approver).run()
+            with claim(self.settings.data_dir / "claims", incident.id) as ours:
+                if ours:
+                    await self.investigation(incident, approver).run()
         except Exception as error:  # one investigation that breaks must not stop the others
             becomes(self.journal, incident, Status.FAILED, f"{type(error).__name__}: {error}"[:500])
         finally:
             self._running.discard(incident.id)
+
+    def _is_for_us(self, name: str) -> bool:
+        """Whether an incident waits for this host: its telemetry is live, and it does not run here already."""
+        return name not in self._running and snapshot_of(self.journal, name) is None
 
     def _reported(self, name: str) -> bool:
         return self.journal.recall(name, "report", str(look_of(self.journal, name)), Report) is not None
@@ -120,6 +130,17 @@ class Host:
             return incident
         later = incident.model_copy(update={"alerts": (*incident.alerts, alert.id), "version": incident.version + 1})
         return self.journal.note(incident.id, "incident", str(later.version), later, alert.source)
+
+
+def read_from_snapshot(journal: Journal, investigation: str, folder: Path) -> None:
+    """Put on record that an incident's telemetry is a snapshot's, so that whoever takes it up reads that."""
+    journal.note(investigation, "message", _SNAPSHOT, Message(text=str(folder)))
+
+
+def snapshot_of(journal: Journal, investigation: str) -> Path | None:
+    """Return the snapshot that holds an incident's telemetry; None when it is live."""
+    told = journal.recall(investigation, "message", _SNAPSHOT, Message)
+    return Path(told.text) if told else None
 
 
 @asynccontextmanager

@@ -14,10 +14,12 @@ from datetime import UTC, datetime, timedelta
 import anyio
 
 from midwatch.builtin.conclude import conclude
+from midwatch.builtin.excess import excesses, without_doubles
 from midwatch.builtin.hypothesize import hypothesize
 from midwatch.builtin.judge import judge_all
 from midwatch.builtin.planning import plan_for, sealed
 from midwatch.builtin.scene import Scene
+from midwatch.declared import declared_topology
 from midwatch.errors import UnknownIncident
 from midwatch.gate import Approver, Gate, Patience
 from midwatch.health import health, window_ending
@@ -97,7 +99,8 @@ class Investigation:
         self._note_missing_servers()
         end = self.incident.first_seen + timedelta(seconds=self.settings.gather_seconds)
         lookback = timedelta(seconds=self.settings.lookback_seconds)
-        found, topology = await find_scope(self.inquiry, self.incident, lookback, end)
+        declared = declared_topology(self.settings)
+        found, topology = await find_scope(self.inquiry, self.incident, lookback, end, declared)
         return self.journal.note(self.incident.id, "topology", "scope", found), topology
 
     async def _survey(self, scope: Scope, topology: Topology) -> tuple[Scene, list[Observation]]:
@@ -109,8 +112,9 @@ class Investigation:
         seen = [o for _, answer in answers for o in self.inquiry.checked(answer.observations)]
         blind = frozenset(_SIGNALS) - {tool.signal for tool, _ in answers}
         noise = self._noise(seen, scope)
-        timely = self._timely(_without(seen, noise), scope)
-        scene = Scene(scope, topology, (), blind).having([*scope.symptoms, *timely])
+        timely = without_doubles(self._timely(_without(seen, noise), scope))
+        own = [*timely, *excesses(timely, topology, scope)]
+        scene = Scene(scope, topology, (), blind).having([*scope.symptoms, *own])
         self.journal.note_all(self.incident.id, "observation", {o.id: o for o in scene.observations}, "survey")
         return scene, noise
 

@@ -24,8 +24,11 @@ _ERRORS = re.compile(r"error|5xx|fail|availab|success|exception|refus", re.IGNOR
 _LATENCY = re.compile(r"latency|slow|duration|response time|p9\d|timeout", re.IGNORECASE)
 _TRAFFIC = re.compile(r"traffic|throughput|requests? rate|rps|volume", re.IGNORECASE)
 _SUBJECTS = {"error_rate": _ERRORS, "latency_p95": _LATENCY, "request_rate": _TRAFFIC}
+_ALSO = {"latency_p95": ("latency_mean",)}
+"""What else a survey may call a subject, where its backend holds another statistic of it."""
 PARTS = {"version", "operation"}
 """Attributes of observations that speak of a part of an entity, not of all of it."""
+_NOTHING = Topology()
 _EDGE = timedelta(seconds=1)
 
 
@@ -49,9 +52,11 @@ class Course:
 
 
 async def find_scope(
-    inquiry: Inquiry, incident: Incident, lookback: timedelta, now: datetime
+    inquiry: Inquiry, incident: Incident, lookback: timedelta, now: datetime, declared: Topology = _NOTHING
 ) -> tuple[Scope, Topology]:
     """Discover the graph around an incident's service and, at the same time, settle onset and windows.
+
+    What people `declared` of the application is merged with what the servers discover.
 
     Time ends at `now`, which follows from the incident: what is asked does not depend on when it is asked. While
     `now` is still to come, the telemetry of the last moments is waited for.
@@ -59,9 +64,8 @@ async def find_scope(
     graphs: list[Topology] = []
 
     async def draw() -> None:
-        graphs.append(
-            await _around(inquiry, incident.service, Window(start=incident.started_at - 2 * lookback, end=now))
-        )
+        known = Window(start=incident.started_at - 2 * lookback, end=now)
+        graphs.append(await _around(inquiry, incident.service, known, declared))
 
     async with anyio.create_task_group() as group:
         group.start_soon(draw)
@@ -79,13 +83,14 @@ async def find_scope(
         symptoms=course.symptoms,
         topology=TopologyFragment(entities=tuple(nearby.entities.values()), relations=nearby.relations),
         age_seconds=age.total_seconds() if age else None,
+        lookback_seconds=lookback.total_seconds(),
     )
     return scope, nearby
 
 
-async def _around(inquiry: Inquiry, symptom: EntityId, window: Window) -> Topology:
+async def _around(inquiry: Inquiry, symptom: EntityId, window: Window, declared: Topology) -> Topology:
     """Return what can hurt the symptom and what it hurts; the symptom alone when no server knows it."""
-    topology = await discover(inquiry, window)
+    topology = await discover(inquiry, window, declared)
     if symptom not in topology:
         inquiry.gap(f"{symptom} in the topology", "no server knows it", "what it depends on")
         topology |= Topology.merge({"alert": TopologyFragment(entities=(_named(symptom),))})
@@ -104,12 +109,12 @@ async def _follow(inquiry: Inquiry, incident: Incident, lookback: timedelta, now
     return Course(window, baseline, _onset(symptoms) or onset, tuple(symptoms))
 
 
-async def discover(inquiry: Inquiry, window: Window) -> Topology:
-    """Return what all servers together know of the application."""
+async def discover(inquiry: Inquiry, window: Window, declared: Topology = _NOTHING) -> Topology:
+    """Return what all servers together know of the application, and what people declared of it."""
     times: dict[str, JsonValue] = {"start": rfc3339(window.start), "end": rfc3339(window.end)}
     tools = inquiry.eyes.tools(Role.DISCOVER)
     asked = [(tool, {name: times[name] for name in times if name in tool.arguments}) for tool in tools]
-    topology = Topology()
+    topology = declared
     for tool, answer in await inquiry.ask_all(asked, "topology"):
         topology |= Topology.merge({tool.server: answer.fragment})
     return topology
@@ -136,12 +141,22 @@ def watched(incident: Incident) -> tuple[str, ...]:
 async def _symptoms(
     inquiry: Inquiry, symptom: str, subjects: Iterable[str], window: Window, baseline: Window
 ) -> list[Observation]:
-    """Return what the symptom's own series say, the strongest shift first."""
-    tools = inquiry.eyes.tools(Role.SURVEY, Signal.TRACES)
+    """Return what the symptom's own series say, the strongest shift first: as traces have it, or else metrics."""
+    for signal in (Signal.TRACES, Signal.METRICS):
+        if own := await _symptoms_in(signal, inquiry, symptom, subjects, window, baseline):
+            return own
+    return []
+
+
+async def _symptoms_in(
+    signal: Signal, inquiry: Inquiry, symptom: str, subjects: Iterable[str], window: Window, baseline: Window
+) -> list[Observation]:
+    tools = inquiry.eyes.tools(Role.SURVEY, signal)
     asked = [(tool, survey_arguments(tool, window, baseline, [symptom])) for tool in tools]
     answers = await inquiry.ask_all(asked, "triage")
     seen = [o for _, answer in answers for o in inquiry.checked(answer.observations)]
-    own = [o for o in seen if o.entity == symptom and o.subject in subjects and not PARTS & o.attributes.keys()]
+    named = {name for subject in subjects for name in (subject, *_ALSO.get(subject, ()))}
+    own = [o for o in seen if o.entity == symptom and o.subject in named and not PARTS & o.attributes.keys()]
     return sorted(own, key=lambda o: -o.score)
 
 

@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     servers_file: Path | None = Field(None, description="a JSON file with mcpServers, as Claude Desktop has it")
     steering_dir: Path = Field(Path("steering"), description="markdown files that guide investigations")
     byo_mapping: Path | None = Field(None, description="mapping file of the byo server; it is left out without one")
+    declared_topology: Path | None = Field(None, description="a JSON file with relations that no server can see")
     roll_back_url: str | None = Field(None, description="where roll-backs are asked for; none are possible without")
 
     lookback_seconds: float = Field(900, gt=0, description="how long before an alert its onset is looked for")

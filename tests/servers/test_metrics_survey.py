@@ -213,7 +213,7 @@ async def test_a_latency_that_doubles_is_told_once_and_its_rate_is_not_blamed(
 ) -> None:
     telemetry.latency("gateway-1", lambda i: 0.02 if i < 220 else 0.05)
     found, _ = await survey(connect)
-    (slow,) = [one for one in found if one.kind == "spike"]
+    (slow,) = [one for one in found if one.kind == "spike" and one.entity == "instance:gateway-1"]
     assert slow.unit == "ms"
     assert slow.baseline is not None
     assert slow.magnitude is not None

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property
 
 from midwatch.builtin import weights as w
+from midwatch.builtin.excess import ERROR_EXCESS, LATENCY_EXCESS
 from midwatch.builtin.vocabulary import kind_named
 from midwatch.builtin.weights import NEARLY_ALL, SHIFTED
 from midwatch.records import Hypothesis, HypothesisKind, Scope
@@ -62,10 +63,12 @@ class Scene:
         """Where the symptom begins: an observation for each service (or what it depends on) that makes some of it.
 
         When the symptom is errors, these are the origins of failing traces; when it is latency, time spent in itself.
+        Without traces, they are what metrics say is lost beyond what callees lose.
         Requests that fail are trouble under any alarm, so they count where the alarm's own figure leads nowhere.
         """
-        failing = self._lasting("error_origin")
-        slow = self._lasting("self_time") if "latency_p95" in self.scope.watched else {}
+        failing = self._lasting("error_origin") or self._lasting(ERROR_EXCESS)
+        slow = self._lasting("self_time") or self._lasting(LATENCY_EXCESS)
+        slow = slow if "latency_p95" in self.scope.watched else {}
         return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
 
     def _lasting(self, subject: str) -> dict[EntityId, Observation]:

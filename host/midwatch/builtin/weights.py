@@ -58,3 +58,5 @@ SOON_SECONDS = 300.0
 """A change this long before the onset has lost most of its weight; its weight falls off exponentially."""
 SLACK_SECONDS = 2.0
 """Clocks of different machines agree to within this."""
+SCATTER = 3.0
+"""So many of its usual deviations of a level are no loss: a figure that always wanders hides what little is lost."""

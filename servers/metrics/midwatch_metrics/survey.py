@@ -14,7 +14,9 @@ from midwatch_kit import CitedFinding, Finding, NotFound, ObservationKind, clock
 from midwatch_kit.statistics import Comparison, Shift
 from midwatch_metrics.anomalies import Anomaly, compare_figures, find_anomalies
 from midwatch_metrics.backend import Gathered
+from midwatch_metrics.feelings import MOVED, felt, finding_of, row_of
 from midwatch_metrics.figures import Figures, Measured, figures_of
+from midwatch_metrics.golden import golden_signals, is_share_of_requests
 from midwatch_metrics.presence import Silence, present, silences
 from midwatch_metrics.timeline import SECOND, Timeline, from_ns
 from midwatch_metrics.words import amount, subject
@@ -45,10 +47,16 @@ def survey_metrics(gathered: Gathered, timeline: Timeline, unknown: Sequence[str
     rows += [silence.row() for silence in silent]
     found += [_missing(entity, i) for i, entity in enumerate(unknown, len(rows))]
     rows += [{"entity": entity, "points": 0} for entity in unknown]
-    unwell = {figures.measured[a.row].series.entity for a in anomalies} | {silence.entity for silence in silent}
+    signals = felt(golden_signals(figures), timeline)
+    moved = {f"service:{one.golden.service}" for one in signals if abs(one.score) >= MOVED}
+    unwell = {figures.measured[a.row].series.entity for a in anomalies} | {silence.entity for silence in silent} | moved
     found += _healthy(figures, compared, unwell, len(rows))
     rows += [_plain_row(figures.measured[i], compared, i) for i in range(len(figures.measured))]
-    return Surveyed(rows, found, _hint(gathered, compared, len(anomalies) - len(shown)))
+    of_users = [finding_of(one, timeline, i) for i, one in enumerate(signals, len(rows))]
+    rows += [row_of(one, timeline) for one in signals]
+    calm = [cited for cited in of_users if cited.finding.kind is ObservationKind.NORMAL]
+    loud = [cited for cited in of_users if cited.finding.kind is not ObservationKind.NORMAL]
+    return Surveyed(rows, [*loud, *found, *calm], _hint(gathered, compared, len(anomalies) - len(shown)))
 
 
 def unknown_entities(gathered: Gathered, asked: Sequence[str], sources: Sequence[tuple[str, str]]) -> list[str]:
@@ -69,7 +77,7 @@ def _names(service: str, instance: str) -> list[str]:
 
 def _cited(measured: Measured, anomaly: Anomaly, timeline: Timeline, row: int) -> CitedFinding:
     shift, up = anomaly.shift, anomaly.after > anomaly.before
-    saturated = up and measured.is_share and anomaly.after >= SATURATED
+    saturated = up and measured.is_share and anomaly.after >= SATURATED and not is_share_of_requests(measured)
     change = ObservationKind.SPIKE if up else ObservationKind.DROP
     finding = Finding(
         entity=measured.series.entity,

@@ -1,0 +1,100 @@
+"""Where requests lose time or fail, from metrics alone: what each service loses beyond what its callees lose.
+
+Without traces nobody sees where a failing request began. But a service that is slow only because it waits for others
+loses no more than they do, in units that add up along calls: seconds of requests' time per second, failed requests
+per second. What is left over begins in the service itself. This is what `Scene.beginnings` has for data without
+traces; where there are traces they know better, and metrics' figures of requests are left out.
+
+A callee without any history explains nothing: that it is called at all is its caller's doing. Nothing here knows
+how often each caller calls; a callee's loss is taken off each of its callers in full.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from midwatch.builtin import weights as w
+from midwatch.records import Scope
+from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
+from midwatch_topology import Topology
+
+FELT = frozenset({"latency_mean", "latency_p95", "error_rate", "request_rate"})
+LATENCY_EXCESS, ERROR_EXCESS = "latency_excess", "error_excess"
+_KINDS = {"latency_mean": LATENCY_EXCESS, "latency_p95": LATENCY_EXCESS, "error_rate": ERROR_EXCESS}
+_UNITS = {LATENCY_EXCESS: "s/s", ERROR_EXCESS: "1/s"}
+_LOST = {LATENCY_EXCESS: "loses {} s of requests' time each second", ERROR_EXCESS: "fails {} requests each second"}
+_PER_UNIT = {"ms": 1e-3, "s": 1.0, "%": 1e-2}
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """What a service loses per second, and the observation that says so."""
+
+    amount: float
+    seen: Observation
+
+
+def without_doubles(observations: Iterable[Observation]) -> list[Observation]:
+    """Return the observations without metrics' figures of requests, where traces were found at all."""
+    every = list(observations)
+    traced = any(o.signal is Signal.TRACES and o.kind is not ObservationKind.ABSENCE for o in every)
+    return [o for o in every if not (traced and o.signal is Signal.METRICS and o.subject in FELT)]
+
+
+def excesses(observations: Iterable[Observation], topology: Topology, scope: Scope) -> list[Observation]:
+    """Return, for each service in which something of the loss begins, how much; each cites what it was made of."""
+    found: list[Observation] = []
+    felt = [o for o in observations if o.signal is Signal.METRICS and o.entity in topology]
+    for kind in (LATENCY_EXCESS, ERROR_EXCESS):
+        losses = {o.entity: _loss(o) for o in felt if _KINDS.get(o.subject) == kind}
+        for entity, loss in sorted(losses.items()):
+            if loss.amount > 0 and (own := _own(entity, losses, topology)) > 0:
+                found.append(_observation(kind, entity, own, losses, topology, scope))
+    return found
+
+
+def _loss(seen: Observation) -> _Loss:
+    """What is above both the baseline and the level just before, beyond the usual scatter; nothing when it is not."""
+    figures = {name: _number(seen.attributes.get(name)) for name in ("before", "spread", "requests_per_s")}
+    if seen.score < w.SHIFTED or seen.direction != "up" or seen.magnitude is None:
+        return _Loss(0.0, seen)
+    usual = max(seen.baseline or 0.0, figures["before"] or 0.0)
+    scatter = w.SCATTER * (figures["spread"] or 0.0) if seen.subject != "error_rate" else 0.0
+    more = max(0.0, seen.magnitude - usual - scatter) * _PER_UNIT.get(seen.unit, 1.0)
+    pace = figures["requests_per_s"]
+    return _Loss(more * (1.0 if pace is None else pace), seen)
+
+
+def _own(entity: EntityId, losses: Mapping[EntityId, _Loss], topology: Topology) -> float:
+    below = (losses[callee].amount for callee in topology.depends_on(entity) if callee in losses)
+    return losses[entity].amount - sum(below)
+
+
+def _observation(
+    kind: str, entity: EntityId, own: float, losses: Mapping[EntityId, _Loss], topology: Topology, scope: Scope
+) -> Observation:
+    seen = losses[entity].seen
+    below = [losses[c].seen for c in topology.depends_on(entity) if c in losses and losses[c].amount > 0]
+    lost, name = _LOST[kind].format(f"{own:.3g}"), entity.partition(":")[2]
+    return Observation(
+        id=hashlib.sha256(f"{kind}|{seen.id}|{scope.symptom}".encode()).hexdigest()[:26],
+        entity=entity,
+        signal=Signal.METRICS,
+        kind=ObservationKind.SPIKE,
+        subject=kind,
+        statement=f"{name[:90]} {lost} that nothing it calls explains"[:200],
+        onset=seen.onset,
+        onset_earliest=seen.onset_earliest,
+        onset_latest=seen.onset_latest,
+        magnitude=float(f"{own:.6g}"),
+        baseline=0.0,
+        unit=_UNITS[kind],
+        direction="up",
+        score=seen.score,
+        citations=tuple(dict.fromkeys(c for o in (seen, *below) for c in o.citations)),
+        by="excess",
+    )
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text else None

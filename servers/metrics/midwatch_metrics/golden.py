@@ -1,0 +1,154 @@
+"""What a service's users feel, read out of its metrics: how long requests take, which share fails, how many there are.
+
+Series are known by their unit and by words that semantic conventions and dashboards use, never by who sent them:
+server-side durations, availability or error ratios, and counts of requests. Figures of calls that a service itself
+makes (`client`) are left out. Nothing is compared here.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from midwatch_metrics.backend import Floats, Form, Series
+from midwatch_metrics.figures import Figures, Measured, Statistic
+
+_TIMES: Final = re.compile(r"latency|duration|response[._ ]?time")
+_SOUND: Final = re.compile(r"availab|success")
+_UNSOUND: Final = re.compile(r"(error|fail\w*)[._ ]?(rate|ratio|share|percent)")
+_ARRIVALS: Final = re.compile(r"requests?|calls?|throughput|workload")
+_NOT_OF_USERS: Final = re.compile(r"client|\bgc\b|pause|queue|\bdb\b|cpu|lock|connection|process|poll|retr|size|active")
+_STATISTICS: Final = ("mean", "avg", "average", "p50", "median", "p90", "p95", "p99")
+_TOLD: Final = re.compile(rf"(?<![a-z0-9])({'|'.join(_STATISTICS)})(?![a-z0-9])")
+
+
+class Signal(StrEnum):
+    """A figure that users feel; values are the subjects of findings about it."""
+
+    LATENCY = "latency_mean"
+    TAIL = "latency_p95"
+    ERRORS = "error_rate"
+    REQUESTS = "request_rate"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Golden:
+    """One signal of one service by bucket (NaN where nothing): ms, percent or requests per second.
+
+    `requests` has the requests per second beside it, NaN where nobody counted them.
+    """
+
+    service: str
+    signal: Signal
+    unit: str
+    values: Floats
+    requests: Floats
+
+
+def golden_signals(figures: Figures) -> list[Golden]:
+    """Return the signals of every service that has any, in order of the services' names."""
+    by_service: dict[str, list[int]] = {}
+    for i, measured in enumerate(figures.measured):
+        if not _NOT_OF_USERS.search(measured.series.metric.lower()):
+            by_service.setdefault(measured.series.service, []).append(i)
+    return [one for service in sorted(by_service) for one in _of_service(service, by_service[service], figures)]
+
+
+def is_share_of_requests(measured: Measured) -> bool:
+    """Whether a statistic says which share of requests succeeds or fails, rather than how full something is."""
+    name = measured.series.metric.lower()
+    told = measured.statistic is Statistic.VALUE and measured.unit in ("%", "")
+    return told and bool(_SOUND.search(name) or _UNSOUND.search(name))
+
+
+def _of_service(service: str, rows: Sequence[int], figures: Figures) -> list[Golden]:
+    counts = [i for i in rows if _counts_requests(figures.measured[i])]
+    nothing = np.full(figures.values.shape[1], np.nan)
+    requests = _total(figures.values[counts]) if counts else nothing
+    found = [Golden(service, Signal.REQUESTS, "1/s", requests, requests)] if counts else []
+    times = [i for i in rows if _is_time(figures.measured[i])]
+    if times:
+        found.append(_latency(service, times, figures, requests))
+    failing = _failing(rows, counts, figures, requests)
+    if failing is not None:
+        found.append(Golden(service, Signal.ERRORS, "%", failing, requests))
+    return found
+
+
+def _latency(service: str, times: Sequence[int], figures: Figures, requests: Floats) -> Golden:
+    ranks = [_rank(figures.measured[i]) for i in times]
+    best = [i for i, rank in zip(times, ranks, strict=True) if rank == min(ranks)]
+    weights = np.array([_weights(figures, i) for i in best])
+    tail = _STATISTICS[min(ranks)] in ("p90", "p95", "p99")
+    values = _weighted(figures.values[best], weights)
+    return Golden(service, Signal.TAIL if tail else Signal.LATENCY, "ms", values, requests)
+
+
+def _failing(rows: Sequence[int], counts: Sequence[int], figures: Figures, requests: Floats) -> Floats | None:
+    """The share of requests that fail, in percent: as it was told, or counted by attributes; None when unknown."""
+    told = [i for i in rows if is_share_of_requests(figures.measured[i])]
+    if told:
+        return _weighted(np.array([_failing_percent(figures, i) for i in told]), np.ones((len(told), 1)))
+    if not any(_tells_errors(figures.measured[i].series) for i in counts):
+        return None
+    failed = [i for i in counts if _failed(figures.measured[i].series)]
+    share = np.divide(_total(figures.values[failed]), requests, out=np.zeros_like(requests), where=requests > 0)
+    return np.where(np.isfinite(requests), 100 * np.nan_to_num(share), np.nan)
+
+
+def _failing_percent(figures: Figures, row: int) -> Floats:
+    measured = figures.measured[row]
+    percent = figures.values[row] * (1 if measured.unit == "%" else 100)
+    return np.asarray(100 - percent if _SOUND.search(measured.series.metric.lower()) else percent)
+
+
+def _is_time(measured: Measured) -> bool:
+    whole = measured.statistic in (Statistic.VALUE, Statistic.MEAN)
+    return whole and measured.unit == "ms" and bool(_TIMES.search(measured.series.metric.lower()))
+
+
+def _counts_requests(measured: Measured) -> bool:
+    name, unit = measured.series.metric.lower(), measured.series.unit.strip()
+    if measured.series.form is Form.HISTOGRAM:
+        return measured.statistic is Statistic.RATE and unit in ("s", "ms", "us", "ns") and bool(_TIMES.search(name))
+    counted = measured.statistic is Statistic.RATE and unit in ("", "1", "{request}", "{call}")
+    paced = measured.statistic is Statistic.VALUE and unit in ("1/s", "{request}/s", "{call}/s", "Ops")
+    return (counted or paced) and bool(_ARRIVALS.search(name)) and not _UNSOUND.search(name)
+
+
+def _tells_errors(series: Series) -> bool:
+    return any(name in ("error.type", "http.response.status_code", "http.status_code") for name, _ in series.attributes)
+
+
+def _failed(series: Series) -> bool:
+    attributes = dict(series.attributes)
+    status = attributes.get("http.response.status_code") or attributes.get("http.status_code") or ""
+    return status.startswith("5") if status else bool(attributes.get("error.type"))
+
+
+def _rank(measured: Measured) -> int:
+    said = " ".join([measured.series.metric, *(value for _, value in measured.series.attributes)]).lower()
+    told = _TOLD.search(said)
+    return _STATISTICS.index(told[1]) if told else 0
+
+
+def _weights(figures: Figures, row: int) -> Floats:
+    """How many requests stand behind each figure of a histogram's mean; one for any other series."""
+    series = figures.measured[row].series
+    rates = (i for i, m in enumerate(figures.measured) if m.series is series and m.statistic is Statistic.RATE)
+    rate = next(rates, None)
+    return np.ones(figures.values.shape[1]) if rate is None else np.nan_to_num(figures.values[rate])
+
+
+def _weighted(values: Floats, weights: Floats) -> Floats:
+    weight = np.where(np.isfinite(values), weights, 0.0).sum(axis=0)
+    total = np.where(np.isfinite(values), values * weights, 0.0).sum(axis=0)
+    return np.asarray(np.divide(total, weight, out=np.full(values.shape[1], np.nan), where=weight > 0))
+
+
+def _total(values: Floats) -> Floats:
+    known = np.isfinite(values)
+    return np.where(known.any(axis=0), np.where(known, values, 0.0).sum(axis=0), np.nan)
