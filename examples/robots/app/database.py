@@ -12,6 +12,7 @@ from app.environment import text
 
 POOL_SIZE = 4
 WAIT_SECONDS = 2.0
+LOCK_MS = 1000
 
 
 @asynccontextmanager
@@ -19,7 +20,13 @@ async def connected() -> AsyncGenerator[AsyncConnectionPool]:
     """Open the pool at `DATABASE_URL`, and close it at the end."""
     PsycopgInstrumentor().instrument()
     pool = AsyncConnectionPool(
-        text("DATABASE_URL"), min_size=1, max_size=POOL_SIZE, timeout=WAIT_SECONDS, open=False, name="robots"
+        text("DATABASE_URL"),
+        kwargs={"application_name": text("OTEL_SERVICE_NAME", "robots"), "options": f"-c lock_timeout={LOCK_MS}"},
+        min_size=1,
+        max_size=POOL_SIZE,
+        timeout=WAIT_SECONDS,
+        open=False,
+        name="robots",
     )
     _measure(pool)
     async with pool:

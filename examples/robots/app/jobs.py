@@ -4,18 +4,21 @@ A job carries the trace context of the mission that queued it. The consumer's sp
 continue it: a mission is answered long before its job is done.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from psycopg import Error
 from psycopg_pool import AsyncConnectionPool
 
 QUEUE = "jobs"
 MESSAGING = {"messaging.system": "postgresql", "messaging.destination.name": QUEUE}
+LOOK_SECONDS = 0.5
 
 tracer = trace.get_tracer(__name__)
 _context = TraceContextTextMapPropagator()
@@ -74,6 +77,22 @@ async def depth(pool: AsyncConnectionPool) -> int:
             cursor = await connection.execute("SELECT count(*) FROM jobs WHERE status = 'queued'")
             (waiting,) = await cursor.fetchone() or (0,)
     return int(waiting)
+
+
+class Backlog:
+    """How many jobs wait, by its last look."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+
+    async def watch(self, pool: AsyncConnectionPool) -> None:
+        """Look and tell twice a second, until cancelled; a database that is away is told by those who need it."""
+        gauge = metrics.get_meter(__name__).create_gauge("jobs.queue.depth", "{job}", "Jobs that wait")
+        while True:
+            with suppress(Error):
+                self.waiting = await depth(pool)
+                gauge.set(self.waiting, {"messaging.destination.name": QUEUE})
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 def _processing(job: Job) -> AbstractContextManager[trace.Span]:

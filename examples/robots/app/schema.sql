@@ -19,6 +19,14 @@ CREATE TABLE IF NOT EXISTS jobs (
 
 CREATE INDEX IF NOT EXISTS jobs_queued ON jobs (id) WHERE status = 'queued';
 
+-- The docks' displays have three digits.
+CREATE SEQUENCE IF NOT EXISTS dock_tickets MINVALUE 100 MAXVALUE 999;
+
+GRANT SELECT ON robots TO bot, action;
+GRANT SELECT, INSERT ON jobs TO schedule;
+GRANT SELECT, UPDATE ON jobs TO action;
+GRANT USAGE ON SEQUENCE jobs_id_seq, dock_tickets TO schedule;
+
 -- Every twelfth robot of the fleet is an old one with a weak battery.
 INSERT INTO robots (id, model, depot, battery)
 SELECT model || '-' || number, model, (number * 7) % 150, CASE WHEN number = 12 THEN 9 ELSE 40 + number * 4 END

@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 
 from robots.events import Note
 from robots.processes import Child, start, stop, tail, until_ready
+from robots.roles import ROLES, url_of
 
 SERVICES: Mapping[str, int] = {"forge": 2, "schedule": 1, "action": 1, "bot": 1, "gateway": 1}
 READY_SECONDS = 30.0
@@ -63,6 +64,11 @@ class Running:
     version: str
     child: Child
 
+    @property
+    def resource(self) -> dict[str, str]:
+        """What telemetry about the process says that it is about, by OpenTelemetry's names."""
+        return {"service.name": self.service, **_resource(self.instance, self.version)}
+
 
 class Fleet:
     """All processes of the application. `tasks` must outlive it: each process is watched by one of them."""
@@ -72,24 +78,43 @@ class Fleet:
         self.tasks = tasks
         self.note = note
         self.sockets = {
-            instance: socket.create_server(("127.0.0.1", 0), backlog=512)
+            instance: socket.create_server(("127.0.0.1", 0), backlog=512, reuse_port=True)
             for service in SERVICES
             for instance in instances(service)
         }
         self.running: dict[str, Running] = {}
+        self._turns = {instance: anyio.Lock() for instance in self.sockets}
 
     def url(self, instance: str) -> str:
         """Return the base URL that an instance is reached at."""
         return f"http://127.0.0.1:{self.sockets[instance].getsockname()[1]}"
 
+    def is_replacing(self, instance: str) -> bool:
+        """Whether a process of the instance is being replaced or started anew right now."""
+        return self._turns[instance].locked()
+
     async def replace(self, service: str, instance: str, version: str) -> None:
         """Start a process of a release, and when it's ready stop the one that it replaces; raises NotStarted."""
-        new = await self._launch(service, instance, version)
-        old = self.running.get(instance)
-        self.running[instance] = new
-        self.tasks.start_soon(self._watch, new)
-        if old is not None:
-            await stop(old.child, grace_seconds=GRACE_SECONDS)
+        async with self._turns[instance]:
+            old = self.running.get(instance)
+            await self._begin(service, instance, version)
+            if old is not None:
+                await stop(old.child, grace_seconds=GRACE_SECONDS)
+
+    async def revive(self, running: Running, grace_seconds: float) -> Running | None:
+        """End a process (by SIGKILL when there's no grace), start its instance anew, and return that; raises NotStarted.
+
+        Meanwhile the instance's address refuses connections. None, when something else has replaced the process.
+        """
+        async with self._turns[running.instance]:
+            if self.running.get(running.instance) is not running:
+                return None
+            listening = self.sockets[running.instance]
+            self.sockets[running.instance] = _bound_to(listening.getsockname()[1])
+            listening.close()
+            by = signal.SIGTERM if grace_seconds else signal.SIGKILL
+            await stop(running.child, grace_seconds=grace_seconds, by=by)
+            return await self._begin(running.service, running.instance, running.version)
 
     async def stop(self) -> None:
         """Stop everything at once."""
@@ -100,6 +125,11 @@ class Fleet:
                     group.start_soon(lambda child: stop(child, grace_seconds=LAST_GRACE_SECONDS), running.child)
         for listening in self.sockets.values():
             listening.close()
+
+    async def _begin(self, service: str, instance: str, version: str) -> Running:
+        new = self.running[instance] = await self._launch(service, instance, version)
+        self.tasks.start_soon(self._watch, new)
+        return new
 
     async def _launch(self, service: str, instance: str, version: str) -> Running:
         listening = self.sockets[instance].fileno()
@@ -129,17 +159,12 @@ class Fleet:
             self.note(f"{running.instance} ended by itself with exit code {code}: {tail(running.child.log, 3)}")
 
     def _environment(self, service: str, instance: str, version: str) -> dict[str, str]:
-        resource = {
-            "service.instance.id": instance,
-            "service.version": version,
-            "deployment.environment.name": "production",
-            "host.name": socket.gethostname(),
-        }
+        resource = _resource(instance, version)
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "PYTHONUNBUFFERED": "1",
             "RELEASE": version,
-            "DATABASE_URL": self.site.database_url,
+            "DATABASE_URL": url_of(self.site.database_url, service) if service in ROLES else "",
             "DATA_DIR": str(self.site.data(instance)),
             "CONFIG_DIR": str(self.site.configuration(service)),
             "FORGE_URLS": ",".join(self.url(forge) for forge in instances("forge")),
@@ -151,6 +176,24 @@ class Fleet:
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.site.store_url,
             **TELEMETRY,
         }
+
+
+def _resource(instance: str, version: str) -> dict[str, str]:
+    return {
+        "service.instance.id": instance,
+        "service.version": version,
+        "deployment.environment.name": "production",
+        "host.name": socket.gethostname(),
+    }
+
+
+def _bound_to(port: int) -> socket.socket:
+    """Return a socket that holds a port and doesn't listen yet: whoever connects is refused until a process does."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
 
 
 def instances(service: str) -> Sequence[str]:

@@ -42,6 +42,10 @@ OPTIONS = {
     "io_method": "sync",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "log_line_prefix": "%m [%p] %u@%d %a: ",
+    "log_timezone": "UTC",
+    "log_lock_waits": "on",
+    "deadlock_timeout": "500ms",
 }
 
 

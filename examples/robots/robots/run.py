@@ -14,6 +14,7 @@ from robots import herrings
 from robots.alarm import Alarms, error_share, is_error, p95
 from robots.calm import wait_for_calm
 from robots.configuration import Configuration
+from robots.database import tell_of_database
 from robots.deployer import Deployer
 from robots.deployer_http import served
 from robots.events import emit, now, rfc3339
@@ -21,10 +22,13 @@ from robots.fleet import SERVICES, Fleet, Site, instances
 from robots.history import make_history
 from robots.load import Load
 from robots.ongoing import Ongoing
+from robots.otlp import Otlp
 from robots.postgres import apply_schema, postgres
 from robots.record import Recorder, http_client
 from robots.repository import Repository
+from robots.roles import create_roles
 from robots.scene import Fault, Scene
+from robots.supervisor import Supervisor
 from robots.third_party import ThirdParty, third_party
 from robots.watch import stop_when_told
 
@@ -71,14 +75,15 @@ async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tupl
     """Start PostgreSQL, the repository, the fleet and the deployer; stop them in the end."""
     plan, folder = options.fault.plan(options.seed), options.folder.resolve()
     repository = Repository(folder / "repository")
-    async with _outside(options, folder) as (recorder, database_url, atlas):
+    async with options.fault.equip(plan, folder / "data"), _outside(options, folder) as (recorder, database_url, atlas):
         first = await make_history(repository, options.seed)
+        await create_roles(database_url)
         await apply_schema(database_url, (repository.path / "app" / "schema.sql").read_text(encoding="utf-8"))
         fleet = Fleet(Site(folder, database_url, options.store_url, atlas.egress_url), tasks, _note)
         try:
             deployer = Deployer(fleet, repository, recorder, _note)
             configuration = Configuration(fleet.site, recorder, _note)
-            configuration.prepare()
+            configuration.prepare(options.fault.settings(plan))
             async with served(deployer, configuration) as deployer_url:
                 await deployer.install(first)
                 load = Load(fleet.url("gateway-1"), plan.rate, plan.seed)
@@ -95,7 +100,8 @@ async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tupl
                     Ongoing(tasks),
                     options.baseline,
                 )
-                yield scene, deployer_url
+                async with watched(scene, database_url):
+                    yield scene, deployer_url
         finally:
             await fleet.stop()
 
@@ -110,6 +116,17 @@ async def _outside(options: Options, folder: Path) -> AsyncGenerator[tuple[Recor
         third_party(folder, token_file) as atlas,
     ):
         yield recorder, database_url, atlas
+
+
+@asynccontextmanager
+async def watched(scene: Scene, database_url: str) -> AsyncGenerator[None]:
+    """Let the supervisor watch over the instances, and tell what the database tells, until the block ends."""
+    url, http, log = scene.recorder.url, scene.recorder.http, scene.site.folder / "logs" / "postgres.log"
+    async with anyio.create_task_group() as watchers:
+        watchers.start_soon(Supervisor(scene.deployer.fleet, Otlp(url, http, "supervisor"), _note).run)
+        watchers.start_soon(tell_of_database, database_url, log, Otlp(url, http, "postgresql"))
+        yield
+        watchers.cancel_scope.cancel()
 
 
 @asynccontextmanager

@@ -1,13 +1,11 @@
 """Takes jobs off the queue and moves the robots; it answers nobody."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import psycopg
-from opentelemetry import metrics
 from psycopg_pool import AsyncConnectionPool
 
 from app import jobs
@@ -29,7 +27,7 @@ async def lifespan() -> AsyncGenerator[State]:
     reach = Reach()
     async with connected() as pool, asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(work(pool, reach)) for _ in range(WORKERS)]
-        running.append(tasks.create_task(measure(pool)))
+        running.append(tasks.create_task(jobs.Backlog().watch(pool)))
         tasks.create_task(asyncio.to_thread(reach.warm))
         yield {}
         reach.stop()
@@ -55,15 +53,6 @@ async def carry_out(pool: AsyncConnectionPool, reach: Reach) -> bool:
             await asyncio.sleep(MOVE_SECONDS)
             logger.info("job %d done: %s can %s at %.2f m", job.id, job.robot, job.task, reach.metres(job.depot))
         return job is not None
-
-
-async def measure(pool: AsyncConnectionPool) -> None:
-    """Tell once a second how many jobs wait."""
-    gauge = metrics.get_meter(__name__).create_gauge("jobs.queue.depth", "{job}", "Jobs that wait")
-    while True:
-        with contextlib.suppress(psycopg.Error):  # the workers tell of a database that is away
-            gauge.set(await jobs.depth(pool), {"messaging.destination.name": jobs.QUEUE})
-        await asyncio.sleep(1)
 
 
 if __name__ == "__main__":

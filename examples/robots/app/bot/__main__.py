@@ -14,6 +14,7 @@ from app.bot import ways
 from app.bot.fleet import Robot, find_robot
 from app.bot.forecast import get_forecast
 from app.bot.rigging import Forges
+from app.bot.slots import Slots
 from app.database import connected
 from app.environment import addresses, text
 from app.serving import State, body, serve
@@ -30,8 +31,10 @@ async def lifespan() -> AsyncGenerator[State]:
     outside = upstream.client(ways.TIMEOUT_SECONDS, proxy=text("EGRESS_PROXY"))
     async with connected() as pool, upstream.client() as http, outside:
         forges = Forges(http, addresses("FORGE_URLS"))
-        atlas = ways.Ways(outside, settings(), Path(text("DATA_DIR")) / "atlas-token.json")
-        yield {"pool": pool, "http": http, "forges": forges, "ways": atlas, "schedule": text("SCHEDULE_URL")}
+        told = settings()
+        atlas = ways.Ways(outside, told, Path(text("DATA_DIR")) / "atlas-token.json")
+        slots = Slots(http, text("SCHEDULE_URL"), told)
+        yield {"pool": pool, "forges": forges, "ways": atlas, "slots": slots}
 
 
 async def post_mission(request: Request) -> Response:
@@ -41,8 +44,7 @@ async def post_mission(request: Request) -> Response:
     watch_battery(robot)
     metres = await state.ways.metres(robot.depot, str(mission["task"]))
     blueprint = await state.forges.blueprint(robot.model, int(mission["load_kg"]))
-    slot = {"robot": robot.id, "depot": robot.depot, "task": mission["task"]}
-    answer = await upstream.call(state.http, "schedule", "POST", f"{state.schedule}/slots", json=slot)
+    answer = await state.slots.take(robot, str(mission["task"]))
     logger.info("%s rigged with %d joints for job %s", robot.id, len(blueprint["joints"]), answer["job"])
     return JSONResponse({**answer, "robot": robot.id, "mass_kg": blueprint["mass_kg"], "metres": metres})
 
