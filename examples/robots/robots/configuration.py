@@ -6,18 +6,21 @@ reads a file does so when it was replaced.
 
 import difflib
 import hashlib
+import json
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio.to_thread
+from pydantic import JsonValue
 
 from robots.events import Note, now
 from robots.fleet import SERVICES, Site
 from robots.record import Change, Recorder
 
 DEFAULTS = Path(__file__).with_name("defaults")
-FLAGS = "flags.json"
+FLAGS, SETTINGS = "flags.json", "settings.json"
 
 
 class UnknownFile(Exception):
@@ -33,10 +36,12 @@ class Configuration:
         self.note = note
         self.history: dict[tuple[str, str], list[str]] = {}
 
-    def prepare(self) -> None:
-        """Write every service's files as they are at first; blocks for a moment."""
+    def prepare(self, settings: Mapping[str, Mapping[str, JsonValue]] = {}) -> None:
+        """Write every service's files as they are at first, with some services' own settings; blocks for a moment."""
         for service in SERVICES:
             shutil.copytree(DEFAULTS / service, self.site.configuration(service), dirs_exist_ok=True)
+            if service in settings:
+                _add(self.site.configuration(service) / SETTINGS, settings[service])
             for path in sorted(self.site.configuration(service).iterdir()):
                 self.history[service, path.name] = [path.read_text(encoding="utf-8")]
 
@@ -81,6 +86,12 @@ class Configuration:
         return await self.change(
             service, file, texts[max(0, len(texts) - 2)], by=by, title=f"Put back {service}/{file}"
         )
+
+
+def _add(path: Path, settings: Mapping[str, JsonValue]) -> None:
+    """Add settings to a file's JSON object."""
+    document = json.loads(path.read_text(encoding="utf-8")) | settings
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def _replace(path: Path, text: str) -> None:

@@ -1,7 +1,9 @@
 """What a fault or a red herring gets to act with. Data only: whatever happens is in the acting module."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from pydantic import JsonValue
@@ -86,6 +88,8 @@ class Fault:
     `acts` happen in the healthy time before the fault, beside the red herrings that every run has, each at its share
     of the baseline. `mend` applies the fix that `fix` says in words, after which customers are served again. The
     services that it `spares` are no red herring's, so that no harmless change is like the one that is to blame.
+    `settings` are what some services of the run are told from its start, by service; `equip` holds what its machines
+    have besides, around everything else, and gets the folder in which each instance has one of its own.
     """
 
     name: str
@@ -99,6 +103,8 @@ class Fault:
     rules: tuple[Rule, ...] = RULES
     acts: tuple[tuple[float, Callable[[Scene], Awaitable[None]]], ...] = ()
     spares: tuple[str, ...] = ()
+    settings: Callable[[Plan], Mapping[str, Mapping[str, JsonValue]]] = lambda _: {}
+    equip: Callable[[Plan, Path], AbstractAsyncContextManager[None]] = lambda _, __: nullcontext()
 
     def plan(self, seed: int) -> Plan:
         """Return the plan of a seed for this fault."""
