@@ -2,12 +2,15 @@
 
 from robots.faults import (
     clean,
+    cpu_hog,
+    disk_full,
     expired_credential,
     forge_cache,
     forge_field,
     load_test,
     no_op_deploy,
     pool_exhausted,
+    retry_storm,
     slow_third_party,
     tenant_surge,
 )
@@ -22,6 +25,9 @@ FAULTS: dict[str, Fault] = {
         expired_credential.FAULT,
         tenant_surge.FAULT,
         pool_exhausted.FAULT,
+        cpu_hog.FAULT,
+        disk_full.FAULT,
+        retry_storm.FAULT,
         load_test.FAULT,
         no_op_deploy.FAULT,
         clean.FAULT,
