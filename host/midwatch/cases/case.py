@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from midwatch.cases.findings import Findings, Tested, findings_of
+from midwatch.cases.findings import Findings, Judged, findings_of
 from midwatch.cases.replay import replay
 from midwatch.cases.snapshot import Source, take
 from midwatch.errors import BadSnapshot
@@ -108,7 +108,7 @@ def _as_concluded(found: Findings, by: str) -> Expected:
     return Expected(outcomes=(found.conclusion.outcome,), causes=causes, ruled_out=ruled_out, said_by=by)
 
 
-def _ruled_out(tested: Sequence[Tested], causes: Sequence[NamedCause]) -> tuple[NamedCause, ...]:
+def _ruled_out(tested: Sequence[Judged], causes: Sequence[NamedCause]) -> tuple[NamedCause, ...]:
     """Return the changes that were refuted: the suspects that any investigation has to look at."""
     refuted = [t for t in tested if t.change and t.result == "refuted" and not any(map(t.is_named_by, causes))]
     named = (NamedCause(kind=t.kind, entity=t.entity, change=t.change) for t in refuted)

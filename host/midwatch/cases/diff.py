@@ -6,7 +6,7 @@ Ids of observations and evidence are of a run, so they are no difference; what w
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from midwatch.cases.findings import Findings, Tested
+from midwatch.cases.findings import Findings, Judged
 from midwatch.records import Argument, Cause
 from midwatch_kit.records import Record
 
@@ -68,7 +68,7 @@ def _place(cause: Cause) -> str:
     return f"{cause.kind} at {cause.entity}" + (f" ({change})" if change else "")
 
 
-def _verdicts(was: Sequence[Tested], now: Sequence[Tested]) -> Iterator[Difference]:
+def _verdicts(was: Sequence[Judged], now: Sequence[Judged]) -> Iterator[Difference]:
     """Tell verdicts that flipped, or moved; a side of which only a conclusion was kept has none to compare."""
     if not (was and now):
         return
@@ -82,7 +82,7 @@ def _verdicts(was: Sequence[Tested], now: Sequence[Tested]) -> Iterator[Differen
             yield from _one(f"verdict on {_named(key)}", told[0], told[1], because)
 
 
-def _by_key(tested: Iterable[Tested]) -> dict[Key, Tested]:
+def _by_key(tested: Iterable[Judged]) -> dict[Key, Judged]:
     return {(t.kind.value, t.entity, t.change): t for t in tested}
 
 

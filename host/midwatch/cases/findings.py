@@ -14,7 +14,7 @@ from midwatch.records import Argument, Conclusion, Hypothesis, HypothesisKind, N
 from midwatch_kit.records import EntityId, Record
 
 
-class Tested(Record):
+class Judged(Record):
     """One hypothesis with its verdict; `change` is the id of the change that it starts from, if of one."""
 
     kind: HypothesisKind
@@ -37,7 +37,7 @@ class Findings(Record):
     incident: str = ""
     conclusion: Conclusion
     plan: Plan | None = None
-    tested: tuple[Tested, ...] = Field((), description="empty where only a conclusion was kept")
+    tested: tuple[Judged, ...] = Field((), description="empty where only a conclusion was kept")
 
 
 def findings_of(journal: Journal, investigation: str) -> Findings | None:
@@ -73,9 +73,9 @@ def findings_in(path: Path) -> Findings:
         raise BadSnapshot(f"{path} holds no conclusion: {error}") from None
 
 
-def _tested(hypothesis: Hypothesis, verdict: Verdict) -> Tested:
+def _tested(hypothesis: Hypothesis, verdict: Verdict) -> Judged:
     trigger = hypothesis.trigger
-    return Tested(
+    return Judged(
         kind=hypothesis.kind,
         entity=hypothesis.entity,
         change=trigger.attributes.get("change_id", "") if trigger else "",
