@@ -30,8 +30,8 @@ async def lifespan() -> AsyncGenerator[State]:
     """Hold the table of robots, and what asks the forge, the schedule and atlas."""
     outside = upstream.client(ways.TIMEOUT_SECONDS, proxy=text("EGRESS_PROXY"))
     async with connected() as pool, upstream.client() as http, outside:
-        forges = Forges(http, addresses("FORGE_URLS"))
         told = settings()
+        forges = Forges(http, addresses("FORGE_URLS"), told)
         atlas = ways.Ways(outside, told, Path(text("DATA_DIR")) / "atlas-token.json")
         slots = Slots(http, text("SCHEDULE_URL"), told)
         yield {"pool": pool, "forges": forges, "ways": atlas, "slots": slots}

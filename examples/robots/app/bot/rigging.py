@@ -8,7 +8,7 @@ import httpx
 
 from app import upstream
 from app.errors import UpstreamBusy
-from app.settings import Settings, settings
+from app.settings import Settings
 
 logger = logging.getLogger("app.bot")
 
@@ -20,10 +20,10 @@ class Forges:
     without that setting); what an instance answers otherwise, an error too, is final.
     """
 
-    def __init__(self, http: httpx.AsyncClient, urls: tuple[str, ...], known: Settings | None = None) -> None:
+    def __init__(self, http: httpx.AsyncClient, urls: tuple[str, ...], told: Settings) -> None:
         self.http = http
         self.turn = cycle(urls)
-        self.settings = known or settings()
+        self.settings = told
 
     async def blueprint(self, model: str, load_kg: int) -> dict[str, Any]:
         """Return how a model is rigged for a load; raises UpstreamFailed when none of the asked instances says."""

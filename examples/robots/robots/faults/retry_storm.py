@@ -88,8 +88,8 @@ FAULT = Fault(
     " and asks again at once, up to four times. So many requests wait at the forge's bench in the end that whoever gets"
     " there has been given up already, is worked off for nothing, and has been asked anew.",
     seen="All missions fail with 502 at the gateway, after three seconds, and go on to do so long after the move is"
-    " over. The forge gets several times the requests per mission that it got before, and refuses some (503, riggings wait"
-    " for the bench already). The gateway gets as many as ever. Questions about robots are fine.",
+    " over. The forge gets several times the requests per mission that it got before, and refuses some (503, riggings"
+    " wait for the bench already). The gateway gets as many as ever. Questions about robots are fine.",
     fix="Have bot ask only once (`forge_tries` 1 in its settings): the forge works off what waits in a few seconds.",
     ruled_out=(
         "the move of the forge's machine: it took 2.6 s, and both instances have answered since",
