@@ -5,6 +5,7 @@ HostError
 ├── BadSteering      a steering file cannot be used
 ├── BadSnapshot      a snapshot cannot be taken, is not whole, or was changed
 ├── BadSettings      the settings contradict each other or name something that isn't there
+├── Unreachable      a server cannot be connected to
 ├── UnknownIncident  no such incident is in the journal
 └── JournalDamaged   the journal cannot be used, or its chain of hashes is broken
 """
@@ -28,6 +29,10 @@ class BadSettings(HostError):
 
 class BadSnapshot(HostError):
     """Raised when a snapshot cannot be taken or used; the message names the file or what is needed."""
+
+
+class Unreachable(HostError):
+    """Raised when a server cannot be connected to; the message says why."""
 
 
 class UnknownIncident(HostError):
