@@ -1,0 +1,210 @@
+"""Nezha (Yu et al., FSE 2023): faults of one pod at a time in Train Ticket and Online Boutique, three minutes each.
+
+A case becomes: traces and logs of its three minutes (the fault begins at the end of the first), preceded by the
+fault-free minutes of its day, moved and repeated `REPEATED` times; the pods' metrics as they were, from an hour
+before. Where a day has no fault-free traces (Online Boutique), traces and logs are left out, and the published
+dependencies become a declared topology. Figures of nodes are left out, since all pods of a node repeat them.
+
+The alert is of the entrance and says no more than that its requests misbehave. It comes when the third minute begins,
+and time ends with that minute. Of the fault list only the time is used for a snapshot.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bench.importers.case import SECOND, Alert, Case, Row, Tables, gauge
+
+REPEATED = 3
+"""How often the fault-free minutes (about three) go before a case."""
+HISTORY = timedelta(hours=1)
+_ENTRANCES = ("ts-gateway-service", "frontend")
+_TITLE = "Requests of {} misbehave"
+_SEVERITIES = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17, "FATAL": 21}
+_PRINTED = re.compile(r"^[\d:.]+\s+([A-Z]+)\s+(.*?)\s*TraceID: \S* SpanID: \S*\s*(.*)$", re.DOTALL)
+_GAUGES: Mapping[str, tuple[str, str, float, tuple[str, str] | None]] = {
+    "CpuUsage(m)": ("k8s.pod.cpu.usage", "{cpu}", 1e-3, None),
+    "CpuUsageRate(%)": ("k8s.pod.cpu_limit_utilization", "1", 1e-2, None),
+    "MemoryUsage(Mi)": ("k8s.pod.memory.usage", "By", 2.0**20, None),
+    "MemoryUsageRate(%)": ("k8s.pod.memory_limit_utilization", "1", 1e-2, None),
+    "NetworkReceiveBytes": ("k8s.pod.network.io", "By/s", 1.0, ("network.io.direction", "receive")),
+    "NetworkTransmitBytes": ("k8s.pod.network.io", "By/s", 1.0, ("network.io.direction", "transmit")),
+    "PodClientLatencyP90(s)": ("client.request.duration", "s", 1.0, ("quantile", "p90")),
+    "PodServerLatencyP90(s)": ("server.request.duration", "s", 1.0, ("quantile", "p90")),
+    "PodWorkload(Ops)": ("server.requests", "{request}/s", 1.0, None),
+}
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """One line of a fault list, and the folder of its day."""
+
+    day: Path
+    at: datetime
+    pod: str
+    kind: str
+
+    def files(self, what: str) -> list[Path]:
+        """Return the files of the three minutes, `what` being log or trace."""
+        minutes = (self.at + timedelta(minutes=n) for n in range(3))
+        return [self.day / what / f"{minute:%H_%M}_{what}.csv" for minute in minutes]
+
+
+def cases(data: Path) -> Iterator[Case]:
+    """Yield every fault under `data`, day by day in the order of time; numbers count within a day."""
+    for listed in sorted(data.rglob("*-fault_list.json")):
+        told = json.loads(listed.read_text(encoding="utf-8"))
+        faults = [_fault(listed.parent, one) for hour in told.values() for one in hour]
+        for number, fault in enumerate(sorted(faults, key=lambda fault: fault.at)):
+            yield _case(fault, number)
+
+
+def service_of(pod: str) -> str:
+    """Return the service of a pod: its name without the hashes of its replica set and of itself."""
+    return pod.rsplit("-", 2)[0]
+
+
+def _fault(day: Path, told: Mapping[str, str]) -> _Fault:
+    moment = datetime.fromisoformat(told["inject_time"]).replace(tzinfo=UTC)
+    return _Fault(day, moment, told["inject_pod"], told["inject_type"])
+
+
+def _case(fault: _Fault, number: int) -> Case:
+    services = {service_of(path.name.removesuffix("_metric.csv")) for path in _pods(fault)}
+    entrance = next(name for name in _ENTRANCES if name in services)
+    started, seen = _last_minute(fault)
+    alert = Alert(service=entrance, title=_TITLE.format(entrance), started_at=started, seen_at=seen)
+    return Case(
+        name=f"{fault.at:%Y-%m-%d}-{number:02}",
+        number=number,
+        group=f"{'train ticket' if entrance == _ENTRANCES[0] else 'online boutique'} {fault.kind}",
+        alert=alert,
+        calls=_dependencies(fault.day, services),
+        telemetry=lambda: _telemetry(fault, seen),
+        answers=frozenset({f"service:{service_of(fault.pod)}", f"instance:{fault.pod}"}),
+    )
+
+
+def _pods(fault: _Fault) -> list[Path]:
+    return sorted((fault.day / "metric").glob("*-*-*_metric.csv"))
+
+
+def _fault_free(fault: _Fault, what: str) -> list[Path]:
+    return sorted((fault.day.parent.parent / "construct_data" / fault.day.name / what).glob(f"*_{what}.csv"))
+
+
+def _last_minute(fault: _Fault) -> tuple[datetime, datetime]:
+    """When the third minute begins and ends: as its traces are, or by the clock where there are none."""
+    if _fault_free(fault, "trace"):
+        times = [int(row["StartTimeUnixNano"]) for row in _rows(fault.files("trace")[2])]
+        return _moment(min(times)), _moment(max(times) + SECOND)
+    return fault.at + timedelta(minutes=2), fault.at + timedelta(minutes=3)
+
+
+def _telemetry(fault: _Fault, until: datetime) -> Tables:
+    tables: dict[str, list[Row]] = {"otel_metrics_gauge": []}
+    since = fault.at - HISTORY
+    for path in _pods(fault):
+        tables["otel_metrics_gauge"] += _points(path, since, until)
+    if _fault_free(fault, "trace"):
+        tables["otel_traces"] = _signal(fault, "trace", "StartTimeUnixNano", _spans)
+        tables["otel_logs"] = _signal(fault, "log", "TimeUnixNano", _lines)
+    return tables
+
+
+def _signal(
+    fault: _Fault, what: str, time: str, read: Callable[[Sequence[Mapping[str, str]], int, str], list[Row]]
+) -> list[Row]:
+    """The rows of a fault's minutes, and before them those of the fault-free ones, moved, each time as new ids."""
+    minutes = [row for path in fault.files(what) if path.exists() for row in _rows(path)]
+    calm = [row for path in _fault_free(fault, what) for row in _rows(path)]
+    rows = read(minutes, 0, "")
+    if not minutes or not calm:
+        return rows
+    times = [int(row[time]) for row in calm]
+    length = max(times) - min(times) + SECOND
+    begin = min(int(row[time]) for row in minutes)
+    for n in range(1, REPEATED + 1):
+        rows += read(calm, begin - n * length - min(times), str(n))
+    return rows
+
+
+def _spans(rows: Sequence[Mapping[str, str]], moved: int, suffix: str) -> list[Row]:
+    pods = {row["SpanID"]: row["PodName"] for row in rows}
+    return [_span(row, pods.get(row["ParentID"]), moved, suffix) for row in rows]
+
+
+def _span(row: Mapping[str, str], parents_pod: str | None, moved: int, suffix: str) -> Row:
+    start, end = int(row["StartTimeUnixNano"]), int(row["EndTimeUnixNano"])
+    root = row["ParentID"] == "root"
+    entered = root or parents_pod not in (None, row["PodName"])
+    called = row["OperationName"].startswith(("HTTP ", "Sent.", "hipstershop.")) and not entered
+    return {
+        "Timestamp": start + moved,
+        "TraceId": row["TraceID"] + suffix,
+        "SpanId": row["SpanID"] + suffix,
+        "ParentSpanId": "" if root else row["ParentID"] + suffix,
+        "SpanName": row["OperationName"],
+        "SpanKind": "Server" if entered else "Client" if called else "Internal",
+        "ServiceName": service_of(row["PodName"]),
+        "ResourceAttributes": {"service.instance.id": row["PodName"]},
+        "Duration": max(0, end - start),
+        "StatusCode": "Unset",
+    }
+
+
+def _lines(rows: Sequence[Mapping[str, str]], moved: int, suffix: str) -> list[Row]:
+    return [_line(row, moved, suffix) for row in rows]
+
+
+def _line(row: Mapping[str, str], moved: int, suffix: str) -> Row:
+    printed = str(json.loads(row["Log"])["log"]).rstrip("\n")
+    parsed = _PRINTED.match(printed)
+    level, body = (parsed[1], f"{parsed[2]} {parsed[3]}") if parsed else ("", printed)
+    return {
+        "Timestamp": int(row["TimeUnixNano"]) + moved,
+        "TraceId": row["TraceID"] + suffix,
+        "SpanId": row["SpanID"] + suffix,
+        "SeverityText": level,
+        "SeverityNumber": _SEVERITIES.get(level, 0),
+        "ServiceName": service_of(row["PodName"]),
+        "Body": body,
+        "ResourceAttributes": {"service.instance.id": row["PodName"]},
+    }
+
+
+def _points(path: Path, since: datetime, until: datetime) -> list[Row]:
+    first, last = since.timestamp(), until.timestamp()
+    rows = [row for row in _rows(path) if first <= float(row["TimeStamp"]) < last]
+    return [point for row in rows for point in _point(row)]
+
+
+def _point(row: Mapping[str, str]) -> Iterator[Row]:
+    pod = row["PodName"]
+    for column, (metric, unit, factor, attribute) in _GAUGES.items():
+        if value := row.get(column):
+            more = {"Attributes": dict([attribute])} if attribute else {}
+            resource = {"ResourceAttributes": {"service.instance.id": pod}}
+            time = int(row["TimeStamp"]) * SECOND
+            yield gauge(service_of(pod), metric, unit, time, float(value) * factor, **resource, **more)
+
+
+def _dependencies(day: Path, services: set[str]) -> tuple[tuple[str, str], ...]:
+    path = day / "metric" / "dependency.csv"
+    if not path.exists():
+        return ()
+    told = ((row["Source"], row["Target"]) for row in _rows(path))
+    return tuple((source, target) for source, target in told if {source, target} <= services)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _moment(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(nanoseconds / SECOND, UTC)

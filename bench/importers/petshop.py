@@ -1,0 +1,125 @@
+"""PetShop (Hardt et al., "The PetShop Dataset", CLeaR 2024): metrics of a shop of 40 services every five minutes.
+
+A case becomes: the fault-free metrics of its scenario, moved so that they end where the case begins (the two were
+recorded months apart); the rows of the case up to the first one that starts after the alert, which is the row that
+the authors' own code looks at; and the graph as published, as a declared topology. Of `target.json` only the watched
+figure and the time go into the alert. `metadata` names the cause and is never read.
+"""
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.importers.case import SECOND, Alert, Case, Row, Tables, at, count, gauge
+
+STEP = 300
+"""Seconds between rows; a row is stamped at the start of its five minutes."""
+HISTORY = 180
+"""Rows of the fault-free metrics that go before a case: fifteen hours."""
+SCENARIOS = ("low_traffic", "high_traffic", "temporal_traffic1", "temporal_traffic2")
+_TITLES = {"latency": "Latency of {} is above its usual level", "availability": "Availability of {} has dropped"}
+_STATISTICS = {"Average": "mean", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99"}
+
+Column = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A `metrics.csv`: columns are (microservice, metric, statistic), rows are Unix seconds with their values."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[float, tuple[float, ...]], ...]
+
+
+def cases(data: Path) -> Iterator[Case]:
+    """Yield every case under `data` in order; scenarios or halves that are not there are left out."""
+    for folder in _issues(data):
+        scenario, part, issue = folder.parts[-3:]
+        number = int(issue.rpartition("_")[2])
+        yield _case(folder, f"{scenario}-{part}-{number:02}", number)
+
+
+def read_sheet(path: Path) -> Sheet:
+    """Return a sheet; an empty cell is NaN."""
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = list(csv.reader(file))
+    columns = tuple(zip(lines[0][1:], lines[1][1:], lines[2][1:], strict=True))
+    rows = [line for line in lines[3:] if line and line[0] != "unix_timestamp"]
+    return Sheet(columns, tuple((float(row[0]), tuple(_number(cell) for cell in row[1:])) for row in rows))
+
+
+def read_graph(path: Path) -> tuple[tuple[str, str], ...]:
+    """Return who calls whom, from an adjacency matrix whose rows are callers."""
+    with path.open(newline="", encoding="utf-8") as file:
+        head, *lines = list(csv.reader(file))
+    marked = ((line[0], name, cell) for line in lines for name, cell in zip(head[1:], line[1:], strict=True))
+    return tuple((caller, callee) for caller, callee, cell in marked if cell and float(cell) == 1)
+
+
+def _issues(data: Path) -> list[Path]:
+    root = next(iter(sorted(data.rglob("low_traffic"))), data / "low_traffic").parent
+    found = [f for s in SCENARIOS for part in ("train", "test") for f in (root / s / part).glob("issue_*")]
+    return sorted(found, key=lambda f: (SCENARIOS.index(f.parts[-3]), f.parts[-2], int(f.name.rpartition("_")[2])))
+
+
+def _case(folder: Path, name: str, number: int) -> Case:
+    told = json.loads((folder / "target.json").read_text(encoding="utf-8"))
+    target, scenario = told["target"], folder.parent.parent
+    sheet = read_sheet(folder / "metrics.csv")
+    kept = _until_the_first_after(sheet, target["timestamp"])
+    alert = Alert(
+        service=target["node"],
+        title=_TITLES[target["metric"]].format(target["node"]),
+        started_at=at(target["timestamp"]),
+        seen_at=at(kept.rows[-1][0] + STEP + 1),
+    )
+    return Case(
+        name=name,
+        number=number,
+        group=f"{scenario.name} {target['metric']}",
+        alert=alert,
+        calls=read_graph(scenario / "graph.csv"),
+        telemetry=lambda: _telemetry(scenario / "noissue" / "metrics.csv", kept),
+        answers=frozenset({f"service:{told['root_cause']['node']}"}),
+    )
+
+
+def _until_the_first_after(sheet: Sheet, moment: float) -> Sheet:
+    later = [start for start, _ in sheet.rows if start >= moment]
+    return Sheet(sheet.columns, tuple(row for row in sheet.rows if row[0] <= later[0])) if later else sheet
+
+
+def _telemetry(fault_free: Path, case: Sheet) -> Tables:
+    tables: dict[str, list[Row]] = {"otel_metrics_gauge": [], "otel_metrics_sum": []}
+    sheets = [case]
+    if fault_free.exists():
+        before = read_sheet(fault_free)
+        shift = case.rows[0][0] - STEP - before.rows[-1][0]
+        moved = tuple((start + shift, values) for start, values in before.rows[-HISTORY:])
+        sheets.insert(0, Sheet(before.columns, moved))
+    for sheet in sheets:
+        for start, values in sheet.rows:
+            _add(tables, sheet.columns, int(start * SECOND), values)
+    return tables
+
+
+def _add(tables: Mapping[str, list[Row]], columns: Sequence[Column], start: int, values: Sequence[float]) -> None:
+    end = start + STEP * SECOND
+    for (service, metric, statistic), value in zip(columns, values, strict=True):
+        if math.isnan(value):
+            continue
+        if metric == "requests":
+            tables["otel_metrics_sum"].append(count(service, "service.requests", "{request}", start, end, value))
+        elif metric == "availability":
+            tables["otel_metrics_gauge"].append(gauge(service, "service.availability", "%", end, value))
+        else:
+            told = {"statistic": _STATISTICS[statistic]}
+            point = gauge(service, "service.request.duration", "s", end, value, Attributes=told)
+            tables["otel_metrics_gauge"].append(point)
+
+
+def _number(cell: str) -> float:
+    return float(cell) if cell else math.nan
