@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from midwatch.errors import BadSettings
 
+_INHERITED = ("XDG_CACHE_HOME", "TMPDIR", "MIDWATCH_STORE_THREADS")
 SUITE = ("logs", "metrics", "traces", "deploys", "byo")
 
 
@@ -110,7 +111,7 @@ def _suite(settings: Settings) -> dict[str, ServerSpec]:
 
 def _own_server(name: str, settings: Settings) -> ServerSpec:
     """Start a server of the suite in this Python; it inherits nothing but what it needs."""
-    env = {key: value for key in ("XDG_CACHE_HOME", "TMPDIR") if (value := os.environ.get(key))}
+    env = {key: value for key in _INHERITED if (value := os.environ.get(key))}
     if settings.store:
         env["MIDWATCH_STORE"] = str(settings.store.absolute())
     if name == "byo" and settings.byo_mapping:

@@ -14,6 +14,10 @@ from midwatch.records import Argument, Conclusion, Hypothesis, HypothesisKind, N
 from midwatch_kit.records import EntityId, Record
 
 
+_DIGITS = 4
+"""Of a weight; the last bits of a logarithm are the machine's own."""
+
+
 class Judged(Record):
     """One hypothesis with its verdict; `change` is the id of the change that it starts from, if of one."""
 
@@ -82,5 +86,5 @@ def _tested(hypothesis: Hypothesis, verdict: Verdict) -> Judged:
         result=verdict.result,
         reason=verdict.reason,
         probability=verdict.probability,
-        arguments=verdict.arguments,
+        arguments=tuple(a.model_copy(update={"weight": round(a.weight, _DIGITS)}) for a in verdict.arguments),
     )
