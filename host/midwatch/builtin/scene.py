@@ -64,12 +64,22 @@ class Scene:
 
         When the symptom is errors, these are the origins of failing traces; when it is latency, time spent in itself.
         Without traces, they are what metrics say is lost beyond what callees lose.
-        Requests that fail are trouble under any alarm, so they count where the alarm's own figure leads nowhere.
+        Requests that fail, or take far longer, are trouble under any alarm, so they count where the alarm's own figure
+        leads nowhere.
         """
         failing = self._lasting("error_origin") or self._lasting(ERROR_EXCESS)
         slow = self._lasting("self_time") or self._lasting(LATENCY_EXCESS)
-        slow = slow if "latency_p95" in self.scope.watched else {}
+        slow = slow if "latency_p95" in self.scope.watched or self._much_slower else {}
         return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
+
+    @cached_property
+    def _much_slower(self) -> bool:
+        """Whether the symptom's answers take so much longer that its users feel it."""
+        slower = (o for o in self.anomalies if o.entity == self.scope.symptom and o.subject == "latency_p95")
+        whole = (o for o in slower if o.ended is None and not any(part in o.attributes for part in _PARTS))
+        return any(
+            amount(o) >= max(w.FELT_MS, w.MUCH_SLOWER * (o.baseline or 0.0)) for o in whole if o.score >= SHIFTED
+        )
 
     def _lasting(self, subject: str) -> dict[EntityId, Observation]:
         rose = [o for o in self.anomalies if o.subject == subject and o.ended is None and o.direction == "up"]
