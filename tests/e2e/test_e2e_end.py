@@ -11,6 +11,9 @@ import pytest
 from tests.e2e.conftest import Desk, Running, eventually, interrupt
 from tests.e2e.story import SEEN_AT, Story
 
+# One live application at a time: two on a small machine would disturb each other.
+pytestmark = pytest.mark.xdist_group("live")
+
 
 def ends_well(desk: Desk, running: Running) -> None:
     """Press Ctrl-C and check that nothing hangs, nothing is left, and nobody has to read a traceback."""

@@ -5,6 +5,9 @@ import tempfile
 import pytest
 from tests.e2e.conftest import Desk, told
 
+# One live application at a time: two on a small machine would disturb each other.
+pytestmark = pytest.mark.xdist_group("live")
+
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("fault", "outcome"), [("forge-cache", "root_cause"), ("clean", "no_incident")])

@@ -14,6 +14,9 @@ import psutil
 
 from midwatch_store.reader import Store
 
+# One live application at a time: two on a small machine would disturb each other.
+pytestmark = pytest.mark.xdist_group("live")
+
 START_SECONDS = 40.0
 Event = dict[str, Any]
 
@@ -219,6 +222,6 @@ def test_the_command_line_lists_faults_and_tells_the_truth_without_running() -> 
         done = subprocess.run([sys.executable, "-m", "robots", *arguments], capture_output=True, text=True, check=True)
         return json.loads(done.stdout)
 
-    assert [fault["name"] for fault in robots("faults", "--json")] == ["forge-field", "forge-cache", "clean"]
+    assert {"forge-field", "forge-cache", "clean"} <= {fault["name"] for fault in robots("faults", "--json")}
     told = robots("truth", "--fault", "clean")
     assert (told["outcome"], told["causes"]) == ("no_incident", [])
