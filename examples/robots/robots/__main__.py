@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 
+from robots import listing
 from robots.faults import DEFAULT, FAULTS
 from robots.processes import NotStarted
 from robots.record import StoreUnreachable
@@ -52,9 +53,11 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument("--mend-after", type=float, help="seconds from the alarm until the fault's fix is applied")
     _which(start)
     start.set_defaults(act=_run)
-    listing = commands.add_parser("faults", help="list the faults")
-    listing.add_argument("--json", action="store_true", help="as JSON")
-    listing.set_defaults(act=_faults)
+    faults = commands.add_parser("faults", help="list the faults")
+    how = faults.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="as JSON")
+    how.add_argument("--table", action="store_true", help="as the Markdown table of the README")
+    faults.set_defaults(act=_faults)
     truth = commands.add_parser("truth", help="print what an investigation should find, as JSON")
     _which(truth)
     truth.set_defaults(act=_truth)
@@ -88,17 +91,7 @@ def _run(asked: argparse.Namespace) -> None:
 
 
 def _faults(asked: argparse.Namespace) -> None:
-    described = [
-        {"name": fault.name, "breaks": fault.breaks, "seen": fault.seen, "fix": fault.fix, "ruled_out": fault.ruled_out}
-        for fault in FAULTS.values()
-    ]
-    if asked.json:
-        _print(json.dumps(described, indent=2))
-        return
-    for fault in FAULTS.values():
-        _print(f"{fault.name}\n  {fault.breaks}\n  {fault.seen}\n  Fix: {fault.fix}\n  To be ruled out:")
-        for herring in fault.ruled_out:
-            _print(f"  - {herring}")
+    _print(listing.as_json() if asked.json else listing.as_table() if asked.table else listing.as_text())
 
 
 def _truth(asked: argparse.Namespace) -> None:

@@ -2,7 +2,6 @@
 
 import random
 
-from robots.alarm import RULES, Rule, p95
 from robots.herrings import ruled_out
 from robots.plan import Plan
 from robots.record import http_client
@@ -11,9 +10,8 @@ from robots.scene import Cause, Fault, Scene, Struck, Truth
 NAME = "cpu-hog"
 USUAL_KG = 5.0
 FINEST_KG = 0.01
-ROUNDS = 4
+ROUNDS = 5
 AGENT = {"user-agent": "curl/8.5.0"}
-SLOW = Rule("GatewayLatencyP95", p95, 1.0, "warning", "95th percentile of latency in seconds")
 
 
 def truth(plan: Plan) -> Truth:
@@ -50,9 +48,9 @@ async def _rate(scene: Scene, step_kg: float) -> None:
 FAULT = Fault(
     name=NAME,
     breaks="A script asks one instance of forge to work out the models' ratings in steps of a few grams, several times"
-    " over. The instance computes for minutes on 24 threads, beside the requests. Nobody has a record of it.",
-    seen="About every second mission takes seconds, some fail with 502 at the gateway as bot gives up waiting. One"
-    " instance of forge is slow and takes all the CPU that a process can get; the other one is as quick as ever. Just"
+    " over. The instance computes for minutes on 30 threads, beside the requests. Nobody has a record of it.",
+    seen="About every second mission takes seconds, and many of these fail with 502 at the gateway, as bot gives up"
+    " waiting. One instance of forge is slow and takes all the CPU that a process can get; the other one is as quick as ever. Just"
     " before, that instance got a few POST /ratings.",
     fix="Restart the instance: it gives up what it computes.",
     ruled_out=(
@@ -66,6 +64,5 @@ FAULT = Fault(
     truth=truth,
     strike=strike,
     mend=mend,
-    rules=(RULES[0], SLOW),
     acts=((0.3, usual),),
 )

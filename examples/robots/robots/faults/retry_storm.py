@@ -22,8 +22,8 @@ from robots.scene import Cause, Fault, Scene, Struck, Truth
 NAME = "retry-storm"
 BUSY = 0.42  # the share of the time that a bench is in use when all is well
 QUEUE = 36
-TRIES, TRY_SECONDS = 4, 0.9
-PAUSE_SECONDS = 2.6
+TRIES, TRY_SECONDS = 4, 1.4
+PAUSE_SECONDS = 3.0
 
 
 def truth(plan: Plan) -> Truth:
@@ -84,7 +84,7 @@ async def mend(scene: Scene) -> None:
 
 FAULT = Fault(
     name=NAME,
-    breaks="The platform moves the forge's machine, which stands still for 2.6 s. Bot gives up each request after 0.9 s"
+    breaks="The platform moves the forge's machine, which stands still for 3 s. Bot gives up each request after 1.4 s"
     " and asks again at once, up to four times. So many requests wait at the forge's bench in the end that whoever gets"
     " there has been given up already, is worked off for nothing, and has been asked anew.",
     seen="All missions fail with 502 at the gateway, after three seconds, and go on to do so long after the move is"
@@ -92,7 +92,7 @@ FAULT = Fault(
     " wait for the bench already). The gateway gets as many as ever. Questions about robots are fine.",
     fix="Have bot ask only once (`forge_tries` 1 in its settings): the forge works off what waits in a few seconds.",
     ruled_out=(
-        "the move of the forge's machine: it took 2.6 s, and both instances have answered since",
+        "the move of the forge's machine: it took 3 s, and both instances have answered since",
         "a deploy or a change of settings: forge and bot have had none",
         "more requests of customers: there are as many as before",
         "the forge's CPU: it's idle, what is short is the bench",
