@@ -50,8 +50,8 @@ FAULT = Fault(
     breaks="A script asks one instance of forge to work out the models' ratings in steps of a few grams, several times"
     " over. The instance computes for minutes on 30 threads, beside the requests. Nobody has a record of it.",
     seen="About every second mission takes seconds, and many of these fail with 502 at the gateway, as bot gives up"
-    " waiting. One instance of forge is slow and takes all the CPU that a process can get; the other one is as quick as ever. Just"
-    " before, that instance got a few POST /ratings.",
+    " waiting. One instance of forge is slow and takes all the CPU that a process can get; the other one is as quick"
+    " as ever. Just before, that instance got a few POST /ratings.",
     fix="Restart the instance: it gives up what it computes.",
     ruled_out=(
         "a deploy: forge has had none, and the other instance runs the same version",
