@@ -1,6 +1,5 @@
 """What the tests of kept incidents share: one live investigation of the synthetic incident, and its replays."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,21 +7,31 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from tests.e2e.story import LENGTH, SEEN_AT, Story
 from typer.testing import CliRunner, Result
 
+from midwatch.approvals import NobodyToAsk
 from midwatch.cases.findings import Findings, findings_of
 from midwatch.cli import app
+from midwatch.host import open_host
+from midwatch.intake import alerts_from
 from midwatch.journal import Journal
+from midwatch.records import HypothesisKind, Steer
+from midwatch.settings import Settings
+from midwatch.steers import tell
 from midwatch_store.writer import Writer
 
 STORY = Story(seed=2)
 NOWHERE = "http://127.0.0.1:9/roll-back"
 """Where the live investigation could have asked for a roll-back."""
+HINT = Steer(text="perhaps a permission", by="kim", kind=HypothesisKind.ACCESS, entity="service:cart")
+"""What a person told the live investigation."""
 TIMES = {"at", "hash", "prev_hash"}
 
 
@@ -93,13 +102,26 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         writer.append({"otel_logs": [{"Timestamp": STORY.ns(-9000), "ServiceName": "web", "Body": "long before"}]})
     (desk.folder / "steering").mkdir()
     (desk.folder / "steering" / "web.md").write_text("---\nname: web\ndescription: of web\n---\nNothing to say.\n")
-    alert = desk.folder / "alert.json"
-    alert.write_text(json.dumps({**STORY.alert(), "seen_at": STORY.time(SEEN_AT)}))
-    done = desk.midwatch("investigate", str(alert), "--json")
-    assert done.exit_code == 0, done.output
+    anyio.run(investigate, desk)
     done = desk.midwatch("snapshot", "", "--to", str(desk.snapshot))
     assert done.exit_code == 0, done.output
     return desk
+
+
+async def investigate(desk: Desk) -> None:
+    """Investigate the incident, with a word from a person before anything is tested; nobody approves the plan."""
+    settings = Settings(
+        data_dir=desk.folder / "data",
+        store=desk.folder / "store",
+        steering_dir=desk.folder / "steering",
+        roll_back_url=NOWHERE,
+        lookback_seconds=40,
+        gather_seconds=2.5,
+    )
+    async with open_host(settings) as host:
+        (incident,) = host.receive(alerts_from({**STORY.alert()}), datetime.fromisoformat(STORY.time(SEEN_AT)))
+        tell(host.journal, incident.id, HINT)
+        await host.investigation(incident, NobodyToAsk()).run()
 
 
 @pytest.fixture(scope="session")

@@ -104,8 +104,8 @@ def test_a_case_is_as_expected_when_outcome_cause_and_what_is_ruled_out_are(foun
         ({"causes": (WEB,)}, "the first cause is change at service:stock, not change at service:web (web-v7)"),
         ({"ruled_out": (STOCK,)}, "change at service:stock is not ruled out: supported"),
         (
-            {"ruled_out": (NamedCause(kind=HypothesisKind.ACCESS, entity="service:cart"),)},
-            "access at service:cart is not ruled out: it was not tested",
+            {"ruled_out": (NamedCause(kind=HypothesisKind.PLATFORM, entity="service:cart"),)},
+            "platform at service:cart is not ruled out: it was not tested",
         ),
     ],
 )

@@ -4,7 +4,7 @@ import json
 from contextlib import closing
 
 import pytest
-from tests.cases.conftest import Desk, Replay, found_in, records_in
+from tests.cases.conftest import HINT, Desk, Replay, found_in, records_in
 
 from midwatch.audit import audit
 from midwatch.cases.diff import differences
@@ -37,6 +37,11 @@ def test_a_replay_finds_what_the_live_investigation_found(found: Findings, repla
     assert differences(found, again) == []
     assert found.plan == again.plan
     assert found.incident == again.incident
+
+
+def test_a_replay_hears_what_people_told_the_live_investigation(replays: tuple[Replay, Replay]) -> None:
+    tested = [(each.kind, each.entity) for each in found_in(replays[0].kept).tested]
+    assert (HINT.kind, HINT.entity) in tested
 
 
 def test_a_replay_asks_nobody_and_changes_nothing(replays: tuple[Replay, Replay]) -> None:

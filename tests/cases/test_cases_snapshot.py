@@ -145,7 +145,7 @@ def linked(name: str, kind: bytes) -> tarfile.TarInfo:
         ({"MIDWATCH_STORE": None}, "new", "no store is known: set MIDWATCH_STORE"),
         ({"MIDWATCH_STORE": "/no/store"}, "new", "there is no store at /no/store: set MIDWATCH_STORE"),
         ({}, "snapshot", "there is something at"),
-        ({}, "alert.json", "there is something at"),
+        ({}, "store/incident.json", "there is something at"),
     ],
 )
 def test_what_stands_in_the_way_of_a_snapshot_is_told(

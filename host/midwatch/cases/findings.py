@@ -13,7 +13,6 @@ from midwatch.journal import Journal
 from midwatch.records import Argument, Conclusion, Hypothesis, HypothesisKind, NamedCause, Plan, Verdict
 from midwatch_kit.records import EntityId, Record
 
-
 _DIGITS = 4
 """Of a weight; the last bits of a logarithm are the machine's own."""
 
