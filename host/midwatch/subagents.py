@@ -14,7 +14,7 @@ from midwatch.builtin.scene import Scene
 from midwatch.builtin.vocabulary import names_in
 from midwatch.inquiry import Inquiry
 from midwatch.records import Hypothesis, Scope
-from midwatch.toolbox import Answer
+from midwatch.toolbox import Answer, Tool
 from midwatch_kit.evidence import cite
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
 from midwatch_kit.server import Role
@@ -45,10 +45,11 @@ class Subagent:
 
     async def _content(self) -> None:
         """Read what the change that the hypothesis starts from really changed."""
-        change = (self.hypothesis.trigger.attributes if self.hypothesis.trigger else {}).get("change_id")
-        if not change:
+        trigger = self.hypothesis.trigger
+        change = trigger.attributes.get("change_id") if trigger else None
+        if trigger is None or not change:
             return
-        answer = await self._fetch(Signal.CHANGES, "change_id", change)
+        answer = await self._fetch(Signal.CHANGES, "change_id", change, trigger.by)
         if answer and answer.rows:
             self.found += self.inquiry.checked([_content_of(self.hypothesis, change, answer)])
 
@@ -63,8 +64,8 @@ class Subagent:
             if answer and (seen := _where_it_ends(answer, trace, self.name)):
                 self.found += self.inquiry.checked([seen])
 
-    async def _fetch(self, signal: Signal, key: str, value: str) -> Answer | None:
-        tool = next(iter(self.inquiry.eyes.tools(Role.DRILL_DOWN, signal, key)), None)
+    async def _fetch(self, signal: Signal, key: str, value: str, told_by: str = "") -> Answer | None:
+        tool = self._tool(signal, key, told_by)
         if tool is None:
             return None
         if self.calls <= 0:
@@ -74,6 +75,14 @@ class Subagent:
         times = {"start": rfc3339(self.scope.baseline.start), "end": rfc3339(self.scope.window.end)}
         where: dict[str, JsonValue] = {name: time for name, time in times.items() if name in tool.arguments}
         return await self.inquiry.ask(tool, {key: value, **where}, self.name)
+
+
+    def _tool(self, signal: Signal, key: str, told_by: str) -> Tool | None:
+        """Return the tool that fetches one thing, of the server that told of it where that one is known."""
+        eyes = self.inquiry.eyes
+        one_of_ours = any(tool.server == told_by for tool in eyes.tools(Role.SURVEY, signal))
+        tools = eyes.tools(Role.DRILL_DOWN, signal, key)
+        return next((tool for tool in tools if not one_of_ours or tool.server == told_by), None)
 
 
 def _exemplar_ids(origin: Observation) -> list[str]:
