@@ -75,7 +75,15 @@ class ThroughTheJournal:
         return _unanswered(plan, self.seconds)
 
 
-def decide_by_name(journal: Journal, investigation: str, digest: str, *, approved: bool, by: str) -> Decision:
+def decide_by_name(
+    journal: Journal,
+    investigation: str,
+    digest: str,
+    *,
+    approved: bool,
+    by: str,
+    reason: str = "said at the command line",
+) -> Decision:
     """Put a person's decision on record; `digest` may be shortened to its first eight digits or more.
 
     Raises `HostError` when it is not the digest of the plan that waits.
@@ -84,7 +92,7 @@ def decide_by_name(journal: Journal, investigation: str, digest: str, *, approve
     if not plans or len(digest) < 8 or not plans[-1].digest.startswith(digest):
         waiting = plans[-1].digest[:12] if plans else "none"
         raise HostError(f"{digest!r} is not the digest of the plan that waits ({waiting}): read the plan again")
-    decision = Decision(digest=plans[-1].digest, approved=approved, by=by, reason="said at the command line")
+    decision = Decision(digest=plans[-1].digest, approved=approved, by=by, reason=reason)
     return journal.note(investigation, "decision", plans[-1].digest, decision, by)
 
 

@@ -1,7 +1,5 @@
 """What a person tells an investigation: it is tested or left out, with its effect on record; no conclusion is lost."""
 
-import json
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from tests.host_mcp.conftest import case_settings
 
 from midwatch.approvals import ThroughTheJournal, decide_by_name
 from midwatch.audit import audit
@@ -28,12 +27,9 @@ from midwatch.records import (
     ToolCall,
     Verdict,
 )
-from midwatch.settings import Settings
 from midwatch.steers import tell
 from midwatch_kit.records import Observation
 
-CASE = Path(__file__).parents[1] / "host" / "case_server.py"
-TOOLS = ["chart", "survey_case", "survey_deploys", "read_trace", "read_change"]
 AT = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
 POOL = Steer(text="the pool of bot ran dry last week too", by="ann", kind=HypothesisKind.RESOURCE, entity="service:bot")
 NOT_FORGE = Steer(text="forge was only drained", by="ann", leave_out="service:forge")
@@ -41,12 +37,7 @@ NOT_FORGE = Steer(text="forge was only drained", by="ann", leave_out="service:fo
 
 @asynccontextmanager
 async def a_host(folder: Path, approval_seconds: float = 0.1) -> AsyncGenerator[Host]:
-    servers = folder / "servers.json"
-    spec = {"command": sys.executable, "args": ["-S", str(CASE)], "allow": TOOLS}
-    servers.write_text(json.dumps({"mcpServers": {"case": spec}}))
-    settings = Settings(
-        data_dir=folder, servers_file=servers, gather_seconds=0, call_seconds=5, approval_seconds=approval_seconds
-    )
+    settings = case_settings(folder, approval_seconds)
     async with open_host(settings) as host:
         yield host
 

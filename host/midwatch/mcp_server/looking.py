@@ -1,0 +1,184 @@
+"""The tools that only read: incidents, packets, conclusions, plans, records, evidence, topology; and answers."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from mcp import types
+from pydantic import Field
+
+from midwatch.investigation import find_incident
+from midwatch.mcp_server.answers import answer
+from midwatch.mcp_server.following import is_under_way, wait_for_news
+from midwatch.mcp_server.reading import (
+    conclusion_lines,
+    in_a_line,
+    plan_lines,
+    record_line,
+    stands,
+)
+from midwatch.mcp_server.reply import BUDGET_CHARS, fitting, offered, tell
+from midwatch.mcp_server.running import Running
+from midwatch.packet import drawn, packet
+from midwatch.records import Incident, Plan, RecordType
+from midwatch_kit.errors import BadInput
+from midwatch_kit.strict import StrictTool
+from midwatch_kit.window import resolve_window
+from midwatch_topology import Topology, to_json, to_mermaid
+
+IncidentName = Annotated[str, Field(description="an incident's id, or its end; the latest when left out")]
+Cursor = Annotated[str | None, Field(description="next_cursor of the page before")]
+
+
+@dataclass(frozen=True)
+class Looking:
+    """The reading tools over what runs here and what the journal holds."""
+
+    running: Running
+
+    def tools(self) -> list[StrictTool]:
+        """Return the tools, in the order in which they are listed."""
+        return [
+            offered(self.list_incidents, "List incidents"),
+            offered(self.read_incident, "Where an incident stands"),
+            offered(self.follow_investigation, "Follow an investigation", seconds=65),
+            offered(self.read_packet, "Read the packet"),
+            offered(self.read_conclusion, "Read the conclusion"),
+            offered(self.read_plan, "Read the plan"),
+            offered(self.read_records, "Read records"),
+            offered(self.read_evidence, "Read evidence"),
+            offered(self.ask_investigation, "Ask about an investigation"),
+            offered(self.draw_topology, "Draw the topology", world=True, seconds=120),
+            offered(self.trace_harm, "Trace harm", world=True, seconds=120),
+        ]
+
+    def list_incidents(self, cursor: Cursor = None) -> types.CallToolResult:
+        """List incidents, the latest first, and which of them nobody has finished."""
+        journal = self.running.journal
+        names = reversed(journal.investigations())
+        known = [find_incident(journal, name) for name in names if journal.recall(name, "incident", "1", Incident)]
+        lines = [in_a_line(journal, incident, runs=self.running.runs(incident.id)) for incident in known]
+        return tell(lines, cursor=cursor, hint=None if lines else "None on record: start_investigation begins one.")
+
+    def read_incident(self, incident: IncidentName = "") -> types.CallToolResult:
+        """Say where an incident stands, what was found so far, and what can be done next."""
+        found = self._find(incident)
+        lines = stands(self.running.journal, found, runs=self.running.runs(found.id))
+        return tell(lines, incident=found.id, status=found.status.value)
+
+    async def follow_investigation(
+        self,
+        incident: IncidentName = "",
+        after: Annotated[int, Field(ge=0, description="`after` of the last reply; 0 is from the beginning")] = 0,
+        wait_seconds: Annotated[
+            float, Field(ge=0, le=55, description="how long to wait for news, if there is none")
+        ] = 0,
+    ) -> types.CallToolResult:
+        """Say what an investigation has noted since a place in its journal; waits for news if asked to."""
+        found, journal = self._find(incident), self.running.journal
+        told = await wait_for_news(journal, found.id, after, wait_seconds)
+        shown = fitting([line for _, line in told.lines])
+        cut = len(shown) < len(told.lines)
+        return tell(
+            shown,
+            incident=found.id,
+            status=self._find(found.id).status.value,
+            records=told.records,
+            after=told.lines[len(shown) - 1][0] if cut else told.cursor,
+            under_way=is_under_way(journal, found.id),
+            hint="There is more: follow again with this `after`." if cut else None,
+        )
+
+    def read_packet(self, incident: IncidentName = "") -> types.CallToolResult:
+        """Read the incident packet: what a person reads first. Each line says what it rests on."""
+        found = self._find(incident)
+        lines = packet(found, self.running.journal).split("\n")
+        return tell(lines, incident=found.id, status=found.status.value)
+
+    def read_conclusion(self, incident: IncidentName = "", cursor: Cursor = None) -> types.CallToolResult:
+        """Read the conclusion: causes with path and evidence, what was ruled out and why, gaps, next checks."""
+        found = self._find(incident)
+        lines = conclusion_lines(self.running.journal, found.id)
+        return tell(lines, cursor=cursor, incident=found.id, status=found.status.value)
+
+    def read_plan(self, incident: IncidentName = "") -> types.CallToolResult:
+        """Read the mitigation plan as a whole, with its digest and what was decided. Only a person can approve it."""
+        found, journal = self._find(incident), self.running.journal
+        digests = [plan.digest for plan in journal.values(found.id, Plan)]
+        facts = {"digest": digests[-1]} if digests else {}
+        return tell(plan_lines(journal, found), incident=found.id, status=found.status.value, **facts)
+
+    def read_records(
+        self,
+        incident: IncidentName = "",
+        kind: Annotated[RecordType | None, Field(description="only records of this type")] = None,
+        cursor: Cursor = None,
+    ) -> types.CallToolResult:
+        """Read the journal itself, record by record, as JSON lines; long ones whole in the resources."""
+        found = self._find(incident)
+        entries = self.running.journal.entries(found.id, kind=kind)
+        hint = f"Whole records, 50 a page: midwatch://incident/{found.id}/records/0"
+        return tell(map(record_line, entries), cursor=cursor, incident=found.id, hint=hint)
+
+    def read_evidence(
+        self,
+        evidence: Annotated[str, Field(description="the id that an observation cites: 64 hexadecimal digits")],
+        page: Annotated[int, Field(ge=0, description="page of the document, from 0")] = 0,
+    ) -> types.CallToolResult:
+        """Read the stored bytes that a claim cites, a page at a time."""
+        text = self.running.kept.get(evidence).decode("ascii")
+        pages = max(1, -(-len(text) // BUDGET_CHARS))
+        if page >= pages:
+            raise BadInput(f"evidence {evidence} has pages 0 to {pages - 1}, not {page}")
+        shown = text[page * BUDGET_CHARS : (page + 1) * BUDGET_CHARS]
+        lines = [shown[at : at + 500] for at in range(0, len(shown), 500)]
+        return tell(lines, evidence=evidence, page=page, pages=pages)
+
+    def ask_investigation(
+        self,
+        question: Annotated[str, Field(description="as in: why not service:web · what changed · what was seen at web")],
+        incident: IncidentName = "",
+        cursor: Cursor = None,
+    ) -> types.CallToolResult:
+        """Ask about an investigation; answered from its journal by code, or with what can be asked."""
+        found = self._find(incident)
+        return tell(answer(self.running.journal, found, question), cursor=cursor, incident=found.id)
+
+    async def draw_topology(
+        self,
+        incident: Annotated[str, Field(description="as this incident saw it; now, when left out")] = "",
+        around: Annotated[str, Field(description="only what is this near to an entity; all, when left out")] = "",
+        form: Literal["mermaid", "json"] = "mermaid",
+        cursor: Cursor = None,
+    ) -> types.CallToolResult:
+        """Draw what the application is made of, whole or around an entity, as Mermaid or JSON."""
+        graph, path = await self._graph(incident)
+        if around:
+            middle = graph.find(around)
+            graph = graph.within([middle, *graph.depends_on(middle), *graph.dependents(middle)])
+        marked = [entity for entity in path if entity in graph]
+        text = to_mermaid(graph, marked) if form == "mermaid" else to_json(graph, indent=1)
+        return tell(text.rstrip().split("\n"), cursor=cursor, entities=len(graph.entities), form=form)
+
+    async def trace_harm(
+        self,
+        entity: Annotated[str, Field(description="what breaks: an entity's id, or its bare name")],
+        to: Annotated[str, Field(description="what it may hurt; everything that it hurts, when left out")] = "",
+        incident: Annotated[str, Field(description="as this incident saw it; now, when left out")] = "",
+    ) -> types.CallToolResult:
+        """Say what is hurt when an entity breaks (its blast radius), or by which paths harm gets from it to another."""
+        graph, _ = await self._graph(incident)
+        cause = graph.find(entity)
+        if not to:
+            hurt = [f"{name}, {hops} away" for name, hops in graph.blast_radius(cause).items()]
+            return tell(hurt or [f"Nothing is known to be hurt by {cause}."], entity=cause)
+        paths = graph.paths(cause, graph.find(to))
+        return tell([" → ".join(path.entities) for path in paths] or ["There is no path."], entity=cause)
+
+    async def _graph(self, incident: str) -> tuple[Topology, tuple[str, ...]]:
+        if incident:
+            return drawn(self._find(incident).id, self.running.journal)
+        host = await self.running.host()
+        return await host.topology(resolve_window("-1h", "now")), ()
+
+    def _find(self, incident: str) -> Incident:
+        return find_incident(self.running.journal, incident)

@@ -1,0 +1,63 @@
+"""The MCP server itself: the tools, resources and prompts put together, and served over stdio or HTTP."""
+
+import signal
+import sys
+from importlib.metadata import version
+from typing import Any, Literal
+
+import uvicorn
+from mcp.server import CacheHint, MCPServer
+
+from midwatch import webhook
+from midwatch.mcp_server.acting import Acting
+from midwatch.mcp_server.looking import Looking
+from midwatch.mcp_server.prompts import offer_prompts
+from midwatch.mcp_server.resources import offer_resources
+from midwatch.mcp_server.running import Running, open_running
+from midwatch.settings import Settings, server_specs
+from midwatch.steering import load_steering
+
+PATH = "/mcp"
+_LAST_CALLS_SECONDS = 2
+_INSTRUCTIONS = """\
+midwatch investigates production incidents: evidence first, every claim checked against stored bytes.
+start_investigation takes a sentence that names a service, an alert's body or a snapshot; follow_investigation tells
+what it notes; read_packet is what came of it. ask_investigation answers "why not X", "what changed", "what was seen
+at X" and "what is missing" from the records. What a person knows goes in through steer_investigation. A plan changes
+production only after a person approved it as a whole: request_approval asks them, and nothing else can."""
+
+
+def build(running: Running) -> MCPServer[Any]:
+    """Return the server over what runs here."""
+    server: MCPServer[Any] = MCPServer(
+        "midwatch",
+        title="midwatch",
+        version=version("midwatch"),
+        instructions=_INSTRUCTIONS,
+        tools=[*Acting(running).tools(), *Looking(running).tools()],
+        log_level="WARNING",
+        cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
+    )
+    offer_resources(server, running)
+    offer_prompts(server, running)
+    return server
+
+
+async def serve(settings: Settings, transport: Literal["stdio", "streamable-http"], address: str, port: int) -> None:
+    """Serve until the client leaves or a signal comes; raises `BadSettings` and `BadSteering` before it starts."""
+    server_specs(settings)  # what cannot be used is told now, not at the first call
+    load_steering(settings.steering_dir)
+    if transport == "stdio":
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler waits for a thread that waits for stdin
+        async with open_running(settings) as running:
+            await build(running).run_stdio_async()
+        return
+    with webhook.listen(address, port) as listening:
+        async with open_running(settings) as running:
+            url = f"http://{address}:{listening.getsockname()[1]}{PATH}"
+            app = build(running).streamable_http_app(streamable_http_path=PATH, host=address)
+            config = uvicorn.Config(
+                app, log_level="warning", timeout_graceful_shutdown=_LAST_CALLS_SECONDS, log_config=None
+            )
+            sys.stderr.write(f"midwatch listens on {url}\n")
+            await uvicorn.Server(config).serve([listening])

@@ -1,0 +1,94 @@
+"""`midwatch mcp` as a real process over stdio, with the synthetic incident to investigate."""
+
+import json
+import os
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters, stdio_client, types
+from mcp.client.session import ElicitationFnT
+from tests.e2e.story import Story
+
+from midwatch.settings import Settings
+
+CASE = Path(__file__).parents[1] / "host" / "case_server.py"
+Desk = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+@pytest.fixture(scope="session")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The synthetic incident, as a snapshot; nobody writes to it."""
+    return Story().write(tmp_path_factory.mktemp("story") / "snapshot")
+
+
+@pytest.fixture(scope="session")
+def environment_for(snapshot: Path) -> Callable[[Path], dict[str, str]]:
+    """Returns what `midwatch mcp` is started with, for data that spans seconds."""
+
+    def environment(data: Path) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "XDG_CACHE_HOME": str(data / "cache"),
+            "MIDWATCH_DATA_DIR": str(data),
+            "MIDWATCH_STORE": str(snapshot),
+            "MIDWATCH_STEERING_DIR": str(data / "steering"),
+            "MIDWATCH_LOOKBACK_SECONDS": "40",
+            "MIDWATCH_GATHER_SECONDS": "0",
+            "MIDWATCH_APPROVAL_SECONDS": "60",
+        }
+
+    return environment
+
+
+@pytest.fixture(scope="session")
+def desk(environment_for: Callable[[Path], dict[str, str]]) -> Desk:
+    """Returns a maker of clients of `midwatch mcp`, each with a process of its own over a folder."""
+
+    @asynccontextmanager
+    async def opened(data: Path, mode: str = "auto", answers: ElicitationFnT | None = None) -> AsyncGenerator[Client]:
+        data.mkdir(exist_ok=True)
+        command = StdioServerParameters(
+            command=sys.executable, args=["-m", "midwatch", "mcp"], env=environment_for(data), cwd=data
+        )
+        with (data / "stderr.txt").open("a", encoding="utf-8") as log:
+            async with Client(
+                stdio_client(command, errlog=log), mode=mode, read_timeout_seconds=60, elicitation_callback=answers
+            ) as client:
+                yield client
+
+    return opened
+
+
+async def told(client: Client, tool: str, **arguments: object) -> dict[str, Any]:
+    """Return what a tool told; its failure is the test's."""
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    return result.structured_content or {}
+
+
+async def refused(client: Client, tool: str, **arguments: object) -> str:
+    """Return the words in which a tool refused."""
+    result = await client.call_tool(tool, arguments)
+    assert result.is_error, result.content
+    return "".join(part.text for part in result.content if isinstance(part, types.TextContent))
+
+
+def case_settings(folder: Path, approval_seconds: float = 30) -> Settings:
+    """Return settings over `case_server.py`, a light server that tells one outage."""
+    servers = folder / "servers.json"
+    tools = ["chart", "survey_case", "survey_deploys", "read_trace", "read_change"]
+    servers.write_text(
+        json.dumps({"mcpServers": {"case": {"command": sys.executable, "args": ["-S", str(CASE)], "allow": tools}}})
+    )
+    return Settings(
+        data_dir=folder,
+        servers_file=servers,
+        steering_dir=folder / "steering",
+        gather_seconds=0,
+        call_seconds=5,
+        approval_seconds=approval_seconds,
+    )
