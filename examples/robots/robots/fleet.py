@@ -102,7 +102,7 @@ class Fleet:
                 await stop(old.child, grace_seconds=GRACE_SECONDS)
 
     async def revive(self, running: Running, grace_seconds: float) -> Running | None:
-        """End a process (by SIGKILL when there's no grace), start its instance anew, and return that; raises NotStarted.
+        """End a process (by SIGKILL without grace), start its instance anew, and return that; raises NotStarted.
 
         Meanwhile the instance's address refuses connections. None, when something else has replaced the process.
         """
