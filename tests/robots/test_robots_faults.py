@@ -1,0 +1,98 @@
+"""What every fault says of itself, and what the faults of the forge's side say is true."""
+
+import re
+import sys
+from pathlib import Path
+from typing import get_args
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robots import listing
+from robots.faults import FAULTS, wrong_deploy
+from robots.herrings.deploy import PATCHES
+from robots.history import commit_patch, commit_time, make_history
+from robots.repository import Repository
+from robots.scene import Cause, Fault, Kind
+
+README = Path(listing.__file__).parents[1] / "README.md"
+ENTITY = re.compile(r"(service|instance|database|external|queue):[a-z0-9.-]+")
+PLAN_ALL = """
+from app.forge.planner import MODELS, plan
+for model in MODELS:
+    try:
+        plan(model, 5)
+    except IndexError as error:
+        print(model, error)
+"""
+seeds = st.integers(0, 10_000)
+each_fault = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+
+
+@each_fault
+def test_a_fault_says_in_words_what_it_breaks_what_is_seen_what_mends_it_and_what_it_is_not(fault: Fault) -> None:
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", fault.name)
+    for text in (fault.breaks, fault.seen, fault.fix):
+        assert text[0].isupper()
+        assert text.endswith((".", ")"))
+        assert "|" not in text
+    assert len(fault.ruled_out) >= 3
+    assert len(set(fault.ruled_out)) == len(fault.ruled_out)
+    assert fault.rules
+
+
+@each_fault
+@given(seed=seeds)
+def test_a_truth_is_in_the_words_of_an_investigation(fault: Fault, seed: int) -> None:
+    truth = fault.truth(fault.plan(seed))
+    assert bool(truth.causes) == (truth.outcome == "root_cause")
+    assert truth.ruled_out
+    for cause in (*truth.causes, *truth.ruled_out):
+        assert cause.kind in get_args(Kind)
+        assert ENTITY.fullmatch(cause.entity)
+    assert len(set(truth.ruled_out)) == len(truth.ruled_out)
+
+
+@given(seeds)
+def test_faults_of_one_forge_instance_name_it(seed: int) -> None:
+    for name in ("cpu-hog", "disk-full"):
+        plan = FAULTS[name].plan(seed)
+        assert FAULTS[name].truth(plan).causes == (Cause("resource", f"instance:{plan.forge}"),)
+
+
+@given(seeds)
+def test_two_faults_have_two_causes_and_no_change_that_could_be_taken_for_either(seed: int) -> None:
+    plan = FAULTS["two-faults"].plan(seed)
+    causes = FAULTS["two-faults"].truth(plan).causes
+    assert causes == (Cause("operator", f"instance:{plan.forge}"), Cause("change", "service:bot"))
+    assert plan.deployed != "bot"
+
+
+@given(seeds)
+def test_a_storms_bench_has_room_for_the_usual_requests_and_none_for_what_is_asked_again(seed: int) -> None:
+    plan = FAULTS["retry-storm"].plan(seed)
+    told = FAULTS["retry-storm"].settings(plan)
+    seconds, tries = told["forge"]["bench_seconds"], told["bot"]["forge_tries"]
+    assert isinstance(seconds, float)
+    assert isinstance(tries, int)
+    per_instance = plan.rate * 0.62 / 2
+    assert seconds * per_instance < 0.5
+    assert seconds * per_instance * tries > 1.5
+
+
+async def test_of_two_bad_deploys_one_fails_arms_with_three_joints_and_fits_on_any_herring(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    await make_history(repository, 1)
+    patches = [PATCHES["bot"], PATCHES["schedule"], *wrong_deploy.PATCHES.values()]
+    for number, patch in enumerate(patches):
+        commit = await commit_patch(repository, patch, commit_time(1, 6 + number))
+    await repository.export(commit.sha, tmp_path / "release")
+    done = await anyio.run_process([sys.executable, "-c", PLAN_ALL], cwd=tmp_path / "release")
+    failed = done.stdout.decode().splitlines()
+    assert failed == [f"{model} tuple index out of range" for model in ("picker", "welder", "painter", "packer")]
+
+
+def test_the_readme_has_the_table_that_the_command_prints() -> None:
+    assert listing.as_table() in README.read_text(encoding="utf-8")
