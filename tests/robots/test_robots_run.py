@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import httpx
 import psutil
+import pytest
 
 from midwatch_store.reader import Store
 
