@@ -27,6 +27,8 @@ _HIDES = {
     "traces": "where errors begin and which calls are slow",
     "changes": "a deploy, a configuration change or a person's hand",
 }
+_LINE = 1_000
+"""Characters of a line that are journalled; what was said in full is in the evidence."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ class Inquiry:
         for observation in observations:
             stored = {c.evidence: kept for c in observation.citations if (kept := self._stored(c.evidence))}
             if faults := broken_citations(observation, stored):
-                self.gap(f"observation of {observation.entity}", "; ".join(faults), "nothing: it was dropped")
+                by = f" by {observation.by}" if observation.by else ""
+                self.gap(f"observation of {observation.entity}{by}", "; ".join(faults), "nothing: it was dropped")
             else:
                 good.append(observation)
         return good
@@ -180,7 +183,7 @@ def _as_record(tool: Tool, arguments: Mapping[str, JsonValue], answer: Answer, s
         arguments=dict(arguments),
         evidence=evidence,
         records=answer.records,
-        lines=tuple(str(line) for line in lines[:20]) if isinstance(lines, list) else (),
+        lines=tuple(str(line)[:_LINE] for line in lines[:20]) if isinstance(lines, list) else (),
         seconds=seconds,
     )
 

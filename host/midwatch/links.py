@@ -4,20 +4,27 @@ A server that is missing, dies or hangs costs the calls made to it and nothing e
 incidents or evidence; it moves questions and answers.
 """
 
+import logging
+import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
-import httpx2
 from mcp import Client, MCPError, StdioServerParameters, stdio_client, types
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import JsonValue
 
 from midwatch.settings import ServerSpec
+from midwatch.wire import http_client
 
 _LONGEST_PAUSE = 30.0
+_MOST_PAGES = 50
+_ENDED = re.compile(r"session (not found|terminated)", re.IGNORECASE)
+"""How the SDK and servers of the protocol's older era say that a session is over; the code for it is one of many."""
+
+logging.getLogger("mcp").addHandler(logging.NullHandler())  # what the SDK would print as tracebacks is told as gaps
 
 
 class Unanswered(Exception):
@@ -114,7 +121,7 @@ class Link:
     def _refusal(self, error: MCPError, client: Client, seconds: float) -> Unanswered:
         if error.code == types.REQUEST_TIMEOUT:
             return self._late(seconds)
-        if error.code == types.CONNECTION_CLOSED or "Session not found" in error.message:
+        if error.code == types.CONNECTION_CLOSED or _ENDED.search(error.message):
             return self._lost_with(client)
         return Unanswered(f"{self.name}: {error.message}", down=False)
 
@@ -133,9 +140,8 @@ async def connect(
 ) -> AsyncGenerator[Client]:
     """Connect to a server for the length of a block; a server that is started writes its stderr to `log_path`."""
     if spec.url:
-        timeout = httpx2.Timeout(connect_seconds, read=None)
         async with (
-            httpx2.AsyncClient(headers=spec.headers, timeout=timeout) as http,
+            http_client(spec.headers, connect_seconds) as http,
             Client(streamable_http_client(spec.url, http_client=http), mode=era) as client,
         ):
             yield client
@@ -167,11 +173,12 @@ async def open_links(
 async def _all_tools(client: Client) -> list[types.Tool]:
     tools: list[types.Tool] = []
     cursor: str | None = None
-    while True:
+    for _ in range(_MOST_PAGES):
         page = await client.list_tools(cursor=cursor)
         tools += page.tools
         if not (cursor := page.next_cursor):
             return tools
+    raise Unanswered(f"it lists tools without end: more than {_MOST_PAGES} pages of them", down=False)
 
 
 def _reason(error: BaseException, connect_seconds: float) -> str:
@@ -180,6 +187,8 @@ def _reason(error: BaseException, connect_seconds: float) -> str:
     )
     if leaves:
         return "; ".join(dict.fromkeys(leaves))
+    if isinstance(error, Unanswered):
+        return str(error)
     if isinstance(error, TimeoutError):
         return f"it did not come up within {connect_seconds:g} s"
     if isinstance(error, MCPError) and error.code == types.CONNECTION_CLOSED:

@@ -6,7 +6,7 @@ what is cited later can be looked up.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -17,12 +17,13 @@ from midwatch.links import Link, Unanswered
 from midwatch.settings import ServerSpec
 from midwatch.trust import Standing, Use, standings, use_of
 from midwatch_kit.errors import KitError
-from midwatch_kit.evidence import EvidenceStore, evidence_id
+from midwatch_kit.evidence import EvidenceStore, broken_citations, evidence_id
 from midwatch_kit.records import Observation, TopologyFragment
 from midwatch_kit.server import Role
 
 _OBSERVATIONS = TypeAdapter(tuple[Observation, ...])
 _MOST_PAGES = 1000
+_FIRST_LOOKED_AT = 3
 _NONE_ALLOWED = "the settings allow none of its tools: see midwatch doctor"
 
 
@@ -162,10 +163,22 @@ async def keep(link: Link, tool: str, result: types.CallToolResult, seconds: flo
     records = await _fetch(link, meta["midwatch/records"], seconds, kept) if "midwatch/records" in meta else None
     answer = Answer(reply if isinstance(reply, dict) else {}, evidence, records, kept)
     try:
-        answer.rows, answer.observations, answer.fragment  # noqa: B018 - a malformed answer is found here, not later
+        answer.rows, answer.fragment  # noqa: B018 - a malformed answer is found here, not later
+        fault = _unfounded(answer.observations, {evidence: kept.get(evidence)})
     except (ValueError, RecursionError) as error:
         raise Unanswered(f"{tool} gave records that break the evidence contract: {_fault(error)}", down=False) from None
+    if fault:
+        raise Unanswered(f"{tool} gave nothing but observations that do not stand: {fault}", down=False)
     return answer
+
+
+def _unfounded(seen: Sequence[Observation], stored: dict[str, bytes]) -> str:
+    """Return what is wrong with the first observation when none of the first few stands on the evidence, or ''.
+
+    A server that is wrong in everything that it says has not looked for whoever asked.
+    """
+    faults = [faults[0] if (faults := broken_citations(o, stored)) else "" for o in seen[:_FIRST_LOOKED_AT]]
+    return faults[0] if faults and all(faults) else ""
 
 
 async def _fetch(link: Link, where: object, seconds: float, kept: EvidenceStore) -> str:

@@ -109,9 +109,11 @@ def _open_writer(settings: Settings) -> Writer:
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=_MAX_CONNECTIONS)
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=_MAX_CONNECTIONS)
     except OSError as error:
         raise CannotListen(settings.host, settings.port, error) from error
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer after the first is 40 ms late
+    return listener
 
 
 def _announce(settings: Settings, listener: socket.socket) -> None:

@@ -1,0 +1,54 @@
+"""HTTP for links: answers are bounded, and one that breaks off ends its own call and no other.
+
+It knows nothing of MCP. A stream of events may go on for as long as it likes; any other answer may not.
+"""
+
+import functools
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
+
+import httpx2
+
+MOST_BYTES: Final = 8 * 2**20
+"""Bytes of one answer: a page of evidence has 64 thousand characters, and no reply needs more than a few of those."""
+
+
+def http_client(headers: Mapping[str, str], connect_seconds: float) -> httpx2.AsyncClient:
+    """Return a client whose answers may take any time, but not any size; a deadline is the caller's to set."""
+    timeout = httpx2.Timeout(connect_seconds, read=None)
+    hooks = {"response": [_watch_over]}
+    return httpx2.AsyncClient(headers=dict(headers), timeout=timeout, verify=_trusted(), event_hooks=hooks)
+
+
+async def _watch_over(response: httpx2.Response) -> None:
+    endless = response.headers.get("content-type", "").startswith("text/event-stream")
+    if not endless and isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Body(response.stream)
+
+
+class _Body(httpx2.AsyncByteStream):
+    """The bytes of one answer; raises `httpx2.StreamError`, which the SDK takes for a fault of this answer alone."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = MOST_BYTES
+        try:
+            async for part in self._inner:
+                left -= len(part)
+                if left < 0:
+                    raise httpx2.StreamError(f"the answer is longer than {MOST_BYTES // 2**20} MiB")
+                yield part
+        except httpx2.TransportError as error:
+            raise httpx2.StreamError(f"the answer broke off: {error}") from error
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Reading the machine's certificates takes longer than connecting: once is enough."""
+    return httpx2.create_ssl_context()
