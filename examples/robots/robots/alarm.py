@@ -130,7 +130,7 @@ class Alarms:
         """Evaluate every rule at a time in Unix seconds, and return those that changed."""
         changes = []
         for rule, before in self.standings.items():
-            recent = self.load.since(at - rule.window_seconds)
+            recent = self.load.over_since(at - rule.window_seconds)
             value = rule.measure(recent)
             above = len(recent) >= FEWEST_REQUESTS and value > rule.threshold
             after = self.standings[rule] = step(before, above, at)
