@@ -50,15 +50,6 @@ class AtTheTerminal:
 
 
 @dataclass(frozen=True)
-class NobodyToAsk:
-    """Says no to every plan: for investigations that are for the finding alone, such as a measurement."""
-
-    async def decide(self, incident: Incident, plan: Plan) -> Decision:
-        """Return the no."""
-        return Decision(digest=plan.digest, approved=False, by="nobody", reason="this run only looks, it never acts")
-
-
-@dataclass(frozen=True)
 class ThroughTheJournal:
     """Waits until `midwatch approve` or `midwatch reject` has put a decision into the journal."""
 

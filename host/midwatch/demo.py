@@ -52,7 +52,7 @@ class Show:
     seed: int
     folder: Path
     console: Console
-    approver: Approver
+    approver: Approver | None
     mend_after: float | None = None
 
 

@@ -11,7 +11,6 @@ import anyio
 from rich.console import Console
 
 from midwatch.accuracy.score import Score, Truth, score
-from midwatch.approvals import NobodyToAsk
 from midwatch.demo import Show, Shown, demo
 from midwatch.errors import HostError
 from midwatch.journal import Journal
@@ -67,7 +66,7 @@ async def run_case(case: Case, folder: Path) -> Result:
     """Break the application, investigate, then let it be mended; all files stay in `folder`."""
     await anyio.Path(folder).mkdir(parents=True)
     live = Console(quiet=True)
-    show = Show(case.fault, case.seed, folder, live, NobodyToAsk(), MEND_AFTER_SECONDS)
+    show = Show(case.fault, case.seed, folder, live, None, MEND_AFTER_SECONDS)
     try:
         shown = await demo(show)
     except HostError as error:
