@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robots import listing
-from robots.faults import FAULTS, wrong_deploy
+from robots.configuration import DEFAULTS
+from robots.faults import FAULTS, config_operation, health_check, memory_leak, wrong_deploy
 from robots.herrings.deploy import PATCHES
 from robots.history import commit_patch, commit_time, make_history
+from robots.load import TASKS
 from robots.repository import Repository
 from robots.scene import Cause, Fault, Kind
 
@@ -26,6 +28,13 @@ for model in MODELS:
         plan(model, 5)
     except IndexError as error:
         print(model, error)
+"""
+KEEP_TEN = """
+from app.bot.tracks import Tracks
+tracks = Tracks()
+for _ in range(10):
+    tracks.keep("porter-1")
+print(sum(len(track) * track.itemsize for _, track in tracks.kept))
 """
 seeds = st.integers(0, 10_000)
 each_fault = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
@@ -96,3 +105,31 @@ async def test_of_two_bad_deploys_one_fails_arms_with_three_joints_and_fits_on_a
 
 def test_the_readme_has_the_table_that_the_command_prints() -> None:
     assert listing.as_table() in README.read_text(encoding="utf-8")
+
+
+@given(seeds)
+def test_a_configured_deadline_hits_one_task_and_is_shorter_than_any_answer(seed: int) -> None:
+    task, seconds = config_operation.dice(FAULTS["config-operation"].plan(seed))
+    assert task in TASKS
+    assert 0 < seconds < 0.005
+
+
+async def test_the_new_health_check_of_forge_is_no_shell_script_any_more(tmp_path: Path) -> None:
+    before = (DEFAULTS / "forge" / health_check.FILE).read_text(encoding="utf-8")
+    assert health_check.OLD in before
+    codes = []
+    for text in (before, before.replace(health_check.OLD, health_check.NEW)):
+        (tmp_path / "check.sh").write_text(text, encoding="utf-8")
+        done = await anyio.run_process(["/bin/bash", "-n", str(tmp_path / "check.sh")], check=False)
+        codes.append((done.returncode, "syntax error" in done.stderr.decode()))
+    assert codes == [(0, False), (2, True)]
+
+
+async def test_the_leaking_bot_fits_on_any_herring_and_keeps_half_a_megabyte_per_request(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    await make_history(repository, 1)
+    for number, patch in enumerate([PATCHES["gateway"], PATCHES["schedule"], memory_leak.PATCH]):
+        commit = await commit_patch(repository, patch, commit_time(1, 6 + number))
+    await repository.export(commit.sha, tmp_path / "release")
+    done = await anyio.run_process([sys.executable, "-c", KEEP_TEN], cwd=tmp_path / "release")
+    assert 4_000_000 < int(done.stdout) < 6_000_000

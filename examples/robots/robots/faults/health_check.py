@@ -7,7 +7,7 @@ from robots.scene import Cause, Fault, Scene, Struck, Truth
 
 FILE = "healthcheck.sh"
 OLD = '  *" 200 "*) exit 0 ;;\n'
-NEW = '  *" 200 "*) if [[ "$answer" == HTTP/1.1* ]; then exit 0; fi ;;\n'
+NEW = '  *" 200 "*) if [[ "$answer" == HTTP/1.1* ]]; then exit 0 ;;\n'
 
 
 def truth(plan: Plan) -> Truth:
