@@ -83,18 +83,21 @@ async def check(probe: Probe, tools: Sequence[types.Tool], values: Values) -> As
 
 
 async def alike(probe: Probe, tools: Sequence[types.Tool], values: Values) -> AsyncIterator[Verdict]:
-    """Ask again what was answered, and compare the evidence."""
+    """Ask each tool again what it answered first, and compare the evidence."""
     faults: list[str] = []
-    asked = 0
     names = {tool.name for tool in tools}
-    for first in [said for said in probe.said if said.answer and said.tool in names]:
+    answered = {said.tool: said for said in reversed(probe.said) if said.answer and said.tool in names}
+    for first in answered.values():
         again = await probe.ask(first.tool, first.arguments)
-        asked += 1
         if again.answer is None:
             faults.append(again.why)
         elif first.answer and again.answer.evidence != first.answer.evidence:
             faults.append(f"{first.tool} gave other rows when asked again")
-    yield _ALIKE.judged(faults, f"{asked} asked twice") if asked else _ALIKE.untried("nothing was answered")
+    yield (
+        _ALIKE.judged(faults, f"{len(answered)} tools asked twice")
+        if answered
+        else _ALIKE.untried("nothing was answered")
+    )
 
 
 async def ask(probe: Probe, tool: types.Tool, values: Values, **more: JsonValue) -> Said | str:

@@ -49,7 +49,16 @@ class Values:
         if unknown:
             raise LookupError(f"{tool.name} needs {', '.join(unknown)}, of which no value is known: --argument")
         wanted = {*required(tool), *self._times(), *self.given}
-        return {name: known[name] for name in taken if name in wanted}
+        asked = {name: known[name] for name in taken if name in wanted}
+        return {**self._pinned(taken), **asked}
+
+    def _pinned(self, taken: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """Return the end of the window for every argument that would mean another moment each time it is left out."""
+        return {
+            name: rfc3339(self.window.end)
+            for name, s in taken.items()
+            if isinstance(s, dict) and s.get("default") == "now"
+        }
 
     def _times(self) -> dict[str, JsonValue]:
         return {

@@ -1,0 +1,72 @@
+"""Servers that keep the contract are told so: the suite's own five, each over the smallest of stores."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.conformance.conftest import marked
+from tests.e2e.story import Story
+
+from midwatch.conformance import Mark, check_server
+
+if TYPE_CHECKING:
+    from tests.conformance.conftest import MakePlan, Serve
+
+SETTINGS = {
+    "logs": "LogSettings",
+    "metrics": "MetricsSettings",
+    "traces": "TracesSettings",
+    "deploys": "DeploysSettings",
+    "byo": "ByoSettings",
+}
+SECRETS = "secrets are not told"
+PAGES = "drill-downs page to the end"
+CURSOR = "a damaged cursor is refused"
+UNTRIED = {
+    "logs": {SECRETS},
+    "metrics": {SECRETS, PAGES},
+    "traces": {SECRETS},
+    "deploys": {SECRETS, PAGES, CURSOR},
+    "byo": {SECRETS},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with some seconds of a small shop in it, and its logs as files as well."""
+    made = tmp_path_factory.mktemp("smallest")
+    story = Story(per_second=2, broken=lambda at: at >= 18)
+    story.write(made / "store", 30)
+    (made / "lines").mkdir()
+    lines = [
+        json.dumps({"time": story.time(second), "service": "web", "message": f"line {second}"}) for second in range(30)
+    ]
+    (made / "lines" / "web.jsonl").write_text("\n".join(lines))
+    source = {"name": "own", "location": f"file://{made / 'lines'}", "format": "jsonl"}
+    (made / "mapping.yaml").write_text(json.dumps({"sources": [source]}))
+    return made
+
+
+def settings_of(name: str, folder: Path) -> Any:
+    shape = getattr(importlib.import_module(f"midwatch_{name}.settings"), SETTINGS[name])
+    where = {"mapping": folder / "mapping.yaml"} if name == "byo" else {"store": folder / "store"}
+    return shape(**where, evidence_dir=folder / "evidence")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+async def test_a_server_of_the_suite_keeps_the_contract(
+    serve: Serve, make_plan: MakePlan, folder: Path, name: str
+) -> None:
+    build = importlib.import_module(f"midwatch_{name}.server").build
+    known = {"name": "process.cpu.utilization", "change_id": "web-v7"}
+    async with serve(build(settings_of(name, folder)).build()) as spec:
+        report = await check_server(spec, make_plan(arguments=known))
+    assert marked(report, Mark.BROKEN) == {}
+    assert marked(report, Mark.UNTRIED).keys() == UNTRIED[name]
+    assert report.kept
+    assert marked(report, Mark.KEPT)["eras of the protocol"] == "2025-11-25 and 2026-07-28"
+    assert len(report.pins) == 5
