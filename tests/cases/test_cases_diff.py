@@ -60,12 +60,25 @@ def test_a_verdict_that_flipped_is_told_with_the_arguments_that_flipped_it() -> 
     was = findings(judged("refuted", 0.0, argument("course", -1e9), argument("words", 0.4), argument("place", 1.0)))
     now = findings(judged("supported", 0.8, argument("words", 2.4), argument("place", 1.0), argument("spread", 0.5)))
     (flip,) = differences(was, now)
-    assert (flip.what, flip.was) == ("verdict on resource at instance:a", "refuted (0.00): so")
+    assert (flip.what, flip.was, flip.now) == (
+        "verdict on resource at instance:a",
+        "refuted (0.00)",
+        "supported (0.80)",
+    )
     assert flip.because == (
         "course: kills → not heard: course says so",
         "words: +0.40 → +2.40: words says so",
         "spread: not heard → +0.50: spread says so",
     )
+
+
+def test_a_hypothesis_that_only_one_side_tested_is_told() -> None:
+    only = findings(tested_by := judged("refuted", 0.0, argument("course", -1e9)))
+    other = findings(tested_by.model_copy(update={"entity": "instance:b"}))
+    assert as_text(differences(only, other)).splitlines() == [
+        "verdict on resource at instance:a: refuted (0.00) → not tested",
+        "verdict on resource at instance:b: not tested → refuted (0.00)",
+    ]
 
 
 def test_gaps_next_checks_and_steps_are_told_one_by_one() -> None:

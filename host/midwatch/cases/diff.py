@@ -4,6 +4,7 @@ Ids of observations and evidence are of a run, so they are no difference; what w
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from textwrap import shorten
 from typing import TypeAlias
 
 from midwatch.cases.findings import Findings, Judged
@@ -12,7 +13,8 @@ from midwatch_kit.records import Record
 
 Key: TypeAlias = tuple[str, str, str]
 _LEAST = 0.005
-"""Log-odds or probability; less is not told."""
+"""Log-odds; less is not told."""
+_WIDTH = 120
 
 
 class Difference(Record):
@@ -41,8 +43,13 @@ def as_text(found: Sequence[Difference]) -> str:
     """Return differences as lines for people."""
     lines: list[str] = []
     for one in found:
-        lines += [f"{one.what}: {one.was or '(none)'} → {one.now or '(none)'}", *(f"  {why}" for why in one.because)]
+        lines.append(f"{one.what}: {_short(one.was)} → {_short(one.now)}")
+        lines += [f"  {_short(why)}" for why in one.because]
     return "\n".join(lines) or "nothing differs"
+
+
+def _short(text: str) -> str:
+    return shorten(text, _WIDTH, placeholder="…") or "(none)"
 
 
 def _one(what: str, was: str, now: str, because: Iterable[str] = ()) -> list[Difference]:
@@ -75,11 +82,9 @@ def _verdicts(was: Sequence[Judged], now: Sequence[Judged]) -> Iterator[Differen
     before, after = _by_key(was), _by_key(now)
     for key in [*before, *(key for key in after if key not in before)]:
         one, other = before.get(key), after.get(key)
-        told = [f"{t.result} ({t.probability:.2f}): {t.reason}" if t else "" for t in (one, other)]
-        moved = not (one and other) or one.result != other.result or abs(one.probability - other.probability) > _LEAST
-        if moved:
-            because = _weighed(one.arguments if one else (), other.arguments if other else ())
-            yield from _one(f"verdict on {_named(key)}", told[0], told[1], because)
+        was_told, now_told = (f"{t.result} ({t.probability:.2f})" if t else "not tested" for t in (one, other))
+        because = _weighed(one.arguments, other.arguments) if one and other else ()
+        yield from _one(f"verdict on {_named(key)}", was_told, now_told, because)
 
 
 def _by_key(tested: Iterable[Judged]) -> dict[Key, Judged]:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from midwatch.approvals import AtTheTerminal, decide_by_name
 from midwatch.audit import audit
+from midwatch.cases.replay import received_in
 from midwatch.cli.app import (
     Json,
     app,
@@ -43,9 +44,11 @@ def investigate(
     """Investigate one incident, once, and say what was found."""
     settings, path = settings_or_fail(), Path(what)
     if path.is_dir():
-        settings, path = settings.model_copy(update={"store": path}), path / "incident.json"
-    alerts = _alerts_in(path) if path.suffix == ".json" else None
-    seen = _first_seen(path) if alerts else datetime.now(UTC)
+        known = received_in(path)
+        settings, alerts, seen = settings.model_copy(update={"store": path}), [*known.received], known.seen_at
+    else:
+        alerts = _alerts_in(path) if path.suffix == ".json" else []
+        seen = _first_seen(path) if alerts else datetime.now(UTC)
     incident_id, text = run_async(_investigate_once, settings, alerts or what, seen, console_for(as_json=as_json))
     _show(text, incident_id, as_json=as_json)
 
@@ -125,7 +128,7 @@ def _alerts_in(path: Path) -> list[Alert]:
 
 
 def _first_seen(path: Path) -> datetime:
-    """Return when the alert in a file was seen: as its field `seen_at` says (a snapshot's does), or now."""
+    """Return when the alert in a file was seen: as its field `seen_at` says, or now."""
     body = json.loads(path.read_text(encoding="utf-8"))
     told = body.get("seen_at") if isinstance(body, dict) else None
     return parse_time(told, datetime.now(UTC)) if isinstance(told, str) else datetime.now(UTC)
