@@ -38,7 +38,7 @@ class DataSet:
 
 SETS = {
     "petshop": DataSet(petshop.cases, lookback_seconds=8 * 3600),
-    "nezha": DataSet(nezha.cases, lookback_seconds=900),
+    "nezha": DataSet(nezha.cases, lookback_seconds=300),
 }
 
 

@@ -22,6 +22,8 @@ from bench.importers.case import SECOND, Alert, Case, Row, Tables, gauge
 REPEATED = 3
 """How often the fault-free minutes (about three) go before a case."""
 HISTORY = timedelta(hours=1)
+_LATE = timedelta(seconds=5)
+"""How long after a minute of traces its metrics are there: they were taken a second later."""
 _ENTRANCES = ("ts-gateway-service", "frontend")
 _TITLE = "Requests of {} misbehave"
 _SEVERITIES = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17, "FATAL": 21}
@@ -101,7 +103,7 @@ def _last_minute(fault: _Fault) -> tuple[datetime, datetime]:
     """When the third minute begins and ends: as its traces are, or by the clock where there are none."""
     if _fault_free(fault, "trace"):
         times = [int(row["StartTimeUnixNano"]) for row in _rows(fault.files("trace")[2])]
-        return _moment(min(times)), _moment(max(times) + SECOND)
+        return _moment(min(times)), _moment(max(times)) + _LATE
     return fault.at + timedelta(minutes=2), fault.at + timedelta(minutes=3)
 
 

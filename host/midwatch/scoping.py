@@ -15,7 +15,7 @@ from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.records import Incident, Scope
 from midwatch.toolbox import Tool
-from midwatch_kit.records import Entity, EntityId, Observation, Signal, TopologyFragment, Window
+from midwatch_kit.records import Entity, EntityId, Observation, ObservationKind, Signal, TopologyFragment, Window
 from midwatch_kit.server import Role
 from midwatch_kit.window import rfc3339
 from midwatch_topology import Topology
@@ -104,7 +104,7 @@ async def _follow(inquiry: Inquiry, incident: Incident, lookback: timedelta, now
     before = Window(start=near.start - 1.5 * lookback, end=near.start)
     symptoms = await _symptoms(inquiry, symptom, subjects, near, before)
     onset = _onset(symptoms)
-    window, baseline = _windows(incident, onset, lookback, now)
+    window, baseline = _windows(incident, onset or _hint(symptoms), lookback, now)
     symptoms = await _symptoms(inquiry, symptom, subjects, window, baseline) or symptoms
     return Course(window, baseline, _onset(symptoms) or onset, tuple(symptoms))
 
@@ -160,9 +160,17 @@ async def _symptoms_in(
     return sorted(own, key=lambda o: -o.score)
 
 
+def _hint(symptoms: Iterable[Observation]) -> Onset | None:
+    """Return where to look when nothing clearly shifted: since when the symptom may be a little unlike before."""
+    return _earliest(o for o in symptoms if o.kind is ObservationKind.NORMAL)
+
+
 def _onset(symptoms: Iterable[Observation]) -> Onset | None:
     """Return the earliest onset among the symptom's clear shifts that last."""
-    shifted = [o for o in symptoms if o.score >= SHIFTED and o.onset is not None and o.ended is None]
+    return _earliest(o for o in symptoms if o.score >= SHIFTED and o.ended is None)
+
+
+def _earliest(shifted: Iterable[Observation]) -> Onset | None:
     began = [Onset(o.onset, o.onset_earliest or o.onset, o.onset_latest or o.onset) for o in shifted if o.onset]
     return min(began, key=lambda onset: onset.at, default=None)
 

@@ -18,13 +18,12 @@ from midwatch_kit import (
 )
 from midwatch_metrics import catalogue
 from midwatch_metrics.backend import AlarmState, MetricBackend, Selection
-from midwatch_metrics.density import buckets_that_fit
+from midwatch_metrics.density import width_that_fits
 from midwatch_metrics.query import Aggregation, query_metric, refuse_unknown
 from midwatch_metrics.survey import survey_metrics, unknown_entities
 from midwatch_metrics.timeline import from_ns, slice_time, to_ns
 
 MOST_SERIES: Final = 3_000
-BUCKETS: Final = 60
 SERVER: Final = "metrics"
 
 
@@ -58,10 +57,10 @@ def survey(
     """What moved in a window against a baseline, ranked."""
     window = resolve_window(start, end)
     baseline = resolve_baseline(window, baseline_start, baseline_end)
-    timeline = slice_time(window, baseline, BUCKETS)
+    timeline = slice_time(window, baseline)
     gathered = backend.gather(timeline, _selection(entities), MOST_SERIES)
-    if (fit := buckets_that_fit(gathered.cells, BUCKETS)) != BUCKETS:
-        timeline = slice_time(window, baseline, fit)
+    if (width := width_that_fits(gathered.cells, timeline)) != timeline.width:
+        timeline = slice_time(window, baseline, least=width)
         gathered = backend.gather(timeline, _selection(entities), MOST_SERIES)
     unknown = unknown_entities(gathered, entities, backend.sources()) if entities else []
     surveyed = survey_metrics(gathered, timeline, unknown)

@@ -5,17 +5,18 @@ from typing import Final
 import numpy as np
 
 from midwatch_metrics.backend import Cells
+from midwatch_metrics.timeline import Timeline
 
 _SPARSE: Final = 8
 
 
-def buckets_that_fit(cells: Cells, wanted: int) -> int:
-    """Return how many buckets a window should have: `wanted`, or fewer where a point comes only every so many buckets.
+def width_that_fits(cells: Cells, timeline: Timeline) -> int:
+    """Return how wide buckets should be, in ns: as they are, or as far apart as points lie that come rarely.
 
     Narrow buckets over coarse data would be mostly empty, and the look back, of so many buckets, would be short.
     """
     gap = _usual_gap(cells)
-    return wanted if gap < _SPARSE else max(1, round(wanted / gap))
+    return timeline.width if gap < _SPARSE else round(timeline.width * gap)
 
 
 def _usual_gap(cells: Cells) -> float:

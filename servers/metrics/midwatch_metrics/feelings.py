@@ -3,7 +3,8 @@
 Every signal gets a finding, whether it moved or not: what stayed as it was clears a service. Few points are enough
 here, unlike for other series: a level is held against the baseline's and against the one just before the window, so
 that slow drift doesn't count; in robust deviations, or for failures by their count against the one to expect, since
-the deviation of a share of 0 is 0. An onset is the start of the run that lasts to the end, cut at its greatest step.
+the deviation of a share of 0 is 0. An onset is the start of the run that lasts to the end, cut at its greatest step;
+what has not moved enough to be told may have one too: where to look, if anything is wrong.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ _JUST_BEFORE: Final = 2
 _FEWEST: Final = 3
 _RELATIVE_FLOOR: Final = 0.05
 _POINT_FLOOR: Final = 0.5
+_WORST: Final = 0.05
 _SCORE_LIMIT: Final = 100.0
 _SAID: Final = {
     Signal.LATENCY: "mean time of requests",
@@ -66,9 +68,9 @@ class _Course:
     earlier: Ints
     spread: float
 
-    def score(self, at: Ints) -> float:
-        """How far the level of these points is beyond the baseline's and the one just before it; 0 between them."""
-        references = [self.usual, self.level(self.earlier[-_JUST_BEFORE:])]
+    def score(self, at: Ints, before: Ints) -> float:
+        """How far the level of points is beyond the baseline's and that of the points before them; 0 between these."""
+        references = [self.usual, *([self.level(before[-_JUST_BEFORE:])] if len(before) else [])]
         low, high, level = min(references), max(references), self.level(at)
         beyond = max(level - high, 0.0) + min(level - low, 0.0)
         if self.golden.signal is Signal.ERRORS and np.isfinite(self.golden.requests[at]).all():
@@ -79,9 +81,14 @@ class _Course:
 
     @property
     def usual(self) -> float:
-        """The baseline's median; of failures their share of all its requests, since most of its points have none."""
-        of_failures = self.golden.signal is Signal.ERRORS
-        return self.level(self.earlier) if of_failures else float(np.median(self.golden.values[self.earlier]))
+        """The baseline's median; of failures, which most points have none of, their share of all its requests.
+
+        The worst twentieth of its points is left out then, so that an outage long ago is not the norm.
+        """
+        if self.golden.signal is not Signal.ERRORS:
+            return float(np.median(self.golden.values[self.earlier]))
+        ordered = self.earlier[np.argsort(self.golden.values[self.earlier], kind="stable")]
+        return self.level(ordered[: max(1, round(len(ordered) * (1 - _WORST)))])
 
     def level(self, at: Ints) -> float:
         """The mean over requests, or over points where nobody counted requests; of requests, over points."""
@@ -91,7 +98,7 @@ class _Course:
 
     def run(self, later: Ints) -> Ints:
         """The points since the last shift that lasts to the end; none when the end is as it was before."""
-        scores = np.array([self.score(later[i : i + 1]) for i in range(len(later))])
+        scores = np.array([self.score(later[i : i + 1], later[:0]) for i in range(len(later))])
         unlike = scores * np.sign(scores[-1]) >= _IN_RUN
         first = len(later) - int(np.argmin(unlike[::-1])) if not unlike.all() else 0
         points = np.concatenate([self.earlier, later])
@@ -107,9 +114,9 @@ def _compare(golden: Golden, timeline: Timeline) -> Felt | None:
     earlier, later = known[known < timeline.before], known[known >= timeline.before]
     if len(earlier) < _FEWEST or not len(later):
         return None
-    course = _Course(golden, timeline.seconds, earlier, _spread(golden, earlier))
+    course = _Course(golden, timeline.seconds, earlier, _spread(golden, earlier, timeline.seconds))
     run = course.run(later)
-    score = max([course.score(later), *([course.score(run)] if len(run) else [])], key=abs)
+    scores = [course.score(at, known[known < at[0]]) for at in (later, run) if len(at)]
     pace = golden.requests[later]
     return Felt(
         golden=golden,
@@ -117,16 +124,21 @@ def _compare(golden: Golden, timeline: Timeline) -> Felt | None:
         before=course.level(earlier[-_JUST_BEFORE:]),
         level=course.level(later),
         spread=course.spread,
-        score=score,
+        score=max(scores, key=abs),
         pace=float(np.nanmean(pace)) if np.isfinite(pace).any() else None,
-        onset=int(run[0]) if len(run) and abs(score) >= MOVED else None,
+        onset=int(run[0]) if len(run) else None,
     )
 
 
-def _spread(golden: Golden, earlier: Ints) -> float:
+def _spread(golden: Golden, earlier: Ints, seconds: float) -> float:
+    """The baseline's robust deviation; never below what chance does to a count, or matters to nobody."""
     values: Floats = golden.values[earlier]
     usual = float(np.median(values))
-    floor = _POINT_FLOOR if golden.signal is Signal.ERRORS else _RELATIVE_FLOOR * abs(usual)
+    floor = _RELATIVE_FLOOR * abs(usual)
+    if golden.signal is Signal.ERRORS:
+        floor = _POINT_FLOOR
+    elif golden.signal is Signal.REQUESTS:
+        floor = max(floor, np.sqrt(max(float(values.mean()) * seconds, 1.0)) / seconds)
     return max(1.4826 * float(np.median(np.abs(values - usual))), floor, 1e-9)
 
 

@@ -47,10 +47,10 @@ class Timeline:
         return self.width / SECOND
 
 
-def slice_time(window: Window, baseline: Window | None = None, wanted: int = 60) -> Timeline:
-    """Return about `wanted` buckets of the window, each a second or longer, and as wide ones of a baseline."""
+def slice_time(window: Window, baseline: Window | None = None, wanted: int = 60, least: int = SECOND) -> Timeline:
+    """Return about `wanted` buckets of the window, each `least` (ns) or wider, and as wide ones of a baseline."""
     start, end = to_ns(window.start), to_ns(window.end)
-    width = max(-(-(end - start) // wanted), SECOND)
+    width = max(-(-(end - start) // wanted), least)
     until = to_ns(baseline.end) if baseline else start
     before = min((until - to_ns(baseline.start)) // width, MOST_BEFORE) if baseline else 0
     return Timeline(width, until - before * width, before, start, end, -(-(end - start) // width))
