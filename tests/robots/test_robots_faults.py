@@ -128,8 +128,8 @@ async def test_the_new_health_check_of_forge_is_no_shell_script_any_more(tmp_pat
 async def test_the_leaking_bot_fits_on_any_herring_and_keeps_half_a_megabyte_per_request(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "repository")
     await make_history(repository, 1)
-    for number, patch in enumerate([PATCHES["gateway"], PATCHES["schedule"], memory_leak.PATCH]):
-        commit = await commit_patch(repository, patch, commit_time(1, 6 + number))
-    await repository.export(commit.sha, tmp_path / "release")
+    patches = [PATCHES["gateway"], PATCHES["schedule"], memory_leak.PATCH]
+    commits = [await commit_patch(repository, patch, commit_time(1, 6 + n)) for n, patch in enumerate(patches)]
+    await repository.export(commits[-1].sha, tmp_path / "release")
     done = await anyio.run_process([sys.executable, "-c", KEEP_TEN], cwd=tmp_path / "release")
     assert 4_000_000 < int(done.stdout) < 6_000_000
