@@ -12,9 +12,16 @@ import pytest
 from mcp import Client, StdioServerParameters, stdio_client, types
 from mcp.client.session import ElicitationFnT
 from tests.e2e.story import Story
+from tests.servers.test_inspector import inspect, inspector
 
+from midwatch.mcp_server.running import open_running
+from midwatch.mcp_server.server import build
 from midwatch.settings import Settings
 
+__all__ = ["inspect", "inspector"]  # the fixtures that drive the Inspector
+
+ALERT = {"title": "Error rate of gateway", "service": "gateway", "started_at": "2026-11-20T02:48:00Z"}
+SEEN = {**ALERT, "seen_at": "2026-11-20T02:48:10Z"}
 CASE = Path(__file__).parents[1] / "host" / "case_server.py"
 Desk = Callable[..., AbstractAsyncContextManager[Client]]
 
@@ -50,7 +57,6 @@ def desk(environment_for: Callable[[Path], dict[str, str]]) -> Desk:
 
     @asynccontextmanager
     async def opened(data: Path, mode: str = "auto", answers: ElicitationFnT | None = None) -> AsyncGenerator[Client]:
-        data.mkdir(exist_ok=True)
         command = StdioServerParameters(
             command=sys.executable, args=["-m", "midwatch", "mcp"], env=environment_for(data), cwd=data
         )
@@ -92,3 +98,34 @@ def case_settings(folder: Path, approval_seconds: float = 30) -> Settings:
         call_seconds=5,
         approval_seconds=approval_seconds,
     )
+
+
+@asynccontextmanager
+async def serving(folder: Path, **options: Any) -> AsyncGenerator[Client]:
+    """Connect to a server in this process, over a folder of its own and `case_server.py`."""
+    async with open_running(case_settings(folder, 60)) as running, Client(build(running), **options) as client:
+        yield client
+
+
+async def investigated(client: Client) -> str:
+    """Have the case investigated to its plan, and return the incident's id."""
+    reply = await told(client, "start_investigation", alert=SEEN, wait=True, timeout_seconds=30)
+    assert reply["status"] == "awaiting_approval"
+    name: str = reply["incident"]
+    return name
+
+
+async def noted(client: Client, incident: str, kind: str) -> list[dict[str, Any]]:
+    """Return the bodies of all records of a type, from the resources."""
+    bodies, where = [], f"midwatch://incident/{incident}/records/0"
+    while where:
+        page = json.loads(await text_of(client, where))
+        bodies += [record["body"] for record in page["records"] if record["type"] == kind]
+        where = page.get("next")
+    return bodies
+
+
+async def text_of(client: Client, uri: str) -> str:
+    (part,) = (await client.read_resource(uri)).contents
+    assert isinstance(part, types.TextResourceContents)
+    return part.text

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from pydantic import JsonValue
 from tests.host_mcp.conftest import case_settings
 
 from midwatch.approvals import ThroughTheJournal, decide_by_name
@@ -69,7 +70,7 @@ async def until(there: Callable[[], bool]) -> None:
 
 
 def an_incident(host: Host) -> Incident:
-    alert = {"title": "Error rate of gateway", "service": "gateway", "started_at": AT.isoformat()}
+    alert: JsonValue = {"title": "Error rate of gateway", "service": "gateway", "started_at": AT.isoformat()}
     return host.receive([from_generic(alert)], AT)[0]
 
 

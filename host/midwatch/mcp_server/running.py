@@ -38,10 +38,12 @@ class Running:
     _places: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(_AT_ONCE))
     _begun: set[str] = field(default_factory=set)
     _hosts: list[Host] = field(default_factory=list)
+    _wanted: anyio.Event = field(default_factory=anyio.Event)
     _opened: anyio.Event = field(default_factory=anyio.Event)
 
     async def host(self) -> Host:
-        """Return the host over the configured servers; waits while they are coming up."""
+        """Return the host over the configured servers, which are started when first wanted; waits until they are up."""
+        self._wanted.set()
         await self._opened.wait()
         return self._hosts[0]
 
@@ -62,7 +64,8 @@ class Running:
         return investigation in self._begun
 
     async def keep_host(self) -> None:
-        """Hold the connections to the configured servers until cancelled."""
+        """Hold the connections to the configured servers, once they are wanted, until cancelled."""
+        await self._wanted.wait()
         async with open_host(self.settings) as host:
             self._hosts.append(host)
             self._opened.set()
@@ -116,7 +119,7 @@ class _OutOfTheWay:
 
 @asynccontextmanager
 async def open_running(settings: Settings) -> AsyncGenerator[Running]:
-    """Open the journal at once and connect to the servers meanwhile; what runs is stopped with the block."""
+    """Open the journal, which is all that reading takes; what runs is stopped with the block."""
     journal = Journal(settings.data_dir / "journal.db")
     kept = EvidenceStore(settings.data_dir / "evidence", 2**62)
     try:
