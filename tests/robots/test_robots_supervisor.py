@@ -96,7 +96,7 @@ async def test_a_process_above_its_memory_limit_is_killed_and_started_anew(tmp_p
     assert "above its limit of 1 MiB" in told(catcher)[0][1]
 
 
-async def test_two_failed_health_checks_in_a_row_restart_the_instance_and_tell_what_they_said(
+async def test_three_failed_health_checks_in_a_row_restart_the_instance_and_tell_what_they_said(
     tmp_path: Path, catcher: Catching
 ) -> None:
     async with supervised(tmp_path, catcher, check="case x in y) exit 0 ;;\n") as fleet:
@@ -104,8 +104,8 @@ async def test_two_failed_health_checks_in_a_row_restart_the_instance_and_tell_w
         await until(lambda: fleet.running[INSTANCE] is not first)
         (fleet.site.configuration("action") / "healthcheck.sh").write_text("exit 0")
     texts = [text for _, text in told(catcher)]
-    assert ["syntax error" in text for text in texts[:2]] == [True, True]
-    assert texts[2] == "action-1 failed 2 health checks in a row; it will be restarted"
+    assert ["syntax error" in text for text in texts[:3]] == [True] * 3
+    assert texts[3] == "action-1 failed 3 health checks in a row; it will be restarted"
 
 
 async def test_an_instance_that_is_started_anew_refuses_connections_until_it_listens(
