@@ -7,7 +7,7 @@ from typing import get_args
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robots import listing
@@ -53,6 +53,7 @@ def test_a_fault_says_in_words_what_it_breaks_what_is_seen_what_mends_it_and_wha
 
 
 @each_fault
+@settings(max_examples=20)
 @given(seed=seeds)
 def test_a_truth_is_in_the_words_of_an_investigation(fault: Fault, seed: int) -> None:
     truth = fault.truth(fault.plan(seed))
@@ -95,9 +96,8 @@ async def test_of_two_bad_deploys_one_fails_arms_with_three_joints_and_fits_on_a
     repository = Repository(tmp_path / "repository")
     await make_history(repository, 1)
     patches = [PATCHES["bot"], PATCHES["schedule"], *wrong_deploy.PATCHES.values()]
-    for number, patch in enumerate(patches):
-        commit = await commit_patch(repository, patch, commit_time(1, 6 + number))
-    await repository.export(commit.sha, tmp_path / "release")
+    commits = [await commit_patch(repository, patch, commit_time(1, 6 + n)) for n, patch in enumerate(patches)]
+    await repository.export(commits[-1].sha, tmp_path / "release")
     done = await anyio.run_process([sys.executable, "-c", PLAN_ALL], cwd=tmp_path / "release")
     failed = done.stdout.decode().splitlines()
     assert failed == [f"{model} tuple index out of range" for model in ("picker", "welder", "painter", "packer")]
