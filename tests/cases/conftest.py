@@ -16,7 +16,6 @@ import pytest
 from tests.e2e.story import LENGTH, SEEN_AT, Story
 from typer.testing import CliRunner, Result
 
-from midwatch.approvals import NobodyToAsk
 from midwatch.cases.findings import Findings, findings_of
 from midwatch.cli import app
 from midwatch.host import open_host
@@ -121,7 +120,7 @@ async def investigate(desk: Desk) -> None:
     async with open_host(settings) as host:
         (incident,) = host.receive(alerts_from({**STORY.alert()}), datetime.fromisoformat(STORY.time(SEEN_AT)))
         tell(host.journal, incident.id, HINT)
-        await host.investigation(incident, NobodyToAsk()).run()
+        await host.investigation(incident, None).run()
 
 
 @pytest.fixture(scope="session")

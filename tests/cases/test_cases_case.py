@@ -118,8 +118,9 @@ def test_expectations_that_cannot_be_read_are_told(desk: Desk, tmp_path: Path) -
     (tmp_path / "expected.json").write_text(json.dumps({"outcomes": ["great"]}))
     done = desk.midwatch("case", "check", str(tmp_path), str(tmp_path / "nothing"), "--json")
     assert done.exit_code == 1
-    assert "expected.json: outcomes.0: Input should be" in done.stdout
-    assert "is no case: cannot read expected.json" in done.stdout
+    (first,), (second,) = (each["faults"] for each in json.loads(done.stdout))
+    assert "expected.json: outcomes.0: Input should be" in first
+    assert "is no case: cannot read expected.json" in second
 
 
 def test_every_command_and_option_on_the_page_of_cases_exists(desk: Desk) -> None:

@@ -118,17 +118,16 @@ def check_cases(
     directories: Annotated[list[Path], typer.Argument(help="cases, as case save made them")], as_json: Json = False
 ) -> None:
     """Replay cases and compare with what is expected of them; exit code 1 when one fails."""
-    failed = 0
+    done: list[cases.Checked] = []
     for directory in directories:
         began = time.monotonic()
-        checked = cases.check(directory, settings_or_fail())
-        failed += bool(checked.faults)
-        if as_json:
-            print_json({"case": str(directory), "found": checked.found, "faults": list(checked.faults)})
-            continue
-        verdict = f"FAIL {directory}: {'; '.join(checked.faults)}" if checked.faults else f"ok   {directory}"
-        typer.echo(f"{verdict}: {checked.found} ({time.monotonic() - began:.1f} s)")
-    raise typer.Exit(1 if failed else 0)
+        done.append(checked := cases.check(directory, settings_or_fail()))
+        if not as_json:
+            verdict = f"FAIL {directory}: {'; '.join(checked.faults)}" if checked.faults else f"ok   {directory}"
+            typer.echo(f"{verdict}: {checked.found} ({time.monotonic() - began:.1f} s)")
+    if as_json:
+        print_json([{"case": str(each.case), "found": each.found, "faults": list(each.faults)} for each in done])
+    raise typer.Exit(1 if any(checked.faults for checked in done) else 0)
 
 
 @contextmanager
