@@ -155,7 +155,7 @@ class Fleet:
 
     async def _watch(self, running: Running) -> None:
         code = await running.child.process.wait()
-        if self.running.get(running.instance) is running:
+        if self.running.get(running.instance) is running and not self.is_replacing(running.instance):
             self.note(f"{running.instance} ended by itself with exit code {code}: {tail(running.child.log, 3)}")
 
     def _environment(self, service: str, instance: str, version: str) -> dict[str, str]:
