@@ -2,6 +2,7 @@
 
 import random
 import socket
+import time
 from contextlib import suppress
 
 import anyio
@@ -15,7 +16,7 @@ from robots.scene import Cause, Fault, Scene, Struck, Truth
 NAME = "pool-exhausted"
 PANELS = 4
 HOURS = 48
-DATABASE = "database:postgres"
+DATABASE = "database:robots"
 AGENT = {"user-agent": "planning-board/3.2"}
 QUICK_HOURS = 1
 TIMEOUT_SECONDS = 20.0
@@ -30,7 +31,7 @@ def truth(plan: Plan) -> Truth:
 def line(plan: Plan) -> tuple[float, float]:
     """Return how many bytes a second each reader reads, and how many seconds it pauses between two reports."""
     dice = random.Random(f"{NAME} {plan.seed}")
-    return dice.uniform(190_000, 220_000), dice.uniform(2.6, 3.2)
+    return dice.uniform(230_000, 260_000), dice.uniform(2.6, 3.2)
 
 
 async def look(scene: Scene) -> None:
@@ -64,8 +65,10 @@ async def _panel(scene: Scene) -> None:
 
 async def _read_slowly(http: httpx.AsyncClient, url: str, rate: float) -> None:
     async with http.stream("GET", url) as response:
+        began, read = time.monotonic(), 0
         async for piece in response.aiter_raw():
-            await anyio.sleep(len(piece) / rate)
+            read += len(piece)
+            await anyio.sleep(max(0.0, began + read / rate - time.monotonic()))
 
 
 async def mend(scene: Scene) -> None:
