@@ -27,7 +27,7 @@ RESOURCE = {
     "host.name": socket.gethostname(),
 }
 SESSIONS = """
-SELECT coalesce(state, 'active'), count(*), coalesce(max(extract(epoch FROM now() - xact_start)), 0),
+SELECT coalesce(state, 'active'), count(*), greatest(0, max(extract(epoch FROM now() - xact_start))),
     count(*) FILTER (WHERE wait_event_type = 'Lock')
 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() GROUP BY 1
 """
