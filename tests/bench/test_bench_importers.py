@@ -1,0 +1,169 @@
+"""The importers of public data, on tiny hand-made data in their formats: what becomes telemetry, and what never."""
+
+import csv
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from bench.importers import nezha, petshop
+from bench.importers.case import Case, write_snapshot
+
+from midwatch_kit.records import TopologyFragment
+from midwatch_store.reader import Store
+
+START = 1_681_350_000
+FIGURES = [("latency", "Average"), ("latency", "p95"), ("availability", "Average"), ("requests", "Sum")]
+NODES = ("front", "back")
+
+
+def write_csv(path: Path, lines: Sequence[Sequence[object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(lines)
+
+
+def sheet(starts: Sequence[int], *, empty: bool = False) -> list[list[object]]:
+    """Return a metrics.csv: two nodes with four figures each; the last node has none of them when it is `empty`."""
+    columns = [(node, *figure) for node in NODES for figure in FIGURES]
+    heads: list[list[object]] = [[name, *(c[i] for c in columns)] for i, name in enumerate(("microservice", "m", "s"))]
+    values = [0.1, 0.3, 99.5, 600, *(["", "", "", 0] if empty else [0.05, 0.1, 100, 900])]
+    return [*heads, ["unix_timestamp", *[""] * len(columns)], *([start, *values] for start in starts)]
+
+
+@pytest.fixture
+def petshop_data(tmp_path: Path) -> Path:
+    root = tmp_path / "dataset"
+    issue = root / "low_traffic" / "train" / "issue_3"
+    write_csv(root / "low_traffic" / "noissue" / "metrics.csv", sheet([1_693_922_400 + 300 * n for n in range(4)]))
+    write_csv(issue / "metrics.csv", sheet([START + 300 * n for n in range(5)], empty=True))
+    write_csv(root / "low_traffic" / "graph.csv", [["", *NODES], ["front", 0.0, 1.0], ["back", 0.0, 0.0]])
+    target = {"node": "front", "metric": "latency", "agg": "Average", "timestamp": START + 350}
+    command = {"reproducibility": {"command": "break-the-cause"}}
+    told = {"target": target, "root_cause": {"node": "back", "metric": None}, "metadata": command}
+    (issue / "target.json").write_text(json.dumps(told), encoding="utf-8")
+    return tmp_path
+
+
+def rows(case: Case, folder: Path, sql: str) -> list[tuple[object, ...]]:
+    with Store(write_snapshot(case, folder)) as reader:
+        return [tuple(row) for row in reader.query(sql)]
+
+
+def test_a_petshop_case_ends_with_the_first_row_that_starts_after_its_alert(petshop_data: Path, tmp_path: Path) -> None:
+    (case,) = petshop.cases(petshop_data)
+    found = rows(case, tmp_path / "s", 'SELECT max(epoch_ns("TimeUnix")) FROM otel_metrics_gauge')
+    assert found == [((START + 900) * 10**9,)]  # the row of START + 600, which is over 300 s later
+    assert case.alert.seen_at == datetime.fromtimestamp(START + 901, UTC)
+
+
+def test_a_petshop_cases_history_ends_where_the_case_begins(petshop_data: Path, tmp_path: Path) -> None:
+    (case,) = petshop.cases(petshop_data)
+    asked = 'SELECT epoch_ns("TimeUnix") // 1000000000 FROM otel_metrics_sum WHERE "ServiceName" = \'front\' ORDER BY 1'
+    starts = [int(str(row[0])) - 300 - START for row in rows(case, tmp_path / "s", asked)]
+    assert starts == [-1200, -900, -600, -300, 0, 300, 600]
+
+
+def test_an_empty_cell_of_petshop_is_no_point(petshop_data: Path, tmp_path: Path) -> None:
+    (case,) = petshop.cases(petshop_data)
+    asked = """SELECT count(*) FROM otel_metrics_gauge WHERE "ServiceName" = 'back' AND epoch_ns("TimeUnix") > {}"""
+    ((late,),) = rows(case, tmp_path / "s", asked.format((START + 1) * 10**9))
+    assert late == 0
+
+
+def test_a_snapshot_of_petshop_does_not_hold_its_answer(petshop_data: Path, tmp_path: Path) -> None:
+    (case,) = petshop.cases(petshop_data)
+    folder = write_snapshot(case, tmp_path / "s")
+    assert case.answers == {"service:back"}
+    alert = json.loads((folder / "incident.json").read_text())
+    assert (alert["service"], alert["title"]) == ("front", "Latency of front is above its usual level")
+    assert set(alert) == {"service", "title", "severity", "started_at", "seen_at"}
+    assert not any("break-the-cause" in path.read_text(errors="ignore") for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_graph_of_petshop_goes_from_caller_to_callee(petshop_data: Path, tmp_path: Path) -> None:
+    (case,) = petshop.cases(petshop_data)
+    text = (write_snapshot(case, tmp_path / "s") / "topology.json").read_text()
+    (relation,) = TopologyFragment.model_validate_json(text).relations
+    assert (relation.source, relation.kind, relation.target) == ("service:front", "calls", "service:back")
+
+
+def test_the_half_of_a_case_follows_from_its_number(petshop_data: Path) -> None:
+    (case,) = petshop.cases(petshop_data)
+    assert (case.number, case.split) == (3, "score")
+
+
+POD, ENTRANCE = "ts-stock-service-5d4f-abcde", "ts-gateway-service-77f-xyz12"
+DAY = datetime(2023, 1, 29, 8, 43, 4, tzinfo=UTC)
+METRICS = ["TimeStamp", "PodName", "CpuUsageRate(%)", "PodWorkload(Ops)", "PodServerLatencyP90(s)"]
+
+
+@pytest.fixture
+def nezha_data(tmp_path: Path) -> Path:
+    day, calm = tmp_path / "rca_data" / "2023-01-29", tmp_path / "construct_data" / "2023-01-29"
+    second = int(DAY.timestamp())
+    for what, minute in [(calm, second + 420), *((day, second + 60 * n) for n in range(3))]:
+        stamp = f"{datetime.fromtimestamp(minute, UTC):%H_%M}"
+        write_csv(what / "trace" / f"{stamp}_trace.csv", _trace(minute))
+        write_csv(what / "log" / f"{stamp}_log.csv", _log(minute))
+    for pod in (POD, ENTRANCE):
+        figures = [[second + 60 * n, pod, 50.0, 2.5, 0.2] for n in range(-90, 30)]
+        write_csv(day / "metric" / f"{pod}_metric.csv", [METRICS, *figures])
+    fault = {"inject_time": f"{DAY:%Y-%m-%d %H:%M:%S}", "inject_timestamp": "0", "inject_pod": POD}
+    listed = {"08": [{**fault, "inject_type": "return"}]}
+    (day / "2023-01-29-fault_list.json").write_text(json.dumps(listed), encoding="utf-8")
+    return tmp_path
+
+
+def _trace(minute: int) -> list[list[object]]:
+    begin = minute * 10**9
+    names = ["TraceID", "SpanID", "ParentID", "PodName", "OperationName", "StartTimeUnixNano", "EndTimeUnixNano"]
+    spans = [("a", "root", ENTRANCE, "/*"), ("b", "a", ENTRANCE, "HTTP GET"), ("c", "b", POD, "/stock")]
+    return [names, *([f"t{minute}", *span, begin, begin + 10**7] for span in spans)]
+
+
+def _log(minute: int) -> list[list[object]]:
+    said = "16:43:04.100 WARN  s.StockImpl#31 TraceID: t SpanID: c [find][nothing found]\n"
+    names = ["TimeUnixNano", "PodName", "TraceID", "SpanID", "Log"]
+    return [names, [minute * 10**9, POD, f"t{minute}", "c", json.dumps({"log": said, "stream": "stdout"})]]
+
+
+def test_a_nezha_case_has_its_three_minutes_and_the_calm_ones_before_them(nezha_data: Path, tmp_path: Path) -> None:
+    (case,) = nezha.cases(nezha_data)
+    asked = 'SELECT count(*), count(DISTINCT "TraceId"), max("Timestamp") < \'2023-01-29 08:46\' FROM otel_traces'
+    ((spans, traces, before),) = rows(case, tmp_path / "s", asked)
+    assert (spans, traces, before) == (3 * (3 + nezha.REPEATED), 3 + nezha.REPEATED, True)
+
+
+def test_nezhas_spans_are_of_services_and_enter_them_where_pods_change(nezha_data: Path, tmp_path: Path) -> None:
+    (case,) = nezha.cases(nezha_data)
+    asked = 'SELECT DISTINCT "ServiceName", "SpanName", "SpanKind" FROM otel_traces ORDER BY "SpanName"'
+    gateway = "ts-gateway-service"
+    assert rows(case, tmp_path / "s", asked) == [
+        (gateway, "/*", "Server"),
+        ("ts-stock-service", "/stock", "Server"),
+        (gateway, "HTTP GET", "Client"),
+    ]
+
+
+def test_nezhas_log_lines_lose_what_stands_in_columns(nezha_data: Path, tmp_path: Path) -> None:
+    (case,) = nezha.cases(nezha_data)
+    asked = 'SELECT DISTINCT "SeverityText", "SeverityNumber", "Body" FROM otel_logs'
+    assert rows(case, tmp_path / "s", asked) == [("WARN", 13, "s.StockImpl#31 [find][nothing found]")]
+
+
+def test_nezhas_metrics_have_units_and_an_hour_of_history(nezha_data: Path, tmp_path: Path) -> None:
+    (case,) = nezha.cases(nezha_data)
+    asked = """SELECT "MetricUnit", avg("Value"), count(*) FROM otel_metrics_gauge
+        WHERE "MetricName" = 'k8s.pod.cpu_limit_utilization' AND "ServiceName" = 'ts-stock-service' GROUP BY 1"""
+    ((unit, value, points),) = rows(case, tmp_path / "s", asked)
+    assert (unit, value) == ("1", 0.5)
+    assert points == 63  # an hour before the fault, its three minutes
+
+
+def test_the_alert_of_nezha_names_the_entrance_alone(nezha_data: Path) -> None:
+    (case,) = nezha.cases(nezha_data)
+    assert case.answers == {"service:ts-stock-service", f"instance:{POD}"}
+    assert "stock" not in json.dumps(case.alert.body())
+    assert case.alert.started_at == datetime(2023, 1, 29, 8, 45, 4, tzinfo=UTC)

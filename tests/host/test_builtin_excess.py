@@ -1,0 +1,114 @@
+"""Where loss begins when there are only metrics: in what loses more than its callees, in units that add up."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from midwatch.builtin.excess import excesses, without_doubles
+from midwatch.builtin.scene import Scene
+from midwatch.records import Scope
+from midwatch_kit.records import Citation, Observation, ObservationKind, Relation, Signal, TopologyFragment, Window
+from midwatch_topology import Topology
+
+AT = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
+CALLS = ("web cart", "web pay", "cart stock", "pay bank", "bank vault")
+TOPOLOGY = Topology.merge(
+    {
+        "declared": TopologyFragment(
+            relations=tuple(
+                Relation(source=f"service:{a}", kind="calls", target=f"service:{b}") for a, b in map(str.split, CALLS)
+            )
+        )
+    }
+)
+
+
+def scope(*watched: str) -> Scope:
+    window = Window(start=AT, end=AT + timedelta(minutes=5))
+    baseline = Window(start=AT - timedelta(hours=1), end=AT)
+    parts = {"window": window, "baseline": baseline, "onset": AT, "topology": TopologyFragment()}
+    return Scope(symptom="service:web", watched=watched or ("latency_p95",), **parts)
+
+
+def slow(service: str, now: float, was: float, pace: float, *, score: float = 20.0, spread: float = 0.0) -> Observation:
+    """Return that requests of a service take so many ms instead of so many."""
+    return felt(service, "latency_mean", now, was, "ms", pace, score, spread)
+
+
+def failing(service: str, now: float, was: float, pace: float, *, score: float = 20.0) -> Observation:
+    """Return that so many percent of a service's requests fail instead of so many."""
+    return felt(service, "error_rate", now, was, "%", pace, score, 0.0)
+
+
+def felt(
+    service: str, subject: str, now: float, was: float, unit: str, pace: float, score: float, spread: float
+) -> Observation:
+    up = score >= 3.5
+    return Observation(
+        id=f"{subject} {service}",
+        entity=f"service:{service}",
+        signal=Signal.METRICS,
+        kind=ObservationKind.SPIKE if up else ObservationKind.NORMAL,
+        subject=subject,
+        statement=f"{subject} of {service}",
+        onset=AT if up else None,
+        magnitude=now,
+        baseline=was,
+        unit=unit,
+        direction="up" if up else "none",
+        score=score,
+        attributes={"before": str(was), "spread": str(spread), "requests_per_s": str(pace)},
+        citations=(Citation(evidence="e" * 64, where=f"/{service}", quote=now),),
+    )
+
+
+def begun(*observations: Observation, watched: tuple[str, ...] = ()) -> dict[str, float]:
+    """Return where the loss begins, and how much of it."""
+    look = scope(*watched)
+    found = excesses(observations, TOPOLOGY, look)
+    scene = Scene(look, TOPOLOGY, (*observations, *found))
+    return {name.removeprefix("service:"): o.magnitude or 0.0 for name, o in scene.beginnings.items()}
+
+
+def test_who_is_slow_only_because_it_waits_is_no_beginning() -> None:
+    assert begun(slow("web", 120, 80, 10), slow("cart", 90, 50, 10), slow("stock", 60, 10, 10)) == {
+        "stock": pytest.approx(0.5)
+    }
+
+
+def test_seconds_count_by_requests_and_not_by_how_unusual_they_are() -> None:
+    found = begun(slow("web", 180, 80, 10), slow("cart", 140, 50, 10, score=5), slow("pay", 30, 10, 1, score=90))
+    assert max(found, key=lambda name: found[name]) == "cart"
+    assert found["pay"] == pytest.approx(0.02)
+
+
+def test_a_figure_that_always_wanders_loses_nothing_by_wandering() -> None:
+    assert begun(slow("web", 120, 80, 10), slow("bank", 900, 500, 10, spread=200)) == {"web": pytest.approx(0.4)}
+
+
+def test_failed_requests_begin_where_no_callee_failed_as_many() -> None:
+    lost = [failing("web", 4, 0, 50), failing("pay", 20, 0, 10), failing("bank", 20, 0, 10), failing("cart", 0, 0, 9)]
+    assert begun(*lost, watched=("error_rate",)) == {"bank": pytest.approx(2.0)}
+
+
+def test_a_callee_without_history_explains_nothing() -> None:
+    lost = [failing("web", 4, 0, 50), failing("bank", 20, 0, 10)]  # nobody could compare the vault with before
+    assert begun(*lost, watched=("error_rate",)) == {"bank": pytest.approx(2.0), "web": pytest.approx(2.0)}
+
+
+def test_what_did_not_shift_explains_nothing_and_begins_nothing() -> None:
+    assert begun(slow("web", 120, 80, 10), slow("cart", 55, 50, 10, score=1)) == {"web": pytest.approx(0.4)}
+
+
+def test_each_beginning_cites_its_own_figures_and_those_that_it_was_held_against() -> None:
+    seen = [slow("web", 180, 80, 10), slow("cart", 60, 50, 10), slow("stock", 40, 39, 1, score=1)]
+    found = {o.entity: o for o in excesses(seen, TOPOLOGY, scope())}
+    assert [c.where for c in found["service:web"].citations] == ["/web", "/cart"]
+    assert [c.where for c in found["service:cart"].citations] == ["/cart"]
+
+
+def test_where_traces_were_found_metrics_of_requests_are_left_out() -> None:
+    traced = slow("web", 120, 80, 10).model_copy(update={"id": "t", "signal": Signal.TRACES, "subject": "latency_p95"})
+    cpu = slow("web", 99, 10, 1).model_copy(update={"id": "c", "subject": "cpu.utilization"})
+    assert without_doubles([traced, slow("cart", 90, 50, 10), cpu]) == [traced, cpu]
+    assert without_doubles([slow("cart", 90, 50, 10), cpu]) == [slow("cart", 90, 50, 10), cpu]
