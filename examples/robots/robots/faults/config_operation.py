@@ -15,7 +15,7 @@ NAME, FILE = "config-operation", "settings.json"
 def dice(plan: Plan) -> tuple[str, float]:
     """Return the task and its new deadline in seconds: the schedule needs some ten milliseconds."""
     drawn = random.Random(f"{NAME} {plan.seed}")
-    return drawn.choice(TASKS), drawn.choice([0.002, 0.003, 0.004])
+    return drawn.choice(TASKS), drawn.choice([0.001, 0.0015, 0.002])
 
 
 def truth(plan: Plan) -> Truth:
@@ -33,7 +33,7 @@ async def strike(scene: Scene) -> Struck:
     text = json.dumps(settings, indent=2) + "\n"
     change = await scene.configuration.change("bot", FILE, text, by=TANAKA.name, title=title)
     return Struck(
-        f"bot gives the schedule {seconds * 1000:.0f} ms for a {task} mission, which is never enough",
+        f"bot gives the schedule {seconds * 1000:g} ms for a {task} mission, which is never enough",
         {"change_id": change.change_id, "service": "bot", "author": change.author, "files": list(change.files)},
     )
 
