@@ -118,14 +118,14 @@ def nezha_data(tmp_path: Path) -> Path:
 
 def _trace(minute: int) -> list[list[object]]:
     begin = minute * 10**9
-    names = ["TraceID", "SpanID", "ParentID", "PodName", "OperationName", "StartTimeUnixNano", "EndTimeUnixNano"]
+    names: list[object] = ["TraceID", "SpanID", "ParentID", "PodName", "OperationName", "StartTimeUnixNano", "EndTimeUnixNano"]
     spans = [("a", "root", ENTRANCE, "/*"), ("b", "a", ENTRANCE, "HTTP GET"), ("c", "b", POD, "/stock")]
     return [names, *([f"t{minute}", *span, begin, begin + 10**7] for span in spans)]
 
 
 def _log(minute: int) -> list[list[object]]:
     said = "16:43:04.100 WARN  s.StockImpl#31 TraceID: t SpanID: c [find][nothing found]\n"
-    names = ["TimeUnixNano", "PodName", "TraceID", "SpanID", "Log"]
+    names: list[object] = ["TimeUnixNano", "PodName", "TraceID", "SpanID", "Log"]
     return [names, [minute * 10**9, POD, f"t{minute}", "c", json.dumps({"log": said, "stream": "stdout"})]]
 
 
