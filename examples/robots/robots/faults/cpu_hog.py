@@ -10,7 +10,7 @@ from robots.scene import Cause, Fault, Scene, Struck, Truth
 NAME = "cpu-hog"
 USUAL_KG = 5.0
 FINEST_KG = 0.01
-ROUNDS = 5
+ROUNDS = 8
 AGENT = {"user-agent": "curl/8.5.0"}
 
 
@@ -48,7 +48,7 @@ async def _rate(scene: Scene, step_kg: float) -> None:
 FAULT = Fault(
     name=NAME,
     breaks="A script asks one instance of forge to work out the models' ratings in steps of a few grams, several times"
-    " over. The instance computes for minutes on 30 threads, beside the requests. Nobody has a record of it.",
+    " over. The instance computes for minutes on 48 threads, beside the requests. Nobody has a record of it.",
     seen="About every second mission takes seconds, and many of these fail with 502 at the gateway, as bot gives up"
     " waiting. One instance of forge is slow and takes all the CPU that a process can get; the other one is as quick"
     " as ever. Just before, that instance got a few POST /ratings.",
