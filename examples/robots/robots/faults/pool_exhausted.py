@@ -15,7 +15,7 @@ from robots.scene import Cause, Fault, Scene, Struck, Truth
 
 NAME = "pool-exhausted"
 PANELS = 4
-HOURS = 48
+HOURS = 30
 DATABASE = "database:robots"
 AGENT = {"user-agent": "planning-board/3.2"}
 QUICK_HOURS = 1
