@@ -32,33 +32,34 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Story().write(tmp_path_factory.mktemp("story") / "snapshot")
 
 
+def environment_of(data: Path) -> dict[str, str]:
+    """Return what `midwatch mcp` is started with, for data that spans seconds."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(data / "cache"),
+        "MIDWATCH_DATA_DIR": str(data),
+        "MIDWATCH_STEERING_DIR": str(data / "steering"),
+        "MIDWATCH_LOOKBACK_SECONDS": "40",
+        "MIDWATCH_GATHER_SECONDS": "0",
+        "MIDWATCH_CALL_SECONDS": "40",
+        "MIDWATCH_APPROVAL_SECONDS": "60",
+    }
+
+
+def case_environment(data: Path) -> dict[str, str]:
+    """Return what `midwatch mcp` is started with over `case_server.py` instead of the suite's servers."""
+    return {**environment_of(data), "MIDWATCH_SERVERS_FILE": str(case_settings(data).servers_file)}
+
+
 @pytest.fixture(scope="session")
-def environment_for(snapshot: Path) -> Callable[[Path], dict[str, str]]:
-    """Returns what `midwatch mcp` is started with, for data that spans seconds."""
-
-    def environment(data: Path) -> dict[str, str]:
-        return {
-            "PATH": os.environ["PATH"],
-            "XDG_CACHE_HOME": str(data / "cache"),
-            "MIDWATCH_DATA_DIR": str(data),
-            "MIDWATCH_STORE": str(snapshot),
-            "MIDWATCH_STEERING_DIR": str(data / "steering"),
-            "MIDWATCH_LOOKBACK_SECONDS": "40",
-            "MIDWATCH_GATHER_SECONDS": "0",
-            "MIDWATCH_APPROVAL_SECONDS": "60",
-        }
-
-    return environment
-
-
-@pytest.fixture(scope="session")
-def desk(environment_for: Callable[[Path], dict[str, str]]) -> Desk:
+def desk(snapshot: Path) -> Desk:
     """Returns a maker of clients of `midwatch mcp`, each with a process of its own over a folder."""
 
     @asynccontextmanager
     async def opened(data: Path, mode: str = "auto", answers: ElicitationFnT | None = None) -> AsyncGenerator[Client]:
+        environment = {**environment_of(data), "MIDWATCH_STORE": str(snapshot)}
         command = StdioServerParameters(
-            command=sys.executable, args=["-m", "midwatch", "mcp"], env=environment_for(data), cwd=data
+            command=sys.executable, args=["-m", "midwatch", "mcp"], env=environment, cwd=data
         )
         with (data / "stderr.txt").open("a", encoding="utf-8") as log:
             async with Client(
