@@ -36,6 +36,10 @@ for _ in range(10):
     tracks.keep("porter-1")
 print(sum(len(track) * track.itemsize for _, track in tracks.kept))
 """
+KEEP_TRAIL = """
+from app.gateway import audit
+audit.keep("fleet-sync/1.4", "GET /v1/robots/porter-1", 200)
+"""
 seeds = st.integers(0, 10_000)
 each_fault = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 
@@ -92,13 +96,16 @@ def test_a_storms_bench_has_room_for_the_usual_requests_and_none_for_what_is_ask
     assert seconds * per_instance * tries > 1.5
 
 
-async def test_of_two_bad_deploys_one_fails_arms_with_three_joints_and_fits_on_any_herring(tmp_path: Path) -> None:
+async def test_of_two_bad_deploys_one_fails_arms_with_three_joints_and_the_other_only_complains(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "repository")
     await make_history(repository, 1)
     patches = [PATCHES["bot"], PATCHES["schedule"], *wrong_deploy.PATCHES.values()]
     commits = [await commit_patch(repository, patch, commit_time(1, 6 + n)) for n, patch in enumerate(patches)]
     await repository.export(commits[-1].sha, tmp_path / "release")
-    done = await anyio.run_process([sys.executable, "-c", PLAN_ALL], cwd=tmp_path / "release")
+    release, environment = tmp_path / "release", {"DATA_DIR": str(tmp_path)}
+    done = await anyio.run_process([sys.executable, "-c", PLAN_ALL], cwd=release)
+    complained = await anyio.run_process([sys.executable, "-c", KEEP_TRAIL], cwd=release, env=environment)
+    assert b"can't write the audit trail" in complained.stderr
     failed = done.stdout.decode().splitlines()
     assert failed == [f"{model} tuple index out of range" for model in ("picker", "welder", "painter", "packer")]
 
