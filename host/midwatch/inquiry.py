@@ -6,7 +6,7 @@ after a crash, because the cache is the journal itself.
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,6 +20,7 @@ from midwatch.toolbox import Answer, Eyes, Tool
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore, broken_citations, canonical
 from midwatch_kit.records import Evidence, Observation, Window
+from midwatch_kit.server import Role
 
 _HIDES = {
     "logs": "errors and new messages that only logs hold",
@@ -27,6 +28,8 @@ _HIDES = {
     "traces": "where errors begin and which calls are slow",
     "changes": "a deploy, a configuration change or a person's hand",
 }
+_LAG_SECONDS = 15.0
+"""Less than this is how telemetry is, everywhere."""
 _LINE = 1_000
 """Characters of a line that are journalled; what was said in full is in the evidence."""
 
@@ -147,6 +150,8 @@ class Inquiry:
             return None
         call = _as_record(tool, arguments, answer, _since(began))
         self.journal.note(self.investigation, "tool_call", key, call, by)
+        for doubt in _doubts(tool, answer, call.evidence):
+            self._gap(tool, doubt)
         return answer
 
     def _over_budget(self) -> str | None:
@@ -158,6 +163,16 @@ class Inquiry:
 
     def _gap(self, tool: Tool, why: str) -> None:
         self.gap(f"{tool.server}: {tool.name}", why, _HIDES.get(tool.signal, f"what only {tool.server} knows"))
+
+
+def _doubts(tool: Tool, answer: Answer, evidence: Evidence | None) -> Iterator[str]:
+    """Yield what makes an answer doubtful: what the server says itself, and data that end long before the window."""
+    caveats = answer.reply.get("caveats")
+    yield from (str(caveat) for caveat in (caveats if isinstance(caveats, list) else []))
+    if tool.role is Role.SURVEY and evidence and evidence.window and evidence.lag_seconds is not None:
+        length = evidence.window.length.total_seconds()
+        if evidence.lag_seconds >= max(_LAG_SECONDS, length / 2):
+            yield f"its newest data is {evidence.lag_seconds:.0f} s older than the window's end: the rest may still come"
 
 
 def _as_record(tool: Tool, arguments: Mapping[str, JsonValue], answer: Answer, seconds: float) -> ToolCall:

@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ from tempfile import mkdtemp
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.applications import Starlette
-from tests.e2e.story import SEEN_AT, Row, Rows, Story, alarms, changes
+from tests.e2e.story import LENGTH, SEEN_AT, Row, Rows, Story, alarms, changes
 from tests.trouble.proxy import PATH, Memory, Proxy, faithfully, listening
 from tests.trouble.troubles import Trouble
 
@@ -46,6 +46,8 @@ from midwatch_traces.settings import TracesSettings
 SERVERS = ("logs", "metrics", "traces", "deploys", "byo")
 CAUSE = ("service:stock", "change")
 """What really happened in the story, as an investigation should name it."""
+PATIENCE = Settings(call_seconds=60, investigation_seconds=300, subagent_seconds=60)
+"""A busy machine must not look like a server in trouble."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,15 @@ class Stage:
 
     def undisturbed(self) -> Found:
         """Investigate the incident while every server is well."""
-        return self.portal.call(self._investigate, self.links, Settings())
+        return self.portal.call(self._investigate, self.links, PATIENCE)
 
     async def _with_trouble(self, server: str, trouble: Trouble) -> Found:
         logs = self.folder / "servers"
         async with trouble.before(server, self.memory) as url:
             spec = ServerSpec(url=url, suite=True)
             async with open_links({server: spec}, trouble.connect_seconds, logs) as own:
-                return await self._investigate({**self.links, **own}, Settings(call_seconds=trouble.call_seconds))
+                patience = PATIENCE.model_copy(update={"call_seconds": trouble.call_seconds})
+                return await self._investigate({**self.links, **own}, patience)
 
     async def _investigate(self, links: Mapping[str, Link], settings: Settings) -> Found:
         folder = Path(mkdtemp(dir=self.folder))
@@ -130,21 +133,26 @@ class Stage:
 
 
 @contextmanager
-def on_stage(folder: Path, story: Story, rows: Rows | None = None) -> Iterator[Stage]:
-    """Write the story's telemetry (or `rows` in its place) and serve it while the block runs, in a thread."""
-    told = rows or story.telemetry(0, 80)
+def on_stage(folder: Path, story: Story, *batches: Rows) -> Iterator[Stage]:
+    """Write the story's telemetry (or `batches` in its place) and serve it while the block runs, in a thread."""
+    told = batches or (story.telemetry(0, LENGTH),)
     with Writer(folder / "store") as writer:
         writer.append({"changes": changes(story), "alarms": alarms(story)})
-        writer.append(told)
+        for rows in told:
+            writer.append(rows)
+    lines = [row for rows in told for row in rows["otel_logs"]]
     logging.getLogger("mcp").setLevel(logging.CRITICAL)  # broken answers would be shown as tracebacks, at length
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(_served(folder, told)) as (memory, links):
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(_served(folder, lines)) as (memory, links),
+    ):
         yield Stage(story, folder, memory, links, portal)
 
 
 @asynccontextmanager
-async def _served(folder: Path, rows: Rows) -> AsyncGenerator[tuple[Memory, Mapping[str, Link]]]:
+async def _served(folder: Path, lines: Sequence[Row]) -> AsyncGenerator[tuple[Memory, Mapping[str, Link]]]:
     async with AsyncExitStack() as stack:
-        apps = {name: _http_app(server) for name, server in _servers(folder, rows).items()}
+        apps = {name: _http_app(server) for name, server in _servers(folder, lines).items()}
         memory = Memory(
             {name: await stack.enter_async_context(listening(app, gently=True)) for name, app in apps.items()}
         )
@@ -154,10 +162,10 @@ async def _served(folder: Path, rows: Rows) -> AsyncGenerator[tuple[Memory, Mapp
         yield memory, await stack.enter_async_context(open_links(specs, 30, folder / "servers"))
 
 
-def _servers(folder: Path, rows: Rows) -> dict[str, EvidenceServer]:
+def _servers(folder: Path, lines: Sequence[Row]) -> dict[str, EvidenceServer]:
     """Return the suite's servers over the store in `folder`, and byo over the log lines as a file beside it."""
     (folder / "lines").mkdir()
-    (folder / "lines" / "shop.jsonl").write_text("\n".join(json.dumps(_line(row)) for row in rows["otel_logs"]))
+    (folder / "lines" / "shop.jsonl").write_text("\n".join(json.dumps(_line(row)) for row in lines))
     source = {"name": "shop", "location": f"file://{folder / 'lines'}", "format": "jsonl"}
     (folder / "mapping.yaml").write_text(json.dumps({"sources": [source]}))
     store, kept, mapping = folder / "store", folder / "evidence", folder / "mapping.yaml"

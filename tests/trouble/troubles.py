@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, JSONResponse
 from tests.trouble import ways
 from tests.trouble.proxy import Memory, Proxy, Respond
 
-PATIENT: Final = 20.0
+PATIENT: Final = 60.0
 HURRIED: Final = 0.5
 """Seconds for one call where the trouble is that the server takes too long."""
 

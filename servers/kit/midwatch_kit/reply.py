@@ -48,6 +48,7 @@ class Answer:
     lag_seconds: float | None = None
     url: str | None = None
     hint: str | None = None
+    caveats: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Reply(BaseModel):
     next_cursor: str | None = None
     lag_seconds: float | None = None
     url: str | None = None
+    caveats: list[str] | None = None
     hint: str | None = None
 
 
@@ -109,6 +111,7 @@ def reply_to(answer: Answer, asker: Asker, store: EvidenceStore, budget: int) ->
         next_cursor=_next_cursor(answer, name, len(lines)) if truncated else None,
         lag_seconds=answer.lag_seconds,
         url=answer.url,
+        caveats=list(answer.caveats) or None,
         hint=answer.hint or _hint(answer, name, truncated),
     )
     return types.CallToolResult(
@@ -213,8 +216,9 @@ def _pages(stored: bytes) -> int:
 
 
 def _text(reply: Reply) -> str:
-    facts = reply.model_dump(exclude={"lines", "query", "hint"}, exclude_none=True)
+    facts = reply.model_dump(exclude={"lines", "query", "caveats", "hint"}, exclude_none=True)
     head = " ".join(
         f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in facts.items()
     )
-    return "\n".join([f"# {head}", f"# query: {reply.query}", *reply.lines, *([reply.hint] if reply.hint else [])])
+    last = [*(reply.caveats or ()), *([reply.hint] if reply.hint else [])]
+    return "\n".join([f"# {head}", f"# query: {reply.query}", *reply.lines, *last])

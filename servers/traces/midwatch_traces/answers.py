@@ -21,6 +21,7 @@ from midwatch_kit import (
 from midwatch_kit.window import clock
 from midwatch_store import from_ns
 from midwatch_traces.backend import FoundTrace, Loaded, Scope, Search, TraceBackend, TraceSummary
+from midwatch_traces.clocks import skews, told
 from midwatch_traces.render import head, ms, shown_ms, span_row, tree_lines
 from midwatch_traces.services import map_spans
 from midwatch_traces.survey import survey_spans
@@ -35,7 +36,8 @@ _FOLLOWERS: Final = 20
 def map_all(backend: TraceBackend, start: str, end: str) -> Answer:
     """Who calls whom, how often, how well."""
     window = resolve_window(start, end)
-    loaded = backend.load(Scope(window, window, backend.pin()))
+    scope = _scope(backend, window, window)
+    loaded = backend.load(scope)
     mapped = map_spans(loaded.spans, window, SERVER)
     return Answer(
         query=loaded.query,
@@ -45,6 +47,7 @@ def map_all(backend: TraceBackend, start: str, end: str) -> Answer:
         window=window,
         fragment=mapped.fragment,
         lag_seconds=_lag(backend, window),
+        caveats=_caveats(scope),
         hint=_sampled(loaded) if mapped.rows else "No spans in this window. Widen it, or see check_traces.",
     )
 
@@ -59,7 +62,7 @@ def survey(
 ) -> Answer:
     """What got slower or fails in a window against a baseline, and where that begins, ranked."""
     window = resolve_window(start, end)
-    scope = Scope(window, resolve_baseline(window, baseline_start, baseline_end), backend.pin())
+    scope = _scope(backend, window, resolve_baseline(window, baseline_start, baseline_end))
     loaded = backend.load(scope)
     surveyed = survey_spans(
         loaded.spans, window, scope.baseline, entities, lambda spans: backend.failures(scope, spans)
@@ -73,6 +76,7 @@ def survey(
         baseline=scope.baseline,
         findings=surveyed.found,
         lag_seconds=_lag(backend, window),
+        caveats=[*_caveats(scope), *surveyed.caveats],
         hint=" ".join(filter(None, [surveyed.hint, _sampled(loaded)])) or None,
     )
 
@@ -130,6 +134,16 @@ def check(backend: TraceBackend) -> Answer:
     """Whether the backend is up, and how far behind it is."""
     checks = backend.checks()
     return answer_checks(checks, _lag(backend) if checks[0].ok else None)
+
+
+def _scope(backend: TraceBackend, window: Window, baseline: Window) -> Scope:
+    """Return what a question about two windows sees, by clocks that agree."""
+    pin = backend.pin()
+    return Scope(window, baseline, pin, skews(backend.compare_clocks(window, pin)))
+
+
+def _caveats(scope: Scope) -> Sequence[str]:
+    return [told(scope.clocks)] if scope.clocks else []
 
 
 def _lag(backend: TraceBackend, window: Window | None = None) -> float | None:

@@ -8,16 +8,21 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from midwatch_kit import Check, Window
+from midwatch_traces.clocks import Apart
 from midwatch_traces.spans import Spans
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The windows that a question is about, and how much of what is stored it may see (`pin`)."""
+    """The windows that a question is about, and how much of what is stored it may see (`pin`).
+
+    `clocks` says by how many ns the clocks of services run ahead: their spans are taken for as much earlier.
+    """
 
     window: Window
     baseline: Window
     pin: int
+    clocks: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,9 @@ class TraceBackend(Protocol):
 
     def pin(self) -> int:
         """Return the mark of what is stored now."""
+
+    def compare_clocks(self, window: Window, pin: int) -> Sequence[Apart]:
+        """Return how the clocks of services differ by a sample of the window's traces, whatever times they tell."""
 
     def load(self, scope: Scope) -> Loaded:
         """Return the spans that started within the windows of a scope: all, or those of a sample of traces."""

@@ -124,3 +124,25 @@ LINKING: Final = f"""SELECT DISTINCT TraceId, SpanId, ServiceName, SpanName, Sta
     ORDER BY epoch_ns(Timestamp), TraceId LIMIT $limit"""  # noqa: S608
 
 SERVICES: Final = f"""SELECT DISTINCT ServiceName FROM otel_traces WHERE {_INSIDE} ORDER BY 1"""  # noqa: S608
+
+CLOCKS: Final = """WITH near AS (SELECT TraceId, SpanId, ParentSpanId, ServiceName, SpanKind,
+        epoch_ns(Timestamp) AS start, Duration FROM otel_traces
+    WHERE Timestamp >= make_timestamp_ns($from) AND Timestamp < make_timestamp_ns($to) AND Seq <= $pin
+        AND SpanKind IN ('Client', 'Server')),
+    sampled AS (SELECT DISTINCT TraceId FROM near WHERE start >= $start AND start < $end
+        ORDER BY hash(TraceId) LIMIT $most)
+    SELECT call.ServiceName, served.ServiceName,
+        median(served.start - call.start - (call.Duration - served.Duration) / 2)::BIGINT, count(*)
+    FROM near AS served JOIN near AS call ON call.TraceId = served.TraceId AND call.SpanId = served.ParentSpanId
+    WHERE served.TraceId IN (SELECT TraceId FROM sampled) AND served.SpanKind = 'Server' AND call.SpanKind = 'Client'
+        AND call.ServiceName <> served.ServiceName
+    GROUP BY ALL ORDER BY ALL"""
+
+_CORRECTED: Final = """FROM (SELECT * REPLACE (make_timestamp_ns(epoch_ns(Timestamp)
+    - coalesce(($ahead::BIGINT[])[list_position($ahead_of::VARCHAR[], ServiceName)], 0)) AS Timestamp)
+    FROM otel_traces)"""
+
+
+def corrected(question: str) -> str:
+    """Return a question of spans whose times are corrected by `$ahead` ns, for the services `$ahead_of`."""
+    return question.replace("FROM otel_traces", _CORRECTED)

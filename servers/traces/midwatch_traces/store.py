@@ -1,7 +1,7 @@
 """The trace backend on the embedded store: SQL in, values out. The SQL text itself is in `sql`."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from midwatch_traces.backend import (
     Span,
     TraceSummary,
 )
+from midwatch_traces.clocks import Apart
 from midwatch_traces.spans import MS, Keys, Place, spans_from
 
 MOST_OPERATIONS = 5_000
@@ -30,6 +31,8 @@ MOST_OPERATIONS = 5_000
 MOST_SPANS = 500_000
 """Spans that one survey reads; of more, it reads a sample of the traces."""
 MOST_OF_A_TRACE = 20_000
+MOST_FOR_CLOCKS = 200
+"""Traces from which clocks are compared: a clock that is off is off in all of them."""
 _MARGIN_NS = 600 * 10**9
 """A trace that is found by one span began and ended within this of it."""
 _SEND = "see that midwatch-store runs and that applications send OTLP spans to it"
@@ -45,6 +48,14 @@ class StoreTraces:
     def pin(self) -> int:
         """Return the largest sequence number that is stored now."""
         return self._store.pin()
+
+    def compare_clocks(self, window: Window, pin: int) -> Sequence[Apart]:
+        """Return how the clocks of services differ by a sample of the window's traces, whatever times they tell."""
+        start, end = to_ns(window.start), to_ns(window.end)
+        around = Window(start=from_ns(start - _MARGIN_NS), end=from_ns(end + _MARGIN_NS))
+        bounds = {"from": start - _MARGIN_NS, "to": end + _MARGIN_NS}
+        rows = self._query(sql.CLOCKS, {**_bounds(window, pin), **bounds, "most": MOST_FOR_CLOCKS}, around)
+        return [Apart(*row) for row in rows]
 
     def load(self, scope: Scope) -> Loaded:
         """Return the spans that started within the windows of a scope: all, or those of a sample of traces."""
@@ -114,11 +125,20 @@ class StoreTraces:
 
     def _query(self, text: str, parameters: Mapping[str, object], span: Scope | Window) -> list[tuple[Any, ...]]:
         start, end = _files(span)
-        return self._store.query(text, parameters, start=start, end=end)
+        asked, known = _with_clocks(text, parameters, span)
+        return self._store.query(asked, known, start=start, end=end)
 
     def _columns(self, text: str, parameters: Mapping[str, object], scope: Scope) -> dict[str, Any]:
         start, end = _files(scope)
-        return dict(self._store.columns(text, parameters, start=start, end=end))
+        asked, known = _with_clocks(text, parameters, scope)
+        return dict(self._store.columns(asked, known, start=start, end=end))
+
+
+def _with_clocks(text: str, parameters: Mapping[str, object], span: Scope | Window) -> tuple[str, Mapping[str, object]]:
+    """Ask of corrected times where clocks are known to be off; most questions stay as they are."""
+    if not isinstance(span, Scope) or not span.clocks:
+        return text, parameters
+    return sql.corrected(text), {**parameters, "ahead_of": list(span.clocks), "ahead": list(span.clocks.values())}
 
 
 def _bounds(window: Window, pin: int) -> dict[str, object]:
@@ -144,7 +164,9 @@ def _filters(search: Search) -> dict[str, object]:
 
 def _files(span: Scope | Window) -> tuple[datetime, datetime]:
     if isinstance(span, Scope):
-        return min(span.window.start, span.baseline.start), max(span.window.end, span.baseline.end)
+        off = [timedelta(microseconds=by // 1000) for by in (0, *span.clocks.values())]
+        first, last = min(span.window.start, span.baseline.start), max(span.window.end, span.baseline.end)
+        return first + min(off), last + max(off)
     return span.start, span.end
 
 

@@ -4,7 +4,7 @@ Pure: spans in, rows and cited findings out. The words of failed spans are asked
 are read.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -15,23 +15,27 @@ from midwatch_kit.reply import CitedFinding
 from midwatch_traces.calls import calls_of
 from midwatch_traces.failures import Ask, count_origins, tell_origins, traces_of
 from midwatch_traces.findings import Table, report, say
-from midwatch_traces.forest import forest_of
+from midwatch_traces.forest import Forest, forest_of
 from midwatch_traces.groups import bare, families
 from midwatch_traces.healthy import tell_rest
 from midwatch_traces.origins import origins_of
 from midwatch_traces.series import timeline_of
-from midwatch_traces.spans import Spans
+from midwatch_traces.spans import NO_PARENT, Spans
 
 _LAST = {ObservationKind.ABSENCE: 1, ObservationKind.NORMAL: 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
-    """What a survey found: rows of evidence, findings in order of weight, and a word on what it could not do."""
+    """What a survey found: rows of evidence, findings in order of weight, and a word on what it could not do.
+
+    `caveats` say what makes the spans themselves doubtful.
+    """
 
     rows: Sequence[JsonValue]
     found: Sequence[CitedFinding]
     hint: str | None
+    caveats: Sequence[str] = ()
 
 
 def survey_spans(spans: Spans, window: Window, baseline: Window, entities: Sequence[str], ask: Ask) -> Surveyed:
@@ -55,11 +59,28 @@ def survey_spans(spans: Spans, window: Window, baseline: Window, entities: Seque
     for name in unknown:
         _tell_absent(name, table)
     found = [cited for cited in table.found if not wanted or _concerns(cited.finding, wanted)]
-    return Surveyed(table.rows, sorted(found, key=_rank), None if traces.counts[0] else _NO_PAST)
+    hint = None if traces.counts[0] else _NO_PAST
+    return Surveyed(table.rows, sorted(found, key=_rank), hint, list(_incomplete(spans, forest)))
 
 
 _NOTHING = "No spans in the window or the baseline. Widen the window, or see check_traces."
 _NO_PAST = "No requests in the baseline: failures are compared with none at all, latencies with nothing."
+
+
+_OFTEN = 0.2
+"""A share of spans without their parent from here on is no accident of a window's edge."""
+_SOME = 20
+
+
+def _incomplete(spans: Spans, forest: Forest) -> Iterator[str]:
+    """Say so when many spans name a parent that is not here."""
+    named = spans.parent != NO_PARENT
+    lost = int((named & (forest.parent < 0)).sum())
+    if lost >= _SOME and lost >= _OFTEN * int(named.sum()):
+        yield (
+            f"Traces are incomplete: {lost:,} of {int(named.sum()):,} spans name a parent that is not there. Spans are "
+            "lost on the way, or sampled one by one: counts are too low, and failures seem to begin where they pass."
+        )
 
 
 def entity_id(name: str) -> EntityId:
