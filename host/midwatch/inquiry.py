@@ -172,7 +172,7 @@ def _doubts(tool: Tool, answer: Answer, evidence: Evidence | None) -> Iterator[s
     if tool.role is Role.SURVEY and evidence and evidence.window and evidence.lag_seconds is not None:
         length = evidence.window.length.total_seconds()
         if evidence.lag_seconds >= max(_LAG_SECONDS, length / 2):
-            yield f"its newest data is {evidence.lag_seconds:.0f} s older than the window's end: the rest may still come"
+            yield f"its newest data is {evidence.lag_seconds:.0f} s older than the window's end: more may still come"
 
 
 def _as_record(tool: Tool, arguments: Mapping[str, JsonValue], answer: Answer, seconds: float) -> ToolCall:
