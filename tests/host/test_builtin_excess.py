@@ -5,7 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from midwatch.builtin.excess import excesses, without_doubles
+from midwatch.builtin.hypothesize import hypothesize
+from midwatch.builtin.judge import judge
 from midwatch.builtin.scene import Scene
+from midwatch.builtin.weights import STRONG
 from midwatch.records import Scope
 from midwatch_kit.records import Citation, Observation, ObservationKind, Relation, Signal, TopologyFragment, Window
 from midwatch_topology import Topology
@@ -112,3 +115,11 @@ def test_where_traces_were_found_metrics_of_requests_are_left_out() -> None:
     cpu = slow("web", 99, 10, 1).model_copy(update={"id": "c", "subject": "cpu.utilization"})
     assert without_doubles([traced, slow("cart", 90, 50, 10), cpu]) == [traced, cpu]
     assert without_doubles([slow("cart", 90, 50, 10), cpu]) == [slow("cart", 90, 50, 10), cpu]
+
+
+def test_a_loss_reckoned_from_metrics_alone_is_no_decisive_evidence() -> None:
+    seen = [failing("web", 4, 0, 50), failing("pay", 20, 0, 10)]
+    scene = Scene(scope("error_rate"), TOPOLOGY, (*seen, *excesses(seen, TOPOLOGY, scope("error_rate"))))
+    found = {h.entity: judge(h, scene) for h in hypothesize(scene, []) if h.entity == "service:pay"}
+    weights = {a.name: (a.weight, a.decisive) for a in found["service:pay"].arguments}
+    assert weights["place"] == (STRONG, False)

@@ -20,6 +20,7 @@ from midwatch_topology import Topology
 
 FELT = frozenset({"latency_mean", "latency_p95", "error_rate", "request_rate"})
 LATENCY_EXCESS, ERROR_EXCESS = "latency_excess", "error_excess"
+EXCESSES = frozenset({LATENCY_EXCESS, ERROR_EXCESS})
 _KINDS = {"latency_mean": LATENCY_EXCESS, "latency_p95": LATENCY_EXCESS, "error_rate": ERROR_EXCESS}
 _UNITS = {LATENCY_EXCESS: "s/s", ERROR_EXCESS: "1/s"}
 _LOST = {LATENCY_EXCESS: "loses {} s of requests' time each second", ERROR_EXCESS: "fails {} requests each second"}

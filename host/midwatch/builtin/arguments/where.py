@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
+from midwatch.builtin.excess import EXCESSES
 from midwatch.builtin.scene import Scene, amount
 from midwatch.records import Argument, Hypothesis, HypothesisKind
 from midwatch_kit.records import EntityId, Observation
@@ -36,7 +37,8 @@ def place(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     share = sum(map(amount, mine)) / total
     most = max(begun.values(), key=amount)
     if mine and (share >= w.MOST or (share >= w.PART and scene.apart(mine[0].entity, most.entity))):
-        yield argument("place", w.STRONG, mine[0].statement, *mine, decisive=True)
+        seen_there = mine[0].subject not in EXCESSES  # a loss that is reckoned from metrics was not seen to begin there
+        yield argument("place", w.STRONG, mine[0].statement, *mine, decisive=seen_there)
     elif mine:
         yield argument("place", w.STRONG * (share - w.MOST), mine[0].statement, *mine, most)
     else:
