@@ -1,5 +1,6 @@
 """What services may in the database, and what they run into there."""
 
+import json
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,8 +9,12 @@ import psycopg
 import pytest
 from anyio.from_thread import start_blocking_portal
 from psycopg import errors
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from starlette.requests import Request
 
-from app.errors import Overloaded
+from app.bot.fleet import find_robot
+from app.bot.forecast import get_forecast, lines
+from app.errors import Overloaded, Refused
 from app.schedule.__main__ import check_backlog
 from app.settings import Settings
 from robots.database import SESSIONS, Session
@@ -97,3 +102,25 @@ def test_the_schedule_turns_work_away_above_its_backlog(tmp_path: Path) -> None:
         check_backlog(61, settings)
     settings.path.write_text('{"most_waiting": 90}')
     check_backlog(61, settings)
+
+
+async def test_a_forecast_holds_a_connection_until_it_is_read_to_its_end_or_given_up(database: str) -> None:
+    async with AsyncConnectionPool(url_of(database, "bot"), min_size=1, max_size=1, timeout=0.2, open=False) as pool:
+        report = lines(pool, 60)
+        first = json.loads(await anext(report))
+        assert len(first["battery"]) == 60
+        assert all(0 < level < 100 for level in first["battery"])
+        with pytest.raises(PoolTimeout, match="couldn't get a connection"):
+            await find_robot(pool, "porter-1")
+        assert len([line async for line in report]) == 71
+        assert (await find_robot(pool, "porter-1")).model == "porter"
+        left = lines(pool, 60)
+        await anext(left)
+        await left.aclose()
+        assert (await find_robot(pool, "porter-1")).model == "porter"
+
+
+@pytest.mark.parametrize("hours", ["0", "73", "soon"])
+async def test_a_forecast_is_for_some_hours_at_most(hours: str) -> None:
+    with pytest.raises(Refused, match=f"hours: {hours} isn't a whole number from 1 to 72"):
+        await get_forecast(Request({"type": "http", "query_string": f"hours={hours}".encode()}))
