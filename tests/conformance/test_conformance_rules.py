@@ -109,6 +109,11 @@ def pages(cursor: str | None, matched: int) -> Answer:
     return Answer("", rows, ["a", "b"], matched, page=page, positions=[(1,), (2,)], more=cursor is None)
 
 
+def endless(_: str | None) -> Answer:
+    """Return the same page again and again."""
+    return pages(None, 40)
+
+
 COUNTER = itertools.count()
 
 
@@ -182,7 +187,8 @@ def offer_silent_check(server: EvidenceServer) -> None:
             "drill-downs page to the end",
             "read_fish matched 9, but its 2 pages show 4",
         ),
-        (of_search(lambda cursor: pages(cursor, next(COUNTER))), "drill-downs page to the end", "read_fish matched "),
+        (of_search(lambda cursor: pages(cursor, next(COUNTER))), "drill-downs page to the end", " and then "),
+        (of_search(endless), "drill-downs page to the end", "read_fish matched 40, but its 40 pages show 80"),
         (
             of_search(lambda cursor: pages(cursor, 4)),
             "a damaged cursor is refused",

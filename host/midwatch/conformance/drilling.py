@@ -38,8 +38,9 @@ class Walk:
             return [f"{tool} matched {' and then '.join(map(str, sorted(counted)))}"]
         if self.ended and last.reply.get("truncated") and len(self.pages) > 1:
             return [f"{tool} is cut on page {len(self.pages)}, and gives no cursor for the rest"]
-        if self.ended and len(self.pages) > 1 and shown != counted.pop():
-            return [f"{tool} matched {last.reply.get('matched')}, but its {len(self.pages)} pages show {shown}"]
+        matched = counted.pop()
+        if len(self.pages) > 1 and (shown > matched or (self.ended and shown != matched)):
+            return [f"{tool} matched {matched}, but its {len(self.pages)} pages show {shown}"]
         return []
 
 
