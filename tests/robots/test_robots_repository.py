@@ -1,3 +1,4 @@
+import ast
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from robots.faults import forge_field
+from robots.faults import forge_field, no_op_deploy
 from robots.herrings.deploy import PATCHES
 from robots.history import Patch, commit_patch, commit_time, make_history, source
 from robots.repository import Author, GitFailed, Repository
@@ -41,7 +42,9 @@ async def test_git_settings_of_the_user_have_no_say(tmp_path: Path, monkeypatch:
     assert commit.subject == "Say what each service needs"
 
 
-@pytest.mark.parametrize("patch", [*PATCHES.values(), forge_field.PATCH], ids=lambda patch: patch.file)
+@pytest.mark.parametrize(
+    "patch", [*PATCHES.values(), forge_field.PATCH, no_op_deploy.PATCH], ids=lambda patch: patch.file
+)
 async def test_every_patch_fits_and_touches_its_own_service_alone(tmp_path: Path, patch: Patch) -> None:
     repository = Repository(tmp_path / "repository")
     first = await make_history(repository, 2)
@@ -65,6 +68,26 @@ async def test_only_the_faulty_commit_cant_read_what_it_writes(tmp_path: Path) -
         said.append(done.stderr.decode())
     assert said[0] == ""
     assert said[1].strip().endswith("UnreadableBlueprint: can't read a blueprint: unknown field cycle_seconds")
+
+
+async def test_the_idle_commit_changes_nothing_that_runs(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    await make_history(repository, 2)
+    blueprint = repository.path / "app" / "forge" / "blueprint.py"
+    before = blueprint.read_text()
+    await commit_patch(repository, no_op_deploy.PATCH, commit_time(2, 7))
+    after = blueprint.read_text()
+    assert before != after
+    assert code(before) == code(after)
+
+
+def code(text: str) -> str:
+    """Return what a module does, without what it says."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            del node.body[0]
+    return ast.dump(tree)
 
 
 async def test_an_unknown_revision_is_told_with_what_git_said(tmp_path: Path) -> None:
