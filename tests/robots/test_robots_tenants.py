@@ -47,6 +47,8 @@ def test_a_bucket_never_gives_more_than_its_burst_and_what_has_come_in_since(rat
         at += pause
         given_out += bucket.take(at)
         assert given_out <= rate * (BURST_SECONDS + at) + 1e-6
+    burst = int(rate * BURST_SECONDS)
+    assert sum(bucket.take(at + 1e6) for _ in range(burst + 3)) <= burst
 
 
 def test_beyond_its_capacity_the_gateway_turns_every_tenant_away(tmp_path: Path) -> None:
