@@ -3,7 +3,8 @@
 A case becomes: traces and logs of its three minutes (the fault begins at the end of the first), preceded by the
 fault-free minutes of its day, moved and repeated `REPEATED` times; the pods' metrics as they were, from an hour
 before. Where a day has no fault-free traces (Online Boutique), traces and logs are left out, and the published
-dependencies become a declared topology. Figures of nodes are left out, since all pods of a node repeat them.
+dependencies become a declared topology. Left out are lines without a time, and figures of nodes, which all pods of a
+node repeat.
 
 The alert is of the entrance and says no more than that its requests misbehave. It comes when the third minute begins,
 and time ends with that minute. Of the fault list only the time is used for a snapshot.
@@ -122,8 +123,8 @@ def _signal(
     fault: _Fault, what: str, time: str, read: Callable[[Sequence[Mapping[str, str]], int, str], list[Row]]
 ) -> list[Row]:
     """The rows of a fault's minutes, and before them those of the fault-free ones, moved, each time as new ids."""
-    minutes = [row for path in fault.files(what) if path.exists() for row in _rows(path)]
-    calm = [row for path in _fault_free(fault, what) for row in _rows(path)]
+    minutes = [row for path in fault.files(what) if path.exists() for row in _rows(path) if int(row[time] or 0) > 0]
+    calm = [row for path in _fault_free(fault, what) for row in _rows(path) if int(row[time] or 0) > 0]
     rows = read(minutes, 0, "")
     if not minutes or not calm:
         return rows

@@ -118,7 +118,8 @@ def nezha_data(tmp_path: Path) -> Path:
 
 def _trace(minute: int) -> list[list[object]]:
     begin = minute * 10**9
-    names: list[object] = ["TraceID", "SpanID", "ParentID", "PodName", "OperationName", "StartTimeUnixNano", "EndTimeUnixNano"]
+    ids = ["TraceID", "SpanID", "ParentID"]
+    names: list[object] = [*ids, "PodName", "OperationName", "StartTimeUnixNano", "EndTimeUnixNano"]
     spans = [("a", "root", ENTRANCE, "/*"), ("b", "a", ENTRANCE, "HTTP GET"), ("c", "b", POD, "/stock")]
     return [names, *([f"t{minute}", *span, begin, begin + 10**7] for span in spans)]
 
@@ -126,7 +127,8 @@ def _trace(minute: int) -> list[list[object]]:
 def _log(minute: int) -> list[list[object]]:
     said = "16:43:04.100 WARN  s.StockImpl#31 TraceID: t SpanID: c [find][nothing found]\n"
     names: list[object] = ["TimeUnixNano", "PodName", "TraceID", "SpanID", "Log"]
-    return [names, [minute * 10**9, POD, f"t{minute}", "c", json.dumps({"log": said, "stream": "stdout"})]]
+    line = [POD, f"t{minute}", "c", json.dumps({"log": said, "stream": "stdout"})]
+    return [names, [minute * 10**9, *line], [-6795364578871345152, *line]]  # the second has no time
 
 
 def test_a_nezha_case_has_its_three_minutes_and_the_calm_ones_before_them(nezha_data: Path, tmp_path: Path) -> None:
@@ -145,6 +147,11 @@ def test_nezhas_spans_are_of_services_and_enter_them_where_pods_change(nezha_dat
         ("ts-stock-service", "/stock", "Server"),
         (gateway, "HTTP GET", "Client"),
     ]
+
+
+def test_nezhas_lines_without_a_time_are_left_out(nezha_data: Path, tmp_path: Path) -> None:
+    (case,) = nezha.cases(nezha_data)
+    assert rows(case, tmp_path / "s", "SELECT count(*) FROM otel_logs") == [(3 + nezha.REPEATED,)]
 
 
 def test_nezhas_log_lines_lose_what_stands_in_columns(nezha_data: Path, tmp_path: Path) -> None:
