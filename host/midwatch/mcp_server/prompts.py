@@ -10,7 +10,6 @@ from pydantic import Field
 
 from midwatch.errors import UnknownIncident
 from midwatch.investigation import find_incident
-from midwatch.journal import Journal
 from midwatch.mcp_server.answers import answer
 from midwatch.mcp_server.reading import conclusion_lines, plan_lines, stands
 from midwatch.mcp_server.running import Running
@@ -23,35 +22,35 @@ _NOTHING = "midwatch has no incident on record. If something is wrong, start one
 
 def offer_prompts(server: MCPServer[Any], running: Running) -> None:
     """Offer the prompts."""
-    journal = running.journal
 
     @server.prompt(title="What is going on?")
     def what_is_going_on(incident: IncidentName = "") -> str:
         """An incident as it stands, for somebody who has just arrived."""
         task = "Tell me in a few sentences what is going on, how sure that is, and what I have to decide. Cite [E…]."
-        return _filled(journal, incident, task, "stands", "packet")
+        return _filled(running, incident, task, "stands", "packet")
 
     @server.prompt(title="What changed?")
     def what_changed(incident: IncidentName = "") -> str:
         """The changes around an incident, and how each fared as a suspect."""
         task = "Tell me what changed before this began, which change is the likeliest cause, and why not the others."
-        return _filled(journal, incident, task, "changes", "conclusion")
+        return _filled(running, incident, task, "changes", "conclusion")
 
     @server.prompt(title="Hand over")
     def hand_over(incident: IncidentName = "") -> str:
         """Everything the next person on call needs."""
         task = "Write a hand-over for the next person on call: state, cause, what was ruled out, plan, what is open."
-        return _filled(journal, incident, task, "stands", "conclusion", "plan", "missing")
+        return _filled(running, incident, task, "stands", "conclusion", "plan", "missing")
 
 
-def _filled(journal: Journal, name: str, task: str, *parts: str) -> str:
+def _filled(running: Running, name: str, task: str, *parts: str) -> str:
     """Return a task with parts of an incident's records below it, bounded."""
+    journal = running.journal
     try:
         found = find_incident(journal, name)
     except UnknownIncident as error:
         return f"{_NOTHING}\n({error})"
     texts = {
-        "stands": lambda: stands(journal, found, runs=False)[:5],
+        "stands": lambda: stands(journal, found, runs=running.runs(found.id)),
         "packet": lambda: packet(found, journal).split("\n"),
         "changes": lambda: answer(journal, found, "what changed"),
         "conclusion": lambda: conclusion_lines(journal, found.id),
