@@ -10,6 +10,7 @@ from tests.host_mcp.conftest import investigated, noted, refused, serving, text_
 
 REFUSED = {
     "words alone change nothing": {},
+    "would leave out too much": {"ignore": "er"},
     "needs both kind and entity": {"kind": "resource"},
     "did you mean service:forge": {"kind": "resource", "entity": "fourge"},
     "kind: Input should be": {"kind": "ghosts", "entity": "bot"},

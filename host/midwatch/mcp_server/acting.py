@@ -37,6 +37,7 @@ from midwatch_topology import UnknownEntity
 Wait = Annotated[bool, Field(description="stay until there is a conclusion, and tell of progress meanwhile")]
 Timeout = Annotated[float, Field(gt=0, le=600, description="how many seconds to stay at most")]
 _PATIENT_SECONDS = 660.0
+_SHORTEST = 3
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class Acting:
             return tell(
                 [f"{found.id} is finished: {found.status}. To have it look again, steer it."], incident=found.id
             )
-        return await self._go(ctx, found, wait=wait, seconds=timeout_seconds)
+        noted = sum(1 for _ in self.running.journal.entries(found.id))
+        return await self._go(ctx, found, wait=wait, seconds=timeout_seconds, after=noted)
 
     async def steer_investigation(
         self,
@@ -107,6 +109,8 @@ class Acting:
             raise HostError("a cause to test needs both kind and entity")
         if not (kind or leave_out or ignore):
             raise HostError("give kind and entity, or leave_out, or ignore: words alone change nothing")
+        if ignore and len(ignore) < _SHORTEST:
+            raise HostError(f"ignore {ignore!r} would leave out too much: give {_SHORTEST} characters or more")
         steer = Steer(
             text=words,
             by=who_is_at(ctx),
@@ -118,10 +122,12 @@ class Acting:
         tell_investigation(self.running.journal, found.id, steer)
         return await self._go(ctx, found, wait=False, seconds=0)
 
-    async def _go(self, ctx: Context, incident: Incident, *, wait: bool, seconds: float) -> types.CallToolResult:
+    async def _go(
+        self, ctx: Context, incident: Incident, *, wait: bool, seconds: float, after: int = 0
+    ) -> types.CallToolResult:
         """Have an incident investigated, and return at once, or when there is a conclusion."""
         self.running.begin(incident)
-        if wait and await wait_until_settled(self.running.journal, incident.id, seconds, _progress(ctx)):
+        if wait and await wait_until_settled(self.running.journal, incident.id, seconds, _progress(ctx), after):
             return self._concluded(incident.id)
         return tell(
             [f"{'Still at work' if wait else 'At work'} on {incident.id}: {incident.title}"],

@@ -68,13 +68,13 @@ async def wait_for_news(journal: Journal, investigation: str, after: int, second
     return found
 
 
-async def wait_until_settled(journal: Journal, investigation: str, seconds: float, say: Say) -> bool:
-    """Say each line as it is noted, until the investigation has concluded; False when it has not within `seconds`."""
+async def wait_until_settled(journal: Journal, investigation: str, seconds: float, say: Say, after: int = 0) -> bool:
+    """Say each line noted after `after`, until the investigation has concluded; False if not within `seconds`."""
     teller, cursor = Teller(), 0
     with anyio.move_on_after(seconds):
         while True:
             over = is_settled(journal, investigation)  # before the last records are read, so that none is missed
-            cursor = await _say_all(journal.entries(investigation, cursor), teller, say, cursor)
+            cursor = await _say_all(journal.entries(investigation, cursor), teller, say, cursor, after)
             if over:
                 return True
             await anyio.sleep(_LOOK_EVERY)
@@ -91,10 +91,10 @@ def is_under_way(journal: Journal, investigation: str) -> bool:
     return _status(journal, investigation) in _UNDER_WAY or bool(unheeded(journal, investigation))
 
 
-async def _say_all(entries: Iterable[Entry], teller: Teller, say: Say, cursor: int) -> int:
+async def _say_all(entries: Iterable[Entry], teller: Teller, say: Say, cursor: int, after: int) -> int:
     for entry in entries:
         cursor = entry.seq
-        if line := teller.tell(entry):
+        if (line := teller.tell(entry)) and entry.seq > after:
             await say(entry.seq, line)
     return cursor
 
