@@ -40,7 +40,7 @@ from midwatch.records import (
     Steer,
     Verdict,
 )
-from midwatch.scoping import find_scope, survey_arguments
+from midwatch.scoping import before, find_scope, survey_arguments
 from midwatch.settings import Settings
 from midwatch.steering import Steering
 from midwatch.steers import as_steering, heed, look_of, told, unheeded
@@ -107,7 +107,7 @@ class Investigation:
         """Survey everything in scope at once, with every server that has a survey; return what is noise as well."""
         services = [e.id for e in scope.topology.entities if e.kind == "service"]
         tools = self.inquiry.eyes.tools(Role.SURVEY)
-        asked = [(tool, survey_arguments(tool, scope.window, scope.baseline, services)) for tool in tools]
+        asked = [(tool, survey_arguments(tool, scope.window, before(tool, scope), services)) for tool in tools]
         answers = await self.inquiry.ask_all(asked, "survey")
         seen = [o for _, answer in answers for o in self.inquiry.checked(answer.observations)]
         blind = frozenset(_SIGNALS) - {tool.signal for tool, _ in answers}

@@ -98,6 +98,7 @@ class Scope(Record):
     topology: TopologyFragment
     age_seconds: float | None = None
     lookback_seconds: float | None = Field(None, description="how long before the alert the onset was looked for")
+    changes_since: Moment | None = Field(None, description="how far back changes are looked for: they may bite late")
 
 
 class HypothesisKind(StrEnum):
@@ -348,7 +349,7 @@ class Report(Record):
 
 
 class Message(Record):
-    """Something said in the course of an investigation; `evidence` is the id of the document it speaks of, if of one."""
+    """Something said in the course of an investigation; `evidence` is the id of the document it speaks of."""
 
     text: str
     evidence: str | None = None

@@ -30,6 +30,8 @@ PARTS = {"version", "operation"}
 """Attributes of observations that speak of a part of an entity, not of all of it."""
 _NOTHING = Topology()
 _EDGE = timedelta(seconds=1)
+_CHANGES_LOOKBACKS = 24
+"""Changes are few, and some bite hours later: they are looked for so many times as far back as all else."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ async def find_scope(
         topology=TopologyFragment(entities=tuple(nearby.entities.values()), relations=nearby.relations),
         age_seconds=age.total_seconds() if age else None,
         lookback_seconds=lookback.total_seconds(),
+        changes_since=incident.started_at - _CHANGES_LOOKBACKS * lookback,
     )
     return scope, nearby
 
@@ -130,6 +133,12 @@ def survey_arguments(tool: Tool, window: Window, baseline: Window, entities: Ite
         "entities": list(entities),
     }
     return {name: value for name, value in every.items() if name in tool.arguments}
+
+
+def before(tool: Tool, scope: Scope) -> Window:
+    """Return what a tool compares the scope's window with: the baseline, and for changes all that may bite late."""
+    far = tool.signal == Signal.CHANGES and scope.changes_since
+    return Window(start=min(far, scope.baseline.start), end=scope.baseline.end) if far else scope.baseline
 
 
 def watched(incident: Incident) -> tuple[str, ...]:

@@ -87,6 +87,10 @@ def _from_metrics(scene: Scene) -> Iterable[Hypothesis]:
         strongest.setdefault(observation.entity, observation)
     for entity, observation in strongest.items():
         yield _make(HypothesisKind.RESOURCE, entity, observation.statement, trigger=observation)
+    databases = (e.id for e in scene.scope.topology.entities if e.kind == "database")
+    for entity in dict.fromkeys((scene.scope.symptom, *scene.beginnings, *databases)):
+        if entity not in strongest:
+            yield _make(HypothesisKind.RESOURCE, entity, f"{entity} may be short of something")
 
 
 def _from_silences(scene: Scene) -> Iterable[Hypothesis]:

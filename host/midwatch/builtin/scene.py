@@ -107,13 +107,13 @@ class Scene:
     def places(self, hypothesis: Hypothesis) -> frozenset[EntityId]:
         """Return where failures begin when a hypothesis is true: mostly in its own service.
 
-        Who lacks a right fails where the right is checked. Too many requests hurt whatever is asked next. What fell
-        silent fails nothing itself: those who need it do.
+        Who asks for what may not be, or cannot be, is refused where it asks. Too many requests hurt whatever is asked
+        next. What fell silent fails nothing itself: those who need it do.
         """
         own = self.service_of(hypothesis.entity)
         found = {own}
         if hypothesis.kind in (HypothesisKind.ACCESS, *BY_PEOPLE):
-            found |= {place for place, seen in self.beginnings.items() if seen.related == own and _denied(seen)}
+            found |= {place for place, seen in self.beginnings.items() if seen.related == own and _answered(seen)}
         if hypothesis.kind is HypothesisKind.TRAFFIC and own in self.topology:
             found |= set(self.topology.upstream_of(own))
         if hypothesis.trigger is not None and hypothesis.trigger in self.silences:
@@ -124,6 +124,10 @@ class Scene:
         """Whether two hypotheses speak of different troubles: what they explain has no tie."""
         mine, others = self.places(one) & self.beginnings.keys(), self.places(other) & self.beginnings.keys()
         return bool(mine and others) and all(self.apart(a, b) for a in mine for b in others)
+
+    def speaks_of(self, kind: HypothesisKind, origin: Observation | None) -> bool:
+        """Whether the errors that begin somewhere speak, in standard words, of a kind of cause."""
+        return origin is not None and kind_named(origin.attributes.get("exception", "")) is kind
 
     def can_hurt(self, cause: EntityId, other: EntityId) -> bool:
         """Whether harm can get from one entity to another."""
@@ -231,5 +235,7 @@ def _is_process(observation: Observation) -> bool:
     return whose and observation.signal is Signal.METRICS
 
 
-def _denied(observation: Observation) -> bool:
-    return kind_named(observation.attributes.get("exception", "")) is HypothesisKind.ACCESS
+def _answered(observation: Observation) -> bool:
+    """Whether an error is an answer to what was asked, and no sign that who was asked is away, full or flooded."""
+    unable = (HypothesisKind.DEPENDENCY, HypothesisKind.RESOURCE, HypothesisKind.TRAFFIC)
+    return kind_named(observation.attributes.get("exception", "")) not in unable

@@ -46,7 +46,7 @@ MUCH_MORE = 0.5
 """So many more requests, as a share of those before, are a surge and not a busy minute."""
 MUCH_SLOWER, FELT_MS = 1.0, 100.0
 """Answers that take so much longer, as a share of before and in milliseconds, are felt whatever an alarm watches."""
-SOUND_REQUESTS = 100
+SOUND_REQUESTS = 50
 """From so many sound answers on, a change that is to blame would have had to bite late."""
 LIKELY_CHANCE = 0.05
 """What is less likely than this is taken not to have happened by chance."""

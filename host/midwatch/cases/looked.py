@@ -39,7 +39,8 @@ def window_of(journal: Journal, investigation: str) -> Window:
     scope = scope_of(journal, investigation)
     moments = [scope.window.start, scope.window.end, scope.baseline.start, scope.baseline.end]
     for call in calls_of(journal, investigation):
-        moments += _times(call.arguments)
+        # Changes are looked for much further back, and a store keeps all of them when it is cut.
+        moments += (moment for moment in _times(call.arguments) if moment != scope.changes_since)
     return Window(start=min(moments), end=max(moments))
 
 

@@ -11,7 +11,8 @@ from midwatch_metrics.backend import Gathered, Series
 from midwatch_metrics.timeline import SECOND, Timeline, from_ns
 
 _SILENT_SHARE = 0.2
-_SILENT_SECONDS = 10
+_SILENT_SECONDS = 6
+_SILENT_INTERVALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def present(series: Iterable[Series]) -> set[str]:
 
 
 def silences(gathered: Gathered, timeline: Timeline) -> list[Silence]:
-    """Return who fell silent: for a fifth of the window, ten seconds and ten of its usual intervals at least."""
+    """Return who fell silent: for a fifth of the window, six seconds and six of its usual intervals at least."""
     cells = gathered.cells
     if not len(cells.series):
         return []
@@ -48,6 +49,6 @@ def silences(gathered: Gathered, timeline: Timeline) -> list[Silence]:
     found = []
     for entity, number in numbers.items():
         last = moments[moments[:, 0] == number, 1]
-        if len(last) > 1 and newest - int(last[-1]) > max(enough, 10 * float(np.median(np.diff(last)))):
+        if len(last) > 1 and newest - int(last[-1]) > max(enough, _SILENT_INTERVALS * float(np.median(np.diff(last)))):
             found.append(Silence(entity, owners[entity], int(last[-1]), len(last)))
     return found

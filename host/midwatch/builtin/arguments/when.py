@@ -8,7 +8,7 @@ from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
 from midwatch.builtin.scene import BY_PEOPLE, Scene
 from midwatch.records import Argument, Hypothesis, HypothesisKind
-from midwatch_kit.records import ObservationKind
+from midwatch_kit.records import ObservationKind, Signal
 from midwatch_kit.window import clock
 
 
@@ -37,7 +37,10 @@ def time(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
 def course(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """A shortage that is over while the symptom goes on did not cause it."""
     trigger = hypothesis.trigger
-    if hypothesis.kind is not HypothesisKind.RESOURCE or trigger is None:
+    if hypothesis.kind is not HypothesisKind.RESOURCE:
+        return
+    if trigger is None:
+        yield from _nothing_short(hypothesis, scene)
         return
     symptom = scene.scope.symptoms[:1]
     if trigger.ended and all(s.ended is None for s in symptom):
@@ -45,6 +48,17 @@ def course(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
         yield argument("course", KILLS, text, trigger, *symptom)
     elif trigger.kind is ObservationKind.SATURATION:
         yield argument("course", w.FAIR, f"it lasts: {trigger.statement}", trigger)
+
+
+def _nothing_short(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """Where metrics were looked at and nothing ran short, only what errors say can still speak of a shortage."""
+    family = scene.family(hypothesis.entity)
+    if "metrics" in scene.blind or any(short.entity in family for short in scene.shortages):
+        return
+    figures = [o for o in scene.observations if o.signal is Signal.METRICS and o.entity in family]
+    begun = scene.beginnings.get(scene.service_of(hypothesis.entity))
+    if not scene.speaks_of(HypothesisKind.RESOURCE, begun):
+        yield argument("course", KILLS, "no figure of memory, CPU, disk, connections or locks rose there", *figures[:1])
 
 
 def begun_by_change(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
