@@ -11,10 +11,9 @@ from robots.scene import Fault, Scene, Struck, Truth
 NAME = "two-faults"
 
 
-def order(plan: Plan) -> tuple[list[Fault], float]:
-    """Return the faults, the one that strikes first before the other, and the seconds between them."""
-    dice = random.Random(f"{NAME} {plan.seed}")
-    return dice.sample([forge_cache.FAULT, config_operation.FAULT], 2), dice.uniform(0.3, 2.0)
+def lead(plan: Plan) -> float:
+    """Return the seconds from the start of the session, which soon deletes the file, to the change of settings."""
+    return random.Random(f"{NAME} {plan.seed}").uniform(0.0, 0.6)
 
 
 def truth(plan: Plan) -> Truth:
@@ -25,11 +24,17 @@ def truth(plan: Plan) -> Truth:
 
 
 async def strike(scene: Scene) -> Struck:
-    """Let both happen, a moment apart."""
-    (first, second), seconds = order(scene.plan)
-    one = await first.strike(scene)
-    await anyio.sleep(seconds)
-    other = await second.strike(scene)
+    """Let both happen within a second, so that neither is seen before the other is there."""
+    struck: dict[str, Struck] = {}
+
+    async def hit(fault: Fault, after: float) -> None:
+        await anyio.sleep(after)
+        struck[fault.name] = await fault.strike(scene)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(hit, forge_cache.FAULT, 0.0)
+        group.start_soon(hit, config_operation.FAULT, lead(scene.plan))
+    one, other = struck[forge_cache.FAULT.name], struck[config_operation.FAULT.name]
     return Struck(f"{one.text}; {other.text}", {"first": one.trigger, "second": other.trigger})
 
 
