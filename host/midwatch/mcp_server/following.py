@@ -58,14 +58,18 @@ def news(journal: Journal, investigation: str, after: int) -> News:
     return News(tuple(lines), count, cursor)
 
 
-async def wait_for_news(journal: Journal, investigation: str, after: int, seconds: float) -> News:
-    """Wait until something worth a line was noted after `after`, nothing more will be, or `seconds` are over."""
+async def wait_for_news(journal: Journal, investigation: str, after: int, seconds: float) -> tuple[News, bool]:
+    """Wait until something worth a line was noted after `after`, nothing more will be, or `seconds` are over.
+
+    Returns the news, and whether there may be more.
+    """
     found = await anyio.to_thread.run_sync(news, journal, investigation, after)
     with anyio.move_on_after(seconds):
         while not found.lines and is_under_way(journal, investigation):
             await _until_longer(journal, investigation, found.cursor)
             found = await anyio.to_thread.run_sync(news, journal, investigation, after)
-    return found
+    under_way = is_under_way(journal, investigation)  # before the last records are read, so that none is missed
+    return await anyio.to_thread.run_sync(news, journal, investigation, after), under_way
 
 
 async def wait_until_settled(journal: Journal, investigation: str, seconds: float, say: Say, after: int = 0) -> bool:

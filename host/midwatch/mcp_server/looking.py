@@ -8,7 +8,7 @@ from pydantic import Field
 
 from midwatch.investigation import find_incident
 from midwatch.mcp_server.answers import answer
-from midwatch.mcp_server.following import is_under_way, wait_for_news
+from midwatch.mcp_server.following import wait_for_news
 from midwatch.mcp_server.reading import (
     conclusion_lines,
     in_a_line,
@@ -75,7 +75,7 @@ class Looking:
     ) -> types.CallToolResult:
         """Say what an investigation has noted since a place in its journal; waits for news if asked to."""
         found, journal = self._find(incident), self.running.journal
-        told = await wait_for_news(journal, found.id, after, wait_seconds)
+        told, under_way = await wait_for_news(journal, found.id, after, wait_seconds)
         shown = fitting([line for _, line in told.lines])
         cut = len(shown) < len(told.lines)
         return tell(
@@ -84,7 +84,7 @@ class Looking:
             status=self._find(found.id).status.value,
             records=told.records,
             after=told.lines[len(shown) - 1][0] if cut else told.cursor,
-            under_way=is_under_way(journal, found.id),
+            under_way=under_way or cut,
             hint="There is more: follow again with this `after`." if cut else None,
         )
 
