@@ -68,6 +68,20 @@ def test_what_needs_a_process_that_fell_silent_is_its_victim() -> None:
     assert judged.verdict(HypothesisKind.STATE, "service:schedule").result == "refuted"
 
 
+def test_who_takes_no_requests_any_more_while_they_are_still_sent_hangs() -> None:
+    idle = seen("service:action", "request_rate", ObservationKind.DROP, direction="down", magnitude=0.0, baseline=8.0)
+    idle = idle.model_copy(update={"onset": after(-8)})
+    judged = reason(a_scene(fails("service:schedule", "Overloaded: backlog of 80 jobs"), idle, graph=SHOP))
+    assert judged.cause == (HypothesisKind.PLATFORM, "instance:action-1")
+
+
+def test_who_takes_no_requests_since_nothing_is_sent_has_starved() -> None:
+    idle = seen("service:action", "request_rate", ObservationKind.DROP, direction="down", magnitude=0.0, baseline=8.0)
+    idle = idle.model_copy(update={"onset": after(1)})
+    judged = reason(a_scene(fails("service:schedule", "KeyError: depot"), idle, graph=SHOP))
+    assert judged.cause == (HypothesisKind.STATE, "service:schedule")
+
+
 def test_where_everybody_falls_silent_the_metrics_lag_and_nobody_is_to_blame_for_it() -> None:
     all_silent = [silent(f"service:{name}", -8) for name in ("gateway", "bot", "forge", "schedule", "action")]
     judged = reason(a_scene(fails("service:schedule", "Refused: 240 jobs wait"), *all_silent, graph=SHOP))

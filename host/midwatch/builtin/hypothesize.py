@@ -95,7 +95,9 @@ def _from_metrics(scene: Scene) -> Iterable[Hypothesis]:
 
 def _from_silences(scene: Scene) -> Iterable[Hypothesis]:
     for silence in scene.silences:
-        yield _make(HypothesisKind.PLATFORM, silence.entity, silence.statement, trigger=silence)
+        processes = scene.instances(silence.entity)
+        hangs = processes[0] if len(processes) == 1 else silence.entity
+        yield _make(HypothesisKind.PLATFORM, hangs, silence.statement, trigger=silence)
 
 
 def _from_dependencies(scene: Scene) -> Iterable[Hypothesis]:

@@ -92,11 +92,15 @@ class Scene:
 
     @cached_property
     def silences(self) -> tuple[Observation, ...]:
-        """Who fell silent: instances and services whose metrics ended. Where most did, it is the metrics that lag."""
-        gone = [o for o in self.observations if o.kind is ObservationKind.ABSENCE and o.onset and _is_process(o)]
+        """Who fell silent before the symptom: their metrics ended, or they take no requests any more.
+
+        Where most did, it is the telemetry that lags. What falls silent afterwards has starved: nothing reaches it.
+        """
+        onset = self.scope.onset_earliest or self.scope.onset
+        silent = [o for o in self.observations if _is_silent(o) and o.onset and (onset is None or o.onset < onset)]
         services = [e for e in self.scope.topology.entities if e.kind == "service"]
-        silent = {self.service_of(o.entity) for o in gone}
-        return () if 2 * len(silent) > len(services) else tuple(sorted(gone, key=lambda o: (o.onset, o.id)))
+        most = 2 * len({self.service_of(o.entity) for o in silent}) > len(services)
+        return () if most else tuple(sorted(silent, key=lambda o: (o.onset, o.id)))
 
     def surge(self, entity: EntityId) -> Observation | None:
         """Return that more requests arrive at an entity since the onset, if they do and it lasts."""
@@ -230,9 +234,11 @@ def _is_shortage(observation: Observation) -> bool:
     return observation.kind is ObservationKind.SATURATION or (observation.kind is ObservationKind.SPIKE and shares)
 
 
-def _is_process(observation: Observation) -> bool:
-    whose = observation.entity.startswith(("instance:", "service:"))
-    return whose and observation.signal is Signal.METRICS
+def _is_silent(observation: Observation) -> bool:
+    gone = observation.kind is ObservationKind.ABSENCE and observation.signal is Signal.METRICS
+    fell = observation.subject == "request_rate" and observation.direction == "down" and observation.ended is None
+    idle = fell and (observation.magnitude or 0.0) <= w.HARDLY_ANY * (observation.baseline or 0.0)
+    return (gone or idle) and observation.entity.startswith(("instance:", "service:"))
 
 
 def _answered(observation: Observation) -> bool:

@@ -46,6 +46,8 @@ MUCH_MORE = 0.5
 """So many more requests, as a share of those before, are a surge and not a busy minute."""
 MUCH_SLOWER, FELT_MS = 1.0, 100.0
 """Answers that take so much longer, as a share of before and in milliseconds, are felt whatever an alarm watches."""
+HARDLY_ANY = 0.05
+"""Who takes so small a share of the requests of before takes none."""
 SOUND_REQUESTS = 50
 """From so many sound answers on, a change that is to blame would have had to bite late."""
 LIKELY_CHANCE = 0.05
