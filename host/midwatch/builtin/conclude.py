@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.judge import confidence
-from midwatch.builtin.scene import Scene
+from midwatch.builtin.scene import BY_PEOPLE, Scene
 from midwatch.records import (
     Cause,
     Conclusion,
@@ -55,7 +55,12 @@ def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str
     if not standing:
         return Outcome.INCONCLUSIVE
     decisive = any(argument.decisive for argument in verdicts[standing[0].id].arguments)
-    return Outcome.ROOT_CAUSE if decisive else Outcome.BEST_EFFORT
+    return Outcome.ROOT_CAUSE if decisive and not _may_be_a_change(standing[0], scene) else Outcome.BEST_EFFORT
+
+
+def _may_be_a_change(hypothesis: Hypothesis, scene: Scene) -> bool:
+    """Whether nobody could look if somebody did it: most causes are changes, so any other is then a guess."""
+    return "changes" in scene.blind and hypothesis.kind not in BY_PEOPLE
 
 
 def _named(standing: Sequence[Hypothesis], verdicts: Mapping[str, Verdict], scene: Scene) -> tuple[Hypothesis, ...]:
@@ -82,7 +87,7 @@ def _cause(
         kind=hypothesis.kind,
         statement=trigger.statement if trigger else hypothesis.rationale,
         onset=trigger.onset if trigger else scene.scope.onset,
-        confidence=confidence(verdict, rivals, blind=blind),
+        confidence=confidence(verdict, rivals, blind=blind, guess=_may_be_a_change(hypothesis, scene)),
         path=path_to_symptom(hypothesis.entity, scene),
         supports=tuple(dict.fromkeys(name for a in speaking for name in a.observations)),
         contradicts=tuple(dict.fromkeys(name for a in against for name in a.observations)),

@@ -59,12 +59,15 @@ def judge(hypothesis: Hypothesis, scene: Scene) -> Verdict:
     )
 
 
-def confidence(leader: Verdict, rivals: Iterable[Verdict], *, blind: bool) -> float:
-    """Return how sure one can be of the leader among its rivals, in 0 to 1; capped as `weights` says."""
+def confidence(leader: Verdict, rivals: Iterable[Verdict], *, blind: bool, guess: bool = False) -> float:
+    """Return how sure one can be of the leader among its rivals, in 0 to 1; capped as `weights` says.
+
+    `blind` says that a signal that could name a rival could not be looked at, `guess` that it is the likeliest rival.
+    """
     against = sum(_rival_odds(rival) for rival in rivals if rival.hypothesis != leader.hypothesis)
     share = _rival_odds(leader) / (1 + _rival_odds(leader) + against)
     caps = [w.HIGHEST]
-    if not any(argument.decisive for argument in leader.arguments):
+    if guess or not any(argument.decisive for argument in leader.arguments):
         caps.append(w.WITHOUT_DECISIVE)
     if blind:
         caps.append(w.WITH_BLIND_SPOT)
