@@ -175,8 +175,10 @@ def _hint(symptoms: Iterable[Observation]) -> Onset | None:
 
 
 def _onset(symptoms: Iterable[Observation]) -> Onset | None:
-    """Return the earliest onset among the symptom's clear shifts that last."""
-    return _earliest(o for o in symptoms if o.score >= SHIFTED and o.ended is None)
+    """Return the earliest onset among the symptom's clear shifts that last, or else of failures that are over."""
+    clear = [o for o in symptoms if o.score >= SHIFTED]
+    lasting = _earliest(o for o in clear if o.ended is None)
+    return lasting or _earliest(o for o in clear if o.subject == "error_rate")
 
 
 def _earliest(shifted: Iterable[Observation]) -> Onset | None:

@@ -1,5 +1,6 @@
 """Scores a finished investigation against the truth. Nothing here is known to the investigation itself."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -7,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from midwatch.journal import Journal
-from midwatch.records import Conclusion, Hypothesis, HypothesisKind, Outcome, ToolCall, Verdict
+from midwatch.records import Conclusion, Hypothesis, HypothesisKind, Outcome, Scope, ToolCall, Verdict
 from midwatch_kit.records import EntityId
 
 _SOUND = {"root_cause": {Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT}, "no_incident": {Outcome.NO_INCIDENT}}
@@ -69,10 +70,23 @@ def _said(conclusion: Conclusion, named: list[Named]) -> str:
 
 
 def _refuted(investigation: str, journal: Journal) -> set[Named]:
+    """Return what was ruled out; what is ruled out for the only instance of a service is so for the service."""
     verdicts: Mapping[str, Verdict] = {v.hypothesis: v for v in journal.values(investigation, Verdict)}
     hypotheses = journal.values(investigation, Hypothesis)
-    tested = [h for h in hypotheses if h.id in verdicts and verdicts[h.id].result == "refuted"]
-    return {Named(kind=h.kind, entity=h.entity) for h in tested}
+    refuted = {Named(kind=h.kind, entity=h.entity) for h in hypotheses if _is_refuted(verdicts.get(h.id))}
+    owners = _owners(investigation, journal)
+    return refuted | {Named(kind=each.kind, entity=owners[each.entity]) for each in refuted if each.entity in owners}
+
+
+def _is_refuted(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.result == "refuted"
+
+
+def _owners(investigation: str, journal: Journal) -> dict[EntityId, EntityId]:
+    relations = [r for scope in journal.values(investigation, Scope) for r in scope.topology.relations]
+    pairs = {(r.target, r.source) for r in relations if r.kind == "runs_on"}
+    instances = Counter(service for _, service in pairs)
+    return {instance: service for instance, service in pairs if instances[service] == 1}
 
 
 def _missed(wanted: Iterable[Named], refuted: set[Named]) -> list[Named]:

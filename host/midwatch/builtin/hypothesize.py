@@ -84,7 +84,7 @@ def _from_origins(scene: Scene) -> Iterable[Hypothesis]:
 def _from_metrics(scene: Scene) -> Iterable[Hypothesis]:
     strongest: dict[EntityId, Observation] = {}
     for observation in scene.shortages:
-        strongest.setdefault(observation.entity, observation)
+        strongest.setdefault(scene.whole(observation.entity), observation)
     for entity, observation in strongest.items():
         yield _make(HypothesisKind.RESOURCE, entity, observation.statement, trigger=observation)
     databases = (e.id for e in scene.scope.topology.entities if e.kind == "database")

@@ -1,13 +1,13 @@
 """Everything an investigation has seen so far, arranged for looking things up. Nothing here judges."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.excess import ERROR_EXCESS, LATENCY_EXCESS
-from midwatch.builtin.vocabulary import kind_named
+from midwatch.builtin.vocabulary import is_timeout, kind_named
 from midwatch.builtin.weights import NEARLY_ALL, SHIFTED
 from midwatch.records import Hypothesis, HypothesisKind, Scope
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
@@ -30,12 +30,14 @@ class Scene:
 
     @cached_property
     def shifted(self) -> bool:
-        """Whether anything is wrong: the symptom's own shift, if it lasts, or failures that begin in scope.
+        """Whether anything is or was wrong: the symptom's own shift, if it lasts, or failures that begin in scope.
 
-        More requests that are served as well as before harm nobody.
+        Requests that failed have harmed somebody, even if it is over; one slow minute that is over has not. More
+        requests that are served as well as before harm nobody.
         """
         harm = (o for o in self.scope.symptoms if not (o.subject == "request_rate" and o.direction == "up"))
-        return any(o.score >= SHIFTED and o.ended is None for o in (*harm, *self.beginnings.values()))
+        lasting = (o for o in harm if o.ended is None or o.subject == "error_rate")
+        return any(o.score >= SHIFTED for o in (*lasting, *self.beginnings.values()))
 
     @cached_property
     def compared(self) -> bool:
@@ -64,11 +66,14 @@ class Scene:
 
         When the symptom is errors, these are the origins of failing traces; when it is latency, time spent in itself.
         Without traces, they are what metrics say is lost beyond what callees lose.
+        A call that timed out says where somebody waited; where the time went is where it began.
         Requests that fail, or take far longer, are trouble under any alarm, so they count where the alarm's own figure
         leads nowhere.
         """
-        failing = self._lasting("error_origin") or self._lasting(ERROR_EXCESS)
+        failing = self._rises("error_origin") or self._lasting(ERROR_EXCESS)
         slow = self._lasting("self_time") or self._lasting(LATENCY_EXCESS)
+        if _mostly(_times_out, failing.values()) and (late := self._deepest(slow)):
+            return late
         slow = slow if "latency_p95" in self.scope.watched or self._much_slower else {}
         return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
 
@@ -81,9 +86,18 @@ class Scene:
             amount(o) >= max(w.FELT_MS, w.MUCH_SLOWER * (o.baseline or 0.0)) for o in whole if o.score >= SHIFTED
         )
 
-    def _lasting(self, subject: str) -> dict[EntityId, Observation]:
-        rose = [o for o in self.anomalies if o.subject == subject and o.ended is None and o.direction == "up"]
+    def _rises(self, subject: str) -> dict[EntityId, Observation]:
+        rose = [o for o in self.anomalies if o.subject == subject and o.direction == "up"]
         return {o.entity: o for o in reversed(rose) if not o.entity.startswith("instance:")}
+
+    def _lasting(self, subject: str) -> dict[EntityId, Observation]:
+        return {entity: o for entity, o in self._rises(subject).items() if o.ended is None}
+
+    def _deepest(self, slow: dict[EntityId, Observation]) -> dict[EntityId, Observation]:
+        """Leave out who is slow because what it needs is slower: calls that never ended look like time of one's own."""
+        clear = {entity: o for entity, o in slow.items() if o.score >= SHIFTED and amount(o) >= w.FELT_MS}
+        waiting = {e for e, o in clear.items() for d, p in clear.items() if p.score > o.score and self.can_hurt(d, e)}
+        return {entity: o for entity, o in clear.items() if entity not in waiting}
 
     @cached_property
     def shortages(self) -> tuple[Observation, ...]:
@@ -111,13 +125,16 @@ class Scene:
     def places(self, hypothesis: Hypothesis) -> frozenset[EntityId]:
         """Return where failures begin when a hypothesis is true: mostly in its own service.
 
-        Who asks for what may not be, or cannot be, is refused where it asks. Too many requests hurt whatever is asked
-        next. What fell silent fails nothing itself: those who need it do.
+        Who asks for what may not be, or cannot be, is refused where it asks; who gives up too early gives up on
+        somebody who is as quick as before. Too many requests hurt whatever is asked next. What fell silent fails
+        nothing itself: those who need it do.
         """
         own = self.service_of(hypothesis.entity)
         found = {own}
         if hypothesis.kind in (HypothesisKind.ACCESS, *BY_PEOPLE):
-            found |= {place for place, seen in self.beginnings.items() if seen.related == own and _answered(seen)}
+            found |= {
+                place for place, seen in self.beginnings.items() if seen.related == own and self._blames_caller(seen)
+            }
         if hypothesis.kind is HypothesisKind.TRAFFIC and own in self.topology:
             found |= set(self.topology.upstream_of(own))
         if hypothesis.trigger is not None and hypothesis.trigger in self.silences:
@@ -128,6 +145,11 @@ class Scene:
         """Whether two hypotheses speak of different troubles: what they explain has no tie."""
         mine, others = self.places(one) & self.beginnings.keys(), self.places(other) & self.beginnings.keys()
         return bool(mine and others) and all(self.apart(a, b) for a in mine for b in others)
+
+    def _blames_caller(self, origin: Observation) -> bool:
+        slower = (o for o in self.anomalies if o.entity == origin.entity and o.unit == "ms")
+        early = _times_out(origin) and not any(amount(o) >= w.FELT_MS for o in slower)
+        return early or answered(origin)
 
     def speaks_of(self, kind: HypothesisKind, origin: Observation | None) -> bool:
         """Whether the errors that begin somewhere speak, in standard words, of a kind of cause."""
@@ -142,9 +164,30 @@ class Scene:
         """Whether neither of two entities can hurt the other."""
         return one != other and not self.can_hurt(one, other) and not self.can_hurt(other, one)
 
+    def passed(self, change: Observation) -> bool:
+        """Whether a disturbance that somebody made is over, while what it set off, a flood of requests, goes on."""
+        disturbs = change.subject == "infrastructure" and "ended" in change.attributes
+        return disturbs and self.surge(self.service_of(change.entity)) is not None
+
+    def whole(self, entity: EntityId) -> EntityId:
+        """Return an instance's service where it is the only one of it, and else the entity itself."""
+        service = self.service_of(entity)
+        return service if self.instances(service) == (entity,) else entity
+
     def callers(self, entity: EntityId) -> tuple[EntityId, ...]:
         """Return who calls an entity."""
         return tuple(r.source for r in self.topology.relations if r.target == entity and r.kind == "calls")
+
+    def users(self, entity: EntityId) -> tuple[EntityId, ...]:
+        """Return the services that ask an entity for something, in order of their names."""
+        kinds = ("calls", "reads", "writes", "uses", "sends_to", "receives_from")
+        return tuple(sorted({r.source for r in self.topology.relations if r.target == entity and r.kind in kinds}))
+
+    def refused_by(self, entity: EntityId) -> frozenset[EntityId]:
+        """Return the services whose calls to an entity fail more than before."""
+        edges = (o for o in self.anomalies if o.entity == entity and o.subject == "edge_error_rate")
+        origins = (o for o in self.anomalies if o.entity == entity and o.subject == "error_origin")
+        return frozenset(o.related for o in (*edges, *origins) if o.related)
 
     def sound_requests_since(self, change: Observation) -> float | None:
         """Return how many requests a service answered well between a change of it and the symptom's onset, about.
@@ -170,7 +213,8 @@ class Scene:
         if seen is None or seen.subject != "self_time":
             return self._failing_instances(seen)
         slow = [o for o in self.anomalies if o.subject == "self_time" and o.related == service and o.direction == "up"]
-        return {o.entity: amount(o) for o in slow if o.entity.startswith("instance:")}
+        felt = (o for o in slow if o.entity.startswith("instance:") and amount(o) >= w.FELT_MS)
+        return {o.entity: amount(o) for o in felt}
 
     def _failing_instances(self, seen: Observation | None) -> dict[EntityId, float]:
         counted = seen.attributes.get("instances", "") if seen else ""
@@ -229,6 +273,16 @@ def amount(observation: Observation | None) -> float:
     return max(0.0, observation.magnitude - (observation.baseline or 0.0))
 
 
+def _mostly(holds: Callable[[Observation], bool], failing: Iterable[Observation]) -> bool:
+    """Whether something holds for most of the failing traces."""
+    counted = [(amount(o), holds(o)) for o in failing]
+    return sum(count for count, yes in counted if yes) > sum(count for count, _ in counted) / 2
+
+
+def _times_out(observation: Observation) -> bool:
+    return is_timeout(observation.attributes.get("exception", ""))
+
+
 def _is_shortage(observation: Observation) -> bool:
     shares = any(word in observation.subject for word in _SHARES)
     return observation.kind is ObservationKind.SATURATION or (observation.kind is ObservationKind.SPIKE and shares)
@@ -241,7 +295,7 @@ def _is_silent(observation: Observation) -> bool:
     return (gone or idle) and observation.entity.startswith(("instance:", "service:"))
 
 
-def _answered(observation: Observation) -> bool:
+def answered(observation: Observation) -> bool:
     """Whether an error is an answer to what was asked, and no sign that who was asked is away, full or flooded."""
     unable = (HypothesisKind.DEPENDENCY, HypothesisKind.RESOURCE, HypothesisKind.TRAFFIC)
     return kind_named(observation.attributes.get("exception", "")) not in unable

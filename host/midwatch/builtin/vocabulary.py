@@ -26,7 +26,7 @@ _WORDS: tuple[tuple[HypothesisKind, str], ...] = (
     ),
     (
         HypothesisKind.DEPENDENCY,
-        r"connection (refused|reset|timed out)|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ConnectError|ReadTimeout"
+        r"connection (refused|reset|timed out)|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ConnectError|(Read|Connect)Timeout"
         r"|upstream|bad gateway|service unavailable|\b50[234]\b|name or service not known|\b08\d{3}\b",
     ),
     (
@@ -37,6 +37,7 @@ _WORDS: tuple[tuple[HypothesisKind, str], ...] = (
     ),
 )
 _PATTERNS = tuple((kind, re.compile(words, re.IGNORECASE)) for kind, words in _WORDS)
+_TIMEOUT = re.compile(r"(Read|Connect|Request|Gateway) ?Time-?out|timed out|deadline exceeded|\b504\b", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
 _EVERYWHERE = frozenset({
     "error", "errors", "exception", "file", "files", "line", "lines", "self", "none", "true", "false", "return",
@@ -53,6 +54,11 @@ def kind_named(text: str) -> HypothesisKind | None:
 def kind_of(text: str) -> HypothesisKind:
     """Return the kind of cause that an error's words point to; `state` when they point nowhere else."""
     return kind_named(text) or HypothesisKind.STATE
+
+
+def is_timeout(text: str) -> bool:
+    """Return whether an error says that a caller waited in vain; a wait for something of its own is none."""
+    return bool(_TIMEOUT.search(text)) and kind_named(text) is HypothesisKind.DEPENDENCY
 
 
 def names_in(text: str) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Sequence
 
 from robots.herrings import ruled_out
 from robots.history import TANAKA
@@ -27,13 +28,19 @@ def truth(plan: Plan) -> Truth:
 async def strike(scene: Scene) -> Struck:
     """Change the one figure."""
     task, seconds = dice(scene.plan)
+    return await hasten(scene, [task], seconds)
+
+
+async def hasten(scene: Scene, tasks: Sequence[str], seconds: float) -> Struck:
+    """Give the schedule so many seconds for missions of these tasks."""
     settings = json.loads(scene.configuration.read("bot", FILE))
-    settings["deadline_seconds"][task] = seconds
-    title = f"bot: give up on the schedule earlier for {task} missions"
+    settings["deadline_seconds"].update(dict.fromkeys(tasks, seconds))
+    named = " and ".join(tasks)
+    title = f"bot: give up on the schedule earlier for {named} missions"
     text = json.dumps(settings, indent=2) + "\n"
     change = await scene.configuration.change("bot", FILE, text, by=TANAKA.name, title=title)
     return Struck(
-        f"bot gives the schedule {seconds * 1000:g} ms for a {task} mission, which is never enough",
+        f"bot gives the schedule {seconds * 1000:g} ms for {named} missions, which is never enough",
         {"change_id": change.change_id, "service": "bot", "author": change.author, "files": list(change.files)},
     )
 

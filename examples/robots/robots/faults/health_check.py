@@ -12,7 +12,7 @@ NEW = '  *" 200 "*) if [[ "$answer" == HTTP/1.1* ]]; then exit 0 ;;\n'
 
 def truth(plan: Plan) -> Truth:
     """The configuration of forge is to blame, not forge."""
-    lures = (Cause("change", f"instance:{plan.forge}"), Cause("resource", "service:forge"))
+    lures = (Cause("resource", "service:forge"), Cause("dependency", "database:robots"))
     return Truth("root_cause", (Cause("change", "service:forge"),), (*ruled_out(plan), *lures))
 
 

@@ -20,7 +20,7 @@ PATCH = Patch(
 
 def truth(plan: Plan) -> Truth:
     """The deploy of bot."""
-    lures = (Cause("traffic", "service:gateway"), Cause("platform", "instance:bot-1"))
+    lures = (Cause("traffic", "service:gateway"), Cause("dependency", "database:robots"))
     return Truth("root_cause", (Cause("change", "service:bot"),), (*ruled_out(plan), *lures))
 
 

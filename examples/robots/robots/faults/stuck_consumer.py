@@ -13,7 +13,7 @@ INSTANCE = "action-1"
 
 def truth(plan: Plan) -> Truth:
     """The process of the consumer."""
-    lures = (Cause("traffic", "service:gateway"), Cause("resource", "database:robots"), Cause("traffic", "queue:jobs"))
+    lures = (Cause("traffic", "service:gateway"), Cause("resource", "database:robots"))
     return Truth("root_cause", (Cause("platform", f"instance:{INSTANCE}"),), (*ruled_out(plan), *lures))
 
 

@@ -40,7 +40,9 @@ def words(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     errors = _errors(hypothesis, scene)
     origins = [o for o in errors if o.subject == "error_origin"]
     agreeing = [o for o in (*origins, *errors) if kind_named(_said(o)) is hypothesis.kind]
-    saying_else = [o for o in origins if (kind := kind_named(_said(o))) and kind is not hypothesis.kind]
+    # Whatever breaks looks like a dependency that fails to those who call it: that says nothing against another kind.
+    vague = (None, HypothesisKind.DEPENDENCY, hypothesis.kind)
+    saying_else = [o for o in origins if kind_named(_said(o)) not in vague]
     if agreeing:
         weight = w.FAIR if agreeing[0] in origins else w.SLIGHT
         yield argument("words", weight, f"the errors say: {_said(agreeing[0])[:120]}", *agreeing[:2])
@@ -75,7 +77,8 @@ def unexplained(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     if hypothesis.kind in BY_PEOPLE or latest is None:
         return
     family = scene.family(hypothesis.entity)
-    near = [change for change in scene.changes if change.entity in family and change.onset and change.onset <= latest]
+    before = (change for change in scene.changes if change.onset and change.onset <= latest)
+    near = [change for change in before if change.entity in family and not scene.passed(change)]
     if near:
         sound = all(scene.sound_requests_since(change) for change in near)
         text = f"a change at the same place {'may explain' if sound else 'explains'} it better: {near[-1].statement}"

@@ -35,8 +35,14 @@ def time(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
 
 
 def course(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
-    """A shortage that is over while the symptom goes on did not cause it."""
+    """A shortage, or a passing disturbance, that is over while the symptom goes on is not what goes on."""
     trigger = hypothesis.trigger
+    if trigger is not None and hypothesis.kind in BY_PEOPLE and scene.passed(trigger):
+        surge = scene.surge(scene.service_of(hypothesis.entity))
+        goes_on = surge.statement if surge else "the symptom"
+        text = f"it was over at {trigger.attributes['ended'][11:19]}, while this goes on: {goes_on}"
+        yield argument("course", KILLS, text, trigger, surge)
+        return
     if hypothesis.kind is not HypothesisKind.RESOURCE:
         return
     if trigger is None:

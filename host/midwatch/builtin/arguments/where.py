@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
 from midwatch.builtin.excess import EXCESSES
-from midwatch.builtin.scene import Scene, amount
+from midwatch.builtin.scene import Scene, amount, answered
 from midwatch.records import Argument, Hypothesis, HypothesisKind
 from midwatch_kit.records import EntityId, Observation
 
@@ -84,6 +84,20 @@ def spread(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
         yield argument("spread", w.SLIGHT * sure, f"{of} {len(hit)} {all_hurt} ({_counted(hit)})", seen)
 
 
+def choosy(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """What answers, and fails one of its callers only, is not itself what is broken."""
+    seen = scene.beginnings.get(hypothesis.entity)
+    if hypothesis.kind not in (HypothesisKind.DEPENDENCY, HypothesisKind.STATE) or seen is None or seen.related is None:
+        return
+    if seen.subject != "error_origin" or hypothesis.entity.startswith("service:"):
+        return
+    if answered(seen):
+        yield argument("choosy", -w.FAIR, f"it answers, and says what it was asked wrongly: {seen.statement}", seen)
+    well = [caller for caller in scene.users(hypothesis.entity) if caller not in scene.refused_by(hypothesis.entity)]
+    if well:
+        yield argument("choosy", -w.FAIR, f"it fails {seen.related} only, and serves {', '.join(well)} as before", seen)
+
+
 def victim(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """What fails because something that it depends on fell silent before is a victim."""
     silence = hypothesis.trigger if _silent(hypothesis, scene) else None
@@ -116,4 +130,4 @@ def _counted(hit: Mapping[EntityId, float]) -> str:
     return ", ".join(f"{name.partition(':')[2]} {count:.0f}" for name, count in sorted(hit.items()))
 
 
-ALL = (symptom, path, place, health, spread, victim, exemplar)
+ALL = (symptom, path, place, health, spread, choosy, victim, exemplar)
