@@ -146,10 +146,16 @@ class Scene:
         mine, others = self.places(one) & self.beginnings.keys(), self.places(other) & self.beginnings.keys()
         return bool(mine and others) and all(self.apart(a, b) for a in mine for b in others)
 
+    def given_up_early(self, origin: Observation) -> bool:
+        """Whether calls timed out on somebody who was seen to answer as quickly, and as often, as before."""
+        own = [o for o in self.anomalies if o.entity == origin.entity]
+        slower = any(o.unit == "ms" and amount(o) >= w.FELT_MS for o in own)
+        quieter = any(o.subject == "request_rate" and o.direction == "down" for o in own)
+        answers = self.normal(origin.entity, as_a_whole=False) is not None
+        return _times_out(origin) and answers and not slower and not quieter
+
     def _blames_caller(self, origin: Observation) -> bool:
-        slower = (o for o in self.anomalies if o.entity == origin.entity and o.unit == "ms")
-        early = _times_out(origin) and not any(amount(o) >= w.FELT_MS for o in slower)
-        return early or answered(origin)
+        return self.given_up_early(origin) or answered(origin)
 
     def speaks_of(self, kind: HypothesisKind, origin: Observation | None) -> bool:
         """Whether the errors that begin somewhere speak, in standard words, of a kind of cause."""

@@ -89,6 +89,9 @@ def choosy(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     seen = scene.beginnings.get(hypothesis.entity)
     if hypothesis.kind not in (HypothesisKind.DEPENDENCY, HypothesisKind.STATE) or seen is None or seen.related is None:
         return
+    if seen.subject == "error_origin" and scene.given_up_early(seen):
+        yield argument("choosy", -w.STRONG, f"it is as quick as before: {seen.related} waits for it no longer", seen)
+        return
     if seen.subject != "error_origin" or hypothesis.entity.startswith("service:"):
         return
     if answered(seen):
