@@ -5,6 +5,7 @@ from dataclasses import replace
 from tests.host.scenes import a_scene, after, change, healthy, origin, reason, seen
 
 from midwatch.builtin.planning import plan_for
+from midwatch.builtin.scene import Scene
 from midwatch.records import HypothesisKind, Outcome
 from midwatch.toolbox import Tool
 from midwatch_kit.records import Observation, ObservationKind, Signal
@@ -176,3 +177,61 @@ def test_the_one_instance_that_is_slow_is_told_from_its_siblings() -> None:
     scene = a_scene(own, one, hog, healthy("instance:forge-1"), graph=SHOP, symptoms=(slow,))
     scene = replace(scene, scope=scene.scope.model_copy(update={"watched": ("latency_p95",)}))
     assert reason(scene).cause == (HypothesisKind.RESOURCE, "instance:forge-2")
+
+
+def watching_errors(*observations: Observation) -> Scene:
+    scene = a_scene(*observations, graph=SHOP)
+    return replace(scene, scope=scene.scope.model_copy(update={"watched": ("error_rate",)}))
+
+
+def slow(entity: str, ms: float, service: str | None = None, score: float = 20.0) -> Observation:
+    return seen(entity, "self_time", magnitude=ms, baseline=10.0, unit="ms", related=service, score=score)
+
+
+def test_where_calls_time_out_it_begins_where_the_time_goes_and_not_with_who_waited() -> None:
+    waited = fails("service:bot", "httpx.ReadTimeout", caller="service:gateway")
+    hog = short("instance:forge-2", "service:forge", -4, "process.cpu.utilization")
+    one, whole = slow("instance:forge-2", 1500, "service:forge"), slow("service:forge", 1200, score=40.0)
+    judged = reason(watching_errors(waited, hog, one, whole, slow("service:bot", 2000), healthy("instance:forge-1")))
+    assert judged.cause == (HypothesisKind.RESOURCE, "instance:forge-2")
+
+
+def test_who_gives_up_earlier_than_before_is_to_blame_and_not_who_is_as_quick_as_ever() -> None:
+    given_up = fails("service:schedule", "httpx.ConnectTimeout", caller="service:bot")
+    judged = reason(
+        watching_errors(given_up, change("service:bot", -1, "config"), as_busy_as_before("service:schedule"))
+    )
+    assert judged.cause == (HypothesisKind.CHANGE, "service:bot")
+    assert judged.verdict(HypothesisKind.DEPENDENCY, "service:schedule").result == "refuted"
+
+
+def test_who_hangs_and_answers_nobody_is_not_taken_for_as_quick_as_ever() -> None:
+    hung = fails("service:schedule", "httpx.ReadTimeout", caller="service:bot")
+    judged = reason(watching_errors(hung, change("service:bot", -1, "config")))
+    assert judged.verdict(HypothesisKind.DEPENDENCY, "service:schedule").result == "supported"
+
+
+def test_a_database_that_serves_its_other_callers_and_says_what_is_wrong_is_not_the_cause() -> None:
+    graph = SHOP + "service:bot reads database:robots\n"
+    flag = change("service:schedule", -40, "flag")
+    named = {"change_id": flag.attributes["change_id"], "names": "dock_tickets"}
+    touched = seen("service:schedule", "content", ObservationKind.CHANGE, attributes=named)
+    full = fails(
+        "database:robots", 'nextval: reached maximum value of sequence "dock_tickets"', caller="service:schedule"
+    )
+    judged = reason(a_scene(flag, touched, full, as_busy_as_before("service:schedule"), graph=graph))
+    assert judged.cause == (HypothesisKind.CHANGE, "service:schedule")
+    assert judged.verdict(HypothesisKind.DEPENDENCY, "database:robots").result == "refuted"
+
+
+def test_a_disturbance_that_is_over_is_not_what_goes_on_when_a_flood_of_requests_does() -> None:
+    blip = change("service:forge", -3, "infrastructure", ended=after(0).isoformat())
+    storm = fails("service:forge", "httpx.ReadTimeout", caller="service:bot")
+    judged = reason(a_scene(blip, storm, busy("service:forge", 11, 40), as_busy_as_before("service:bot"), graph=SHOP))
+    assert judged.cause == (HypothesisKind.TRAFFIC, "service:forge")
+    assert judged.verdict(HypothesisKind.CHANGE, "service:forge").result == "refuted"
+
+
+def test_nothing_runs_short_where_no_figure_rose_and_no_error_says_so() -> None:
+    judged = reason(a_scene(change("service:forge", -2), fails("service:forge", "KeyError: mass"), graph=SHOP))
+    assert judged.verdict(HypothesisKind.RESOURCE, "database:robots").result == "refuted"
