@@ -76,7 +76,6 @@ class Subagent:
         where: dict[str, JsonValue] = {name: time for name, time in times.items() if name in tool.arguments}
         return await self.inquiry.ask(tool, {key: value, **where}, self.name)
 
-
     def _tool(self, signal: Signal, key: str, told_by: str) -> Tool | None:
         """Return the tool that fetches one thing, of the server that told of it where that one is known."""
         eyes = self.inquiry.eyes
