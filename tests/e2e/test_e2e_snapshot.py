@@ -38,7 +38,7 @@ def test_every_red_herring_is_refuted_by_observations(found: Found) -> None:
     assert all(out["observations"] for out in ruled_out)
     said = " ".join(out["statement"] for out in ruled_out)
     assert "change at service:web: deploy of web" in said
-    assert "resource at instance:cart-1: process.cpu.utilization" in said
+    assert "resource at service:cart: process.cpu.utilization" in said
 
 
 def test_the_evidence_stands_until_one_byte_of_it_is_changed(desk: Desk, found: Found) -> None:
