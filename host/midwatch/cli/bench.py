@@ -20,7 +20,8 @@ bench.add_typer(accuracy, name="accuracy")
 
 @accuracy.command()
 def robots(
-    seeds: Annotated[int, typer.Option(min=1, help="how many seeds of each fault, from 1")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="how many seeds of each fault")] = 1,
+    first_seed: Annotated[int, typer.Option(help="the first of them")] = 1,
     fault: Annotated[list[str] | None, typer.Option(help="only these; all, when left out")] = None,
     keep: Annotated[Path | None, typer.Option(help="a new folder for all journals and telemetry")] = None,
     as_json: Json = False,
@@ -33,7 +34,7 @@ def robots(
     known = run_async(faults)
     if unknown := set(fault or ()) - set(known):
         fail(f"no fault is called {', '.join(sorted(unknown))}: there are {', '.join(known)}")
-    cases = [Case(name, seed) for name in fault or known for seed in range(1, seeds + 1)]
+    cases = [Case(name, seed) for name in fault or known for seed in range(first_seed, first_seed + seeds)]
     results = run_async(_all, cases, folder)
     if as_json:
         print_json([asdict(result) for result in results])
