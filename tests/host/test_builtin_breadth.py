@@ -235,3 +235,16 @@ def test_a_disturbance_that_is_over_is_not_what_goes_on_when_a_flood_of_requests
 def test_nothing_runs_short_where_no_figure_rose_and_no_error_says_so() -> None:
     judged = reason(a_scene(change("service:forge", -2), fails("service:forge", "KeyError: mass"), graph=SHOP))
     assert judged.verdict(HypothesisKind.RESOURCE, "database:robots").result == "refuted"
+
+
+def test_who_quotes_a_failure_of_who_it_calls_passes_it_on_even_where_the_spans_between_came_late() -> None:
+    quoting = fails("service:bot", "UpstreamFailed: schedule failed: 500 KeyError: depot", failing=60)
+    judged = reason(a_scene(quoting, fails("service:schedule", "KeyError: depot", failing=40), graph=SHOP))
+    assert judged.cause == (HypothesisKind.STATE, "service:schedule")
+
+
+def test_calls_that_nobody_answered_count_as_a_surge_of_whom_they_asked() -> None:
+    asked = seen("service:forge", "edge_request_rate", related="service:bot", magnitude=42.0, baseline=12.0, unit="1/s")
+    judged = reason(a_scene(fails("service:forge", "httpx.ReadTimeout", caller="service:bot"), asked, graph=SHOP))
+    assert judged.cause == (HypothesisKind.TRAFFIC, "service:forge")
+    assert judged.conclusion.root_causes[0].trigger == asked

@@ -10,6 +10,7 @@ from midwatch.records import (
     Conclusion,
     Gap,
     Hypothesis,
+    HypothesisKind,
     Impact,
     NextCheck,
     Outcome,
@@ -81,7 +82,9 @@ def _cause(
     speaking = [a for a in verdict.arguments if a.weight > 0]
     against = [a for a in verdict.arguments if a.weight < 0]
     blind = bool(scene.blind & (_ESSENTIAL | {"changes"}))
-    trigger = hypothesis.trigger
+    trigger = hypothesis.trigger or (
+        scene.surge(hypothesis.entity) if hypothesis.kind is HypothesisKind.TRAFFIC else None
+    )
     return Cause(
         entity=hypothesis.entity,
         kind=hypothesis.kind,

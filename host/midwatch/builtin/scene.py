@@ -7,7 +7,7 @@ from functools import cached_property
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.excess import ERROR_EXCESS, LATENCY_EXCESS
-from midwatch.builtin.vocabulary import is_timeout, kind_named
+from midwatch.builtin.vocabulary import is_timeout, kind_named, speaks_of_name
 from midwatch.builtin.weights import NEARLY_ALL, SHIFTED
 from midwatch.records import Hypothesis, HypothesisKind, Scope
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
@@ -70,7 +70,7 @@ class Scene:
         Requests that fail, or take far longer, are trouble under any alarm, so they count where the alarm's own figure
         leads nowhere.
         """
-        failing = self._rises("error_origin") or self._lasting(ERROR_EXCESS)
+        failing = self._unquoted(self._rises("error_origin")) or self._lasting(ERROR_EXCESS)
         slow = self._lasting("self_time") or self._lasting(LATENCY_EXCESS)
         if _mostly(_times_out, failing.values()) and (late := self._deepest(slow)):
             return late
@@ -85,6 +85,17 @@ class Scene:
         return any(
             amount(o) >= max(w.FELT_MS, w.MUCH_SLOWER * (o.baseline or 0.0)) for o in whole if o.score >= SHIFTED
         )
+
+    def _unquoted(self, failing: dict[EntityId, Observation]) -> dict[EntityId, Observation]:
+        """Leave out whose error quotes a service that it calls, where it begins there or below: its spans came late."""
+        return {entity: o for entity, o in failing.items() if not self._quotes(entity, o, failing.keys())}
+
+    def _quotes(self, entity: EntityId, origin: Observation, begun: Iterable[EntityId]) -> bool:
+        said = origin.attributes.get("exception", "")
+        called = {r.target for r in self.topology.relations if r.source == entity and r.kind == "calls"}
+        quoted = [callee for callee in called if speaks_of_name(callee.partition(":")[2], said)]
+        others = [place for place in begun if place != entity]
+        return any(place == callee or self.can_hurt(place, callee) for callee in quoted for place in others)
 
     def _rises(self, subject: str) -> dict[EntityId, Observation]:
         rose = [o for o in self.anomalies if o.subject == subject and o.direction == "up"]
@@ -117,8 +128,11 @@ class Scene:
         return () if most else tuple(sorted(silent, key=lambda o: (o.onset, o.id)))
 
     def surge(self, entity: EntityId) -> Observation | None:
-        """Return that more requests arrive at an entity since the onset, if they do and it lasts."""
-        rises = (o for o in self.anomalies if o.entity == entity and o.subject == "request_rate")
+        """Return that more requests arrive at an entity since the onset, if they do and it lasts.
+
+        Calls that nobody answered count as well: they stand with those who made them.
+        """
+        rises = (o for o in self.anomalies if o.entity == entity and o.subject in ("request_rate", "edge_request_rate"))
         lasting = (o for o in rises if o.direction == "up" and o.ended is None and o.score >= SHIFTED)
         return next((o for o in lasting if not any(part in o.attributes for part in _PARTS)), None)
 

@@ -61,6 +61,11 @@ def is_timeout(text: str) -> bool:
     return bool(_TIMEOUT.search(text)) and kind_named(text) is HypothesisKind.DEPENDENCY
 
 
+def speaks_of_name(name: str, text: str) -> bool:
+    """Return whether a name stands in a text as a word of its own."""
+    return bool(name) and re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text, re.IGNORECASE) is not None
+
+
 def names_in(text: str) -> frozenset[str]:
     """Return the identifiers of a text, without words that stand in any text of their sort."""
     return frozenset(word.casefold() for word in _NAME.findall(text)) - _EVERYWHERE

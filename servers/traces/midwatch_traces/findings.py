@@ -215,7 +215,8 @@ def _statement(family: Family, group: Group, figure: Figure, row: Row) -> str:
     if figure.unit == "%":
         counts = f" ({level(row, 'window/errors'):,.0f} of {level(row, 'window/requests'):,.0f} requests)"
         return f"error rate of {group.label} {turned} from {before:.3g}% to {now:.3g}%{counts}{times}"
-    what = family.latency if figure.unit == "ms" else "request rate of"
+    rate = "rate of" if family.name == "calls" else "request rate of"
+    what = family.latency if figure.unit == "ms" else rate
     return f"{what} {group.label} {turned} from {_shown(before, figure.unit)} to {_shown(now, figure.unit)}{times}"
 
 

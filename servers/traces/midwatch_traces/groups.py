@@ -190,7 +190,8 @@ def _calls(spans: Spans, calls: Calls, line: Timeline, total: tuple[Floats, Floa
         for to, by in pairs
     )
     sample = _grouped(_requests(spans, line, calls.row[chosen]), group, len(groups))
-    return Family("calls", groups, measure(sample, line, total), "edge_error_rate", "edge_latency_p95")
+    subjects = ("edge_error_rate", "edge_latency_p95", "edge_request_rate")
+    return Family("calls", groups, measure(sample, line, total), *subjects)
 
 
 def _own_time(spans: Spans, forest: Forest, calls: Calls, line: Timeline, of: str) -> Family:
