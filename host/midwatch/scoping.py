@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 from pydantic import JsonValue
 
+from midwatch.builtin.scene import got_worse
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.records import Incident, Scope
@@ -176,7 +177,7 @@ def _hint(symptoms: Iterable[Observation]) -> Onset | None:
 
 def _onset(symptoms: Iterable[Observation]) -> Onset | None:
     """Return the earliest onset among the symptom's clear shifts that last, or else of failures that are over."""
-    clear = [o for o in symptoms if o.score >= SHIFTED]
+    clear = [o for o in symptoms if o.score >= SHIFTED and got_worse(o)]
     lasting = _earliest(o for o in clear if o.ended is None)
     return lasting or _earliest(o for o in clear if o.subject == "error_rate")
 

@@ -248,3 +248,11 @@ def test_calls_that_nobody_answered_count_as_a_surge_of_whom_they_asked() -> Non
     judged = reason(a_scene(fails("service:forge", "httpx.ReadTimeout", caller="service:bot"), asked, graph=SHOP))
     assert judged.cause == (HypothesisKind.TRAFFIC, "service:forge")
     assert judged.conclusion.root_causes[0].trigger == asked
+
+
+def test_answers_that_come_quicker_than_before_are_no_incident() -> None:
+    quicker = seen(
+        "service:gateway", "latency_p95", ObservationKind.DROP, direction="down", magnitude=90.0, baseline=400.0
+    )
+    served = seen("service:gateway", "error_rate", ObservationKind.NORMAL, attributes={"covers": "error_rate"})
+    assert reason(a_scene(served, symptoms=(quicker,), graph=SHOP)).conclusion.outcome is Outcome.NO_INCIDENT

@@ -35,7 +35,8 @@ class Scene:
         Requests that failed have harmed somebody, even if it is over; one slow minute that is over has not. More
         requests that are served as well as before harm nobody.
         """
-        harm = (o for o in self.scope.symptoms if not (o.subject == "request_rate" and o.direction == "up"))
+        rises = (o for o in self.scope.symptoms if got_worse(o))
+        harm = (o for o in rises if not (o.subject == "request_rate" and o.direction == "up"))
         lasting = (o for o in harm if o.ended is None or o.subject == "error_rate")
         return any(o.score >= SHIFTED for o in (*lasting, *self.beginnings.values()))
 
@@ -291,6 +292,11 @@ def amount(observation: Observation | None) -> float:
     if observation is None or observation.magnitude is None:
         return 0.0
     return max(0.0, observation.magnitude - (observation.baseline or 0.0))
+
+
+def got_worse(observation: Observation) -> bool:
+    """Whether a figure that users feel got worse, or the number of requests changed at all; quicker is not worse."""
+    return observation.subject == "request_rate" or observation.direction != "down"
 
 
 def _mostly(holds: Callable[[Observation], bool], failing: Iterable[Observation]) -> bool:
