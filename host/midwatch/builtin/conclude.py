@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.judge import confidence
-from midwatch.builtin.scene import BY_PEOPLE, Scene
+from midwatch.builtin.scene import BY_PEOPLE, Scene, got_worse
 from midwatch.records import (
     Cause,
     Conclusion,
@@ -166,7 +166,7 @@ def _next_checks(
 
 
 def _impact(scene: Scene) -> Impact | None:
-    worst: Observation | None = next(iter(scene.scope.symptoms), None)
+    worst = next((o for o in scene.scope.symptoms if got_worse(o)), None)
     if worst is None or worst.score < w.SHIFTED:
         return None
     return Impact(statement=worst.statement, observations=(worst.id,))
