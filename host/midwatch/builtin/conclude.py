@@ -17,7 +17,7 @@ from midwatch.records import (
     RuledOut,
     Verdict,
 )
-from midwatch_kit.records import EntityId, Observation
+from midwatch_kit.records import EntityId
 from midwatch_kit.window import rfc3339
 
 _ESSENTIAL = frozenset({"traces", "metrics"})
