@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from midwatch.builtin.scene import PARTS
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.records import Health, Scope
-from midwatch.scoping import PARTS
 from midwatch_kit.records import Observation, Signal, Window
 from midwatch_kit.server import Role
 from midwatch_kit.window import rfc3339

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 from pydantic import JsonValue
 
-from midwatch.builtin.scene import got_worse
+from midwatch.builtin.scene import PARTS, got_worse
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.records import Incident, Scope
@@ -27,8 +27,6 @@ _TRAFFIC = re.compile(r"traffic|throughput|requests? rate|rps|volume", re.IGNORE
 _SUBJECTS = {"error_rate": _ERRORS, "latency_p95": _LATENCY, "request_rate": _TRAFFIC}
 _ALSO = {"latency_p95": ("latency_mean",)}
 """What else a survey may call a subject, where its backend holds another statistic of it."""
-PARTS = {"version", "operation"}
-"""Attributes of observations that speak of a part of an entity, not of all of it."""
 _NOTHING = Topology()
 _EDGE = timedelta(seconds=1)
 _CHANGES_LOOKBACKS = 24

@@ -15,7 +15,8 @@ from midwatch_topology import Topology
 
 BY_PEOPLE = (HypothesisKind.CHANGE, HypothesisKind.OPERATOR)
 _SHARES = ("utilization", "usage", "memory", "cpu", "disk", "pool", "connection.count", "lock")
-_PARTS = ("version", "operation")
+PARTS = frozenset({"version", "operation"})
+"""Attributes of observations that speak of a part of an entity, not of all of it."""
 _QUIET = {ObservationKind.NORMAL, ObservationKind.ABSENCE, ObservationKind.CHANGE}
 
 
@@ -82,7 +83,7 @@ class Scene:
     def _much_slower(self) -> bool:
         """Whether the symptom's answers take so much longer that its users feel it."""
         slower = (o for o in self.anomalies if o.entity == self.scope.symptom and o.subject == "latency_p95")
-        whole = (o for o in slower if o.ended is None and not any(part in o.attributes for part in _PARTS))
+        whole = (o for o in slower if o.ended is None and not PARTS & o.attributes.keys())
         return any(
             amount(o) >= max(w.FELT_MS, w.MUCH_SLOWER * (o.baseline or 0.0)) for o in whole if o.score >= SHIFTED
         )
@@ -135,7 +136,7 @@ class Scene:
         """
         rises = (o for o in self.anomalies if o.entity == entity and o.subject in ("request_rate", "edge_request_rate"))
         lasting = (o for o in rises if o.direction == "up" and o.ended is None and o.score >= SHIFTED)
-        return next((o for o in lasting if not any(part in o.attributes for part in _PARTS)), None)
+        return next((o for o in lasting if not PARTS & o.attributes.keys()), None)
 
     def places(self, hypothesis: Hypothesis) -> frozenset[EntityId]:
         """Return where failures begin when a hypothesis is true: mostly in its own service.
