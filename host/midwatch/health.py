@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from midwatch.builtin.scene import PARTS
+from midwatch.builtin.observed import PARTS
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.records import Health, Scope

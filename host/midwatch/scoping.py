@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 from pydantic import JsonValue
 
-from midwatch.builtin.scene import PARTS, got_worse
+from midwatch.builtin.observed import PARTS, got_worse
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.records import Incident, Scope

@@ -196,6 +196,12 @@ def test_where_calls_time_out_it_begins_where_the_time_goes_and_not_with_who_wai
     assert judged.cause == (HypothesisKind.RESOURCE, "instance:forge-2")
 
 
+def test_who_gets_slow_only_after_calls_timed_out_is_not_where_their_time_went() -> None:
+    waited = fails("external:maps.example", "httpx.ReadTimeout", caller="service:bot")
+    late = slow("service:bot", 1200).model_copy(update={"onset": after(4)})
+    assert reason(watching_errors(waited, late)).cause == (HypothesisKind.DEPENDENCY, "external:maps.example")
+
+
 def test_who_gives_up_earlier_than_before_is_to_blame_and_not_who_is_as_quick_as_ever() -> None:
     given_up = fails("service:schedule", "httpx.ConnectTimeout", caller="service:bot")
     judged = reason(
@@ -241,6 +247,21 @@ def test_who_quotes_a_failure_of_who_it_calls_passes_it_on_even_where_the_spans_
     quoting = fails("service:bot", "UpstreamFailed: schedule failed: 500 KeyError: depot", failing=60)
     judged = reason(a_scene(quoting, fails("service:schedule", "KeyError: depot", failing=40), graph=SHOP))
     assert judged.cause == (HypothesisKind.STATE, "service:schedule")
+
+
+LOCKED = fails("database:robots", "LockNotAvailable: canceling statement due to lock timeout", 40, "service:schedule")
+NO_CONNECTION = fails("queue:jobs", "PoolTimeout: couldn't get a connection after 2.00 sec", 60, "service:schedule")
+
+
+def test_who_waits_for_a_connection_that_others_hold_is_a_victim_of_what_holds_them() -> None:
+    judged = reason(a_scene(LOCKED, NO_CONNECTION.model_copy(update={"onset": after(2)}), graph=SHOP))
+    assert judged.cause == (HypothesisKind.RESOURCE, "database:robots")
+    assert judged.verdict(HypothesisKind.DEPENDENCY, "queue:jobs").result == "refuted"
+
+
+def test_who_lacks_connections_is_short_of_them_and_not_who_it_wanted_to_reach() -> None:
+    judged = reason(a_scene(LOCKED.model_copy(update={"onset": after(30)}), NO_CONNECTION, graph=SHOP))
+    assert judged.cause == (HypothesisKind.RESOURCE, "service:schedule")
 
 
 def test_calls_that_nobody_answered_count_as_a_surge_of_whom_they_asked() -> None:

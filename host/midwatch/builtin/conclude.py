@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.judge import confidence
-from midwatch.builtin.scene import BY_PEOPLE, Scene, got_worse
+from midwatch.builtin.observed import got_worse
+from midwatch.builtin.scene import BY_PEOPLE, Scene
 from midwatch.records import (
     Cause,
     Conclusion,

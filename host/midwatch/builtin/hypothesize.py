@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
+from midwatch.builtin.observed import waits_for_connection
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.vocabulary import kind_of
 from midwatch.builtin.weights import PRIORS
@@ -74,8 +75,9 @@ def _from_origins(scene: Scene) -> Iterable[Hypothesis]:
         place = scene.alone(entity) or entity
         words = " ".join([origin.attributes.get("exception", ""), *_new_messages(place, scene)])
         kind, whose = kind_of(words), place
-        if kind is HypothesisKind.ACCESS and origin.related and not entity.startswith("service:"):
-            whose = origin.related  # who is refused lacks the right, not who refuses
+        refused = kind is HypothesisKind.ACCESS and not entity.startswith("service:")
+        if origin.related and (refused or waits_for_connection(origin)):
+            whose = origin.related  # who is refused lacks the right, and who waits for a connection lacks that
         yield _make(kind, whose, f"{origin.statement}; the errors say: {words[:160] or 'nothing'}")
         if place != entity:
             yield _make(HypothesisKind.PLATFORM, place, f"failing traces begin in {place} and not in its siblings")

@@ -1,22 +1,28 @@
 """Everything an investigation has seen so far, arranged for looking things up. Nothing here judges."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
 from midwatch.builtin import weights as w
-from midwatch.builtin.excess import ERROR_EXCESS, LATENCY_EXCESS
-from midwatch.builtin.vocabulary import is_timeout, kind_named, speaks_of_name
+from midwatch.builtin.beginnings import Beginnings, Begun, can_hurt
+from midwatch.builtin.observed import (
+    PARTS,
+    amount,
+    answered,
+    got_worse,
+    is_shortage,
+    is_silent,
+    times_out,
+    waits_for_connection,
+)
 from midwatch.builtin.weights import NEARLY_ALL, SHIFTED
 from midwatch.records import Hypothesis, HypothesisKind, Scope
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
 from midwatch_topology import Topology
 
 BY_PEOPLE = (HypothesisKind.CHANGE, HypothesisKind.OPERATOR)
-_SHARES = ("utilization", "usage", "memory", "cpu", "disk", "pool", "connection.count", "lock")
-PARTS = frozenset({"version", "operation"})
-"""Attributes of observations that speak of a part of an entity, not of all of it."""
 _QUIET = {ObservationKind.NORMAL, ObservationKind.ABSENCE, ObservationKind.CHANGE}
 
 
@@ -63,59 +69,14 @@ class Scene:
         return tuple(sorted((o for o in self.observations if o.kind not in _QUIET), key=lambda o: (-o.score, o.id)))
 
     @cached_property
-    def beginnings(self) -> dict[EntityId, Observation]:
-        """Where the symptom begins: an observation for each service (or what it depends on) that makes some of it.
-
-        When the symptom is errors, these are the origins of failing traces; when it is latency, time spent in itself.
-        Without traces, they are what metrics say is lost beyond what callees lose.
-        A call that timed out says where somebody waited; where the time went is where it began.
-        Requests that fail, or take far longer, are trouble under any alarm, so they count where the alarm's own figure
-        leads nowhere.
-        """
-        failing = self._unquoted(self._rises("error_origin")) or self._lasting(ERROR_EXCESS)
-        slow = self._lasting("self_time") or self._lasting(LATENCY_EXCESS)
-        if _mostly(_times_out, failing.values()) and (late := self._deepest(slow)):
-            return late
-        slow = slow if "latency_p95" in self.scope.watched or self._much_slower else {}
-        return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
-
-    @cached_property
-    def _much_slower(self) -> bool:
-        """Whether the symptom's answers take so much longer that its users feel it."""
-        slower = (o for o in self.anomalies if o.entity == self.scope.symptom and o.subject == "latency_p95")
-        whole = (o for o in slower if o.ended is None and not PARTS & o.attributes.keys())
-        return any(
-            amount(o) >= max(w.FELT_MS, w.MUCH_SLOWER * (o.baseline or 0.0)) for o in whole if o.score >= SHIFTED
-        )
-
-    def _unquoted(self, failing: dict[EntityId, Observation]) -> dict[EntityId, Observation]:
-        """Leave out whose error quotes a service that it calls, where it begins there or below: its spans came late."""
-        return {entity: o for entity, o in failing.items() if not self._quotes(entity, o, failing.keys())}
-
-    def _quotes(self, entity: EntityId, origin: Observation, begun: Iterable[EntityId]) -> bool:
-        said = origin.attributes.get("exception", "")
-        called = {r.target for r in self.topology.relations if r.source == entity and r.kind == "calls"}
-        quoted = [callee for callee in called if speaks_of_name(callee.partition(":")[2], said)]
-        others = [place for place in begun if place != entity]
-        return any(place == callee or self.can_hurt(place, callee) for callee in quoted for place in others)
-
-    def _rises(self, subject: str) -> dict[EntityId, Observation]:
-        rose = [o for o in self.anomalies if o.subject == subject and o.direction == "up"]
-        return {o.entity: o for o in reversed(rose) if not o.entity.startswith("instance:")}
-
-    def _lasting(self, subject: str) -> dict[EntityId, Observation]:
-        return {entity: o for entity, o in self._rises(subject).items() if o.ended is None}
-
-    def _deepest(self, slow: dict[EntityId, Observation]) -> dict[EntityId, Observation]:
-        """Leave out who is slow because what it needs is slower: calls that never ended look like time of one's own."""
-        clear = {entity: o for entity, o in slow.items() if o.score >= SHIFTED and amount(o) >= w.FELT_MS}
-        waiting = {e for e, o in clear.items() for d, p in clear.items() if p.score > o.score and self.can_hurt(d, e)}
-        return {entity: o for entity, o in clear.items() if entity not in waiting}
+    def beginnings(self) -> Begun:
+        """Where the symptom begins, and the observation that says so."""
+        return Beginnings(self.scope, self.topology, self.anomalies).find()
 
     @cached_property
     def shortages(self) -> tuple[Observation, ...]:
         """What speaks of something that runs short: memory, CPU, disk, connections, locks; strongest first."""
-        return tuple(o for o in self.anomalies if o.signal is Signal.METRICS and _is_shortage(o))
+        return tuple(o for o in self.anomalies if is_shortage(o))
 
     @cached_property
     def silences(self) -> tuple[Observation, ...]:
@@ -124,7 +85,7 @@ class Scene:
         Where most did, it is the telemetry that lags. What falls silent afterwards has starved: nothing reaches it.
         """
         onset = self.scope.onset_earliest or self.scope.onset
-        silent = [o for o in self.observations if _is_silent(o) and o.onset and (onset is None or o.onset < onset)]
+        silent = [o for o in self.observations if is_silent(o) and o.onset and (onset is None or o.onset < onset)]
         services = [e for e in self.scope.topology.entities if e.kind == "service"]
         most = 2 * len({self.service_of(o.entity) for o in silent}) > len(services)
         return () if most else tuple(sorted(silent, key=lambda o: (o.onset, o.id)))
@@ -142,15 +103,16 @@ class Scene:
         """Return where failures begin when a hypothesis is true: mostly in its own service.
 
         Who asks for what may not be, or cannot be, is refused where it asks; who gives up too early gives up on
-        somebody who is as quick as before. Too many requests hurt whatever is asked next. What fell silent fails
-        nothing itself: those who need it do.
+        somebody who is as quick as before; who lacks connections fails where it needs one. Too many requests hurt
+        whatever is asked next. What fell silent fails nothing itself: those who need it do.
         """
         own = self.service_of(hypothesis.entity)
         found = {own}
+        asked = {place: seen for place, seen in self.beginnings.items() if seen.related == own}
         if hypothesis.kind in (HypothesisKind.ACCESS, *BY_PEOPLE):
-            found |= {
-                place for place, seen in self.beginnings.items() if seen.related == own and self._blames_caller(seen)
-            }
+            found |= {place for place, seen in asked.items() if self._blames_caller(seen)}
+        if hypothesis.kind is HypothesisKind.RESOURCE:
+            found |= {place for place, seen in asked.items() if waits_for_connection(seen)}
         if hypothesis.kind is HypothesisKind.TRAFFIC and own in self.topology:
             found |= set(self.topology.upstream_of(own))
         if hypothesis.trigger is not None and hypothesis.trigger in self.silences:
@@ -168,19 +130,14 @@ class Scene:
         slower = any(o.unit == "ms" and amount(o) >= w.FELT_MS for o in own)
         quieter = any(o.subject == "request_rate" and o.direction == "down" for o in own)
         answers = self.normal(origin.entity, as_a_whole=False) is not None
-        return _times_out(origin) and answers and not slower and not quieter
+        return times_out(origin) and answers and not slower and not quieter
 
     def _blames_caller(self, origin: Observation) -> bool:
         return self.given_up_early(origin) or answered(origin)
 
-    def speaks_of(self, kind: HypothesisKind, origin: Observation | None) -> bool:
-        """Whether the errors that begin somewhere speak, in standard words, of a kind of cause."""
-        return origin is not None and kind_named(origin.attributes.get("exception", "")) is kind
-
     def can_hurt(self, cause: EntityId, other: EntityId) -> bool:
         """Whether harm can get from one entity to another."""
-        known = self.topology
-        return cause in known and other in known and bool(known.paths(cause, other, limit=1))
+        return can_hurt(self.topology, cause, other)
 
     def apart(self, one: EntityId, other: EntityId) -> bool:
         """Whether neither of two entities can hurt the other."""
@@ -286,43 +243,3 @@ class Scene:
     def strongest(self, entity: EntityId, *subjects: str) -> Observation | None:
         """Return the strongest anomaly of an entity in one of these subjects."""
         return next((o for o in self.anomalies if o.entity == entity and o.subject in subjects), None)
-
-
-def amount(observation: Observation | None) -> float:
-    """Return by how much an observed figure is above what it was before; 0 when it is not."""
-    if observation is None or observation.magnitude is None:
-        return 0.0
-    return max(0.0, observation.magnitude - (observation.baseline or 0.0))
-
-
-def got_worse(observation: Observation) -> bool:
-    """Whether a figure that users feel got worse, or the number of requests changed at all; quicker is not worse."""
-    return observation.subject == "request_rate" or observation.direction != "down"
-
-
-def _mostly(holds: Callable[[Observation], bool], failing: Iterable[Observation]) -> bool:
-    """Whether something holds for most of the failing traces."""
-    counted = [(amount(o), holds(o)) for o in failing]
-    return sum(count for count, yes in counted if yes) > sum(count for count, _ in counted) / 2
-
-
-def _times_out(observation: Observation) -> bool:
-    return is_timeout(observation.attributes.get("exception", ""))
-
-
-def _is_shortage(observation: Observation) -> bool:
-    shares = any(word in observation.subject for word in _SHARES)
-    return observation.kind is ObservationKind.SATURATION or (observation.kind is ObservationKind.SPIKE and shares)
-
-
-def _is_silent(observation: Observation) -> bool:
-    gone = observation.kind is ObservationKind.ABSENCE and observation.signal is Signal.METRICS
-    fell = observation.subject == "request_rate" and observation.direction == "down" and observation.ended is None
-    idle = fell and (observation.magnitude or 0.0) <= w.HARDLY_ANY * (observation.baseline or 0.0)
-    return (gone or idle) and observation.entity.startswith(("instance:", "service:"))
-
-
-def answered(observation: Observation) -> bool:
-    """Whether an error is an answer to what was asked, and no sign that who was asked is away, full or flooded."""
-    unable = (HypothesisKind.DEPENDENCY, HypothesisKind.RESOURCE, HypothesisKind.TRAFFIC)
-    return kind_named(observation.attributes.get("exception", "")) not in unable

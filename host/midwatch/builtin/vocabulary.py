@@ -38,6 +38,11 @@ _WORDS: tuple[tuple[HypothesisKind, str], ...] = (
 )
 _PATTERNS = tuple((kind, re.compile(words, re.IGNORECASE)) for kind, words in _WORDS)
 _TIMEOUT = re.compile(r"(Read|Connect|Request|Gateway) ?Time-?out|timed out|deadline exceeded|\b504\b", re.IGNORECASE)
+_POOL_WAIT = re.compile(
+    r"PoolTimeout|pool (is )?(exhausted|timeout)|QueuePool limit|(could ?n[o']t|cannot|unable to) (get|obtain|acquire) "
+    r"(a )?connection|connection is not available",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
 _EVERYWHERE = frozenset({
     "error", "errors", "exception", "file", "files", "line", "lines", "self", "none", "true", "false", "return",
@@ -59,6 +64,11 @@ def kind_of(text: str) -> HypothesisKind:
 def is_timeout(text: str) -> bool:
     """Return whether an error says that a caller waited in vain; a wait for something of its own is none."""
     return bool(_TIMEOUT.search(text)) and kind_named(text) is HypothesisKind.DEPENDENCY
+
+
+def is_pool_wait(text: str) -> bool:
+    """Return whether an error says that a caller waited in vain for a connection of its own pool."""
+    return bool(_POOL_WAIT.search(text))
 
 
 def speaks_of_name(name: str, text: str) -> bool:

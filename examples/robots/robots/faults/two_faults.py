@@ -18,12 +18,12 @@ def lead(plan: Plan) -> float:
 
 
 def tasks(plan: Plan) -> list[str]:
-    """Return the two tasks of four that bot gives the schedule too little time for."""
-    return random.Random(f"{NAME} {plan.seed} tasks").sample(TASKS, 2)
+    """Return the three tasks of four that bot gives the schedule too little time for."""
+    return random.Random(f"{NAME} {plan.seed} tasks").sample(TASKS, 3)
 
 
 def truth(plan: Plan) -> Truth:
-    """Both causes; the hand on the cache fails more missions than the settings do, since it comes first."""
+    """Both causes; the hand on the cache fails more missions than the settings do, since forge is asked first."""
     graver, lesser = forge_cache.truth(plan), config_operation.truth(plan)
     ruled_out = dict.fromkeys((*graver.ruled_out, *lesser.ruled_out))
     return Truth("root_cause", (*graver.causes, *lesser.causes), tuple(ruled_out))
@@ -57,8 +57,8 @@ async def mend(scene: Scene) -> None:
 FAULT = Fault(
     name=NAME,
     breaks="Someone deletes the cache file of one instance of forge, as in forge-cache; and at the same time a change"
-    " of bot's settings leaves the schedule too little time for two of four tasks, as in config-operation.",
-    seen="About every second mission fails with 502 at the gateway, and more of two tasks than of the others: one"
+    " of bot's settings leaves the schedule too little time for three of four tasks, as in config-operation.",
+    seen="Most missions fail with 502 at the gateway, and fewer of one task than of the others: one"
     " instance of forge answers 500 (unable to open database file) to everything, and bot gives up waiting for the"
     " schedule (ReadTimeout) for those tasks. Neither explains the other's failures.",
     fix="Put bot's settings before back, and restart the instance of forge: either alone leaves the other's failures.",

@@ -1,8 +1,8 @@
 """The arguments for and against a hypothesis: each a pure function from a hypothesis and a scene.
 
 An argument rests on observations and weighs in log-odds; one that kills weighs minus infinity. Each looks at one
-independent thing: when (time, course), where (path, place, health, spread), what (content, words, arrivals). None
-knows of any application.
+independent thing: when (time, course), where (path, place, health, spread, victims), what (content, words, arrivals).
+None knows of any application.
 """
 
 from collections.abc import Callable, Iterator

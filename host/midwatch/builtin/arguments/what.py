@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
-from midwatch.builtin.scene import BY_PEOPLE, Scene, amount
+from midwatch.builtin.observed import amount
+from midwatch.builtin.scene import BY_PEOPLE, Scene
 from midwatch.builtin.vocabulary import kind_named, names_in
 from midwatch.records import Argument, Hypothesis, HypothesisKind
 from midwatch_kit.records import Observation, ObservationKind

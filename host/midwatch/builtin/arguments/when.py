@@ -6,6 +6,7 @@ from datetime import datetime
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
+from midwatch.builtin.observed import speaks_of
 from midwatch.builtin.scene import BY_PEOPLE, Scene
 from midwatch.records import Argument, Hypothesis, HypothesisKind
 from midwatch_kit.records import ObservationKind, Signal
@@ -62,8 +63,8 @@ def _nothing_short(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     if "metrics" in scene.blind or any(short.entity in family for short in scene.shortages):
         return
     figures = [o for o in scene.observations if o.signal is Signal.METRICS and o.entity in family]
-    begun = scene.beginnings.get(scene.service_of(hypothesis.entity))
-    if not scene.speaks_of(HypothesisKind.RESOURCE, begun):
+    begun = [scene.beginnings[place] for place in scene.places(hypothesis) & scene.beginnings.keys()]
+    if not any(speaks_of(seen, HypothesisKind.RESOURCE) for seen in begun):
         yield argument("course", KILLS, "no figure of memory, CPU, disk, connections or locks rose there", *figures[:1])
 
 

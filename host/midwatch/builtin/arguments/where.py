@@ -5,16 +5,17 @@ from collections.abc import Iterator, Mapping
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
 from midwatch.builtin.excess import EXCESSES
-from midwatch.builtin.scene import Scene, amount, answered
+from midwatch.builtin.observed import amount, answered, waits_for_connection
+from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis, HypothesisKind
 from midwatch_kit.records import EntityId, Observation
 
 
 def symptom(_: Hypothesis, scene: Scene) -> Iterator[Argument]:
-    """Where the symptom's figures are what they were before, there is nothing to explain."""
-    healthy = scene.normal(scene.scope.symptom, as_a_whole=False)
-    if healthy and not scene.shifted:
-        yield argument("symptom", KILLS, f"there is nothing to explain: {healthy.statement}", healthy)
+    """Where the symptom's figures are as well as before, there is nothing to explain."""
+    seen = scene.normal(scene.scope.symptom, as_a_whole=False) or next(iter(scene.scope.symptoms), None)
+    if seen and not scene.shifted:
+        yield argument("symptom", KILLS, f"there is no harm to explain: {seen.statement}", seen)
 
 
 def path(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
@@ -84,6 +85,14 @@ def spread(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
         yield argument("spread", w.SLIGHT * sure, f"{of} {len(hit)} {all_hurt} ({_counted(hit)})", seen)
 
 
+def unasked(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """What is not asked, since who would ask it has no connection left, is not what is broken."""
+    seen = scene.beginnings.get(hypothesis.entity)
+    if seen and seen.related and waits_for_connection(seen):
+        text = f"it was not even asked: {seen.related} had no connection left for it: {seen.statement}"
+        yield argument("unasked", -w.STRONG, text, seen)
+
+
 def choosy(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """What answers, and fails one of its callers only, is not itself what is broken."""
     seen = scene.beginnings.get(hypothesis.entity)
@@ -133,4 +142,4 @@ def _counted(hit: Mapping[EntityId, float]) -> str:
     return ", ".join(f"{name.partition(':')[2]} {count:.0f}" for name, count in sorted(hit.items()))
 
 
-ALL = (symptom, path, place, health, spread, choosy, victim, exemplar)
+ALL = (symptom, path, place, health, spread, unasked, choosy, victim, exemplar)

@@ -1,0 +1,110 @@
+"""Where the symptom begins: failing traces have an origin, lost time has one too, and neither is always what it seems.
+
+Whoever waits for another looks slow or fails as well. What such a victim says is left out here, so that only what
+may be a beginning is left.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeAlias
+
+from midwatch.builtin import weights as w
+from midwatch.builtin.excess import ERROR_EXCESS, LATENCY_EXCESS
+from midwatch.builtin.observed import PARTS, amount, error_said, times_out, waits_for_connection
+from midwatch.builtin.vocabulary import speaks_of_name
+from midwatch.records import Scope
+from midwatch_kit.records import EntityId, Observation
+from midwatch_topology import Topology
+
+Begun: TypeAlias = dict[EntityId, Observation]
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """Finds where a symptom begins, from the anomalies, strongest first."""
+
+    scope: Scope
+    topology: Topology
+    anomalies: tuple[Observation, ...]
+
+    def find(self) -> Begun:
+        """Return an observation for each service (or what it depends on) that makes some of the symptom.
+
+        When the symptom is errors, these are the origins of failing traces; when it is latency, time spent in itself.
+        Without traces, they are what metrics say is lost beyond what callees lose.
+        A call that timed out says where somebody waited; where the time went is where it began.
+        Requests that fail, or take far longer, are trouble under any alarm, so they count where the alarm's own figure
+        leads nowhere.
+        """
+        failing = self._first_hand(self._rises("error_origin")) or self._lasting(ERROR_EXCESS)
+        slow = self._lasting("self_time") or self._lasting(LATENCY_EXCESS)
+        if _mostly(times_out, failing.values()) and (late := _not_after(failing, self._deepest(slow))):
+            return late
+        slow = slow if "latency_p95" in self.scope.watched or self._much_slower() else {}
+        return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
+
+    def _rises(self, subject: str) -> Begun:
+        rose = [o for o in self.anomalies if o.subject == subject and o.direction == "up"]
+        return {o.entity: o for o in reversed(rose) if not o.entity.startswith("instance:")}
+
+    def _lasting(self, subject: str) -> Begun:
+        return {entity: o for entity, o in self._rises(subject).items() if o.ended is None}
+
+    def _much_slower(self) -> bool:
+        """Whether the symptom's answers take so much longer that its users feel it."""
+        slower = (o for o in self.anomalies if o.entity == self.scope.symptom and o.subject == "latency_p95")
+        whole = (o for o in slower if o.ended is None and not PARTS & o.attributes.keys())
+        return any(
+            amount(o) >= max(w.FELT_MS, w.MUCH_SLOWER * (o.baseline or 0.0)) for o in whole if o.score >= w.SHIFTED
+        )
+
+    def _first_hand(self, failing: Begun) -> Begun:
+        """Leave out the failures that others brought about: they quote another's, or wait for what others hold."""
+        return {e: o for e, o in failing.items() if not (self._quotes(e, o, failing) or _waits(o, failing))}
+
+    def _quotes(self, entity: EntityId, origin: Observation, begun: Iterable[EntityId]) -> bool:
+        """Whether an error names a service that its own calls, where it begins there or below: its spans came late."""
+        said = error_said(origin)
+        called = {r.target for r in self.topology.relations if r.source == entity and r.kind == "calls"}
+        quoted = [callee for callee in called if speaks_of_name(callee.partition(":")[2], said)]
+        others = [place for place in begun if place != entity]
+        return any(place == callee or can_hurt(self.topology, place, callee) for callee in quoted for place in others)
+
+    def _deepest(self, slow: Begun) -> Begun:
+        """Leave out who is slow because what it needs is slower: calls that never ended look like time of one's own."""
+        clear = {entity: o for entity, o in slow.items() if o.score >= w.SHIFTED and amount(o) >= w.FELT_MS}
+        waiting = {
+            e for e, o in clear.items() for d, p in clear.items() if p.score > o.score and can_hurt(self.topology, d, e)
+        }
+        return {entity: o for entity, o in clear.items() if entity not in waiting}
+
+
+def can_hurt(topology: Topology, cause: EntityId, other: EntityId) -> bool:
+    """Whether harm can get from one entity to another."""
+    return cause in topology and other in topology and bool(topology.paths(cause, other, limit=1))
+
+
+def _waits(origin: Observation, failing: Mapping[EntityId, Observation]) -> bool:
+    """Whether a service waits in vain for a connection of its own, while it fails elsewhere: there they are held up."""
+    elsewhere = [o for o in failing.values() if o.related == origin.related and not waits_for_connection(o)]
+    held_up = any(_began_by(o, origin) for o in elsewhere)
+    return origin.related is not None and waits_for_connection(origin) and held_up
+
+
+def _not_after(failing: Mapping[EntityId, Observation], slow: Begun) -> Begun:
+    """Leave out who got slow only after calls had begun to time out: that cannot be where their time went."""
+    return {entity: o for entity, o in slow.items() if any(_began_by(o, late) for late in failing.values())}
+
+
+def _began_by(one: Observation, other: Observation) -> bool:
+    """Whether the one began no later than the other, as far as clocks tell."""
+    if one.onset is None or other.onset is None:
+        return True
+    return one.onset <= other.onset + timedelta(seconds=w.SLACK_SECONDS)
+
+
+def _mostly(holds: Callable[[Observation], bool], failing: Iterable[Observation]) -> bool:
+    """Whether something holds for most of the failing traces."""
+    counted = [(amount(o), holds(o)) for o in failing]
+    return sum(count for count, yes in counted if yes) > sum(count for count, _ in counted) / 2

@@ -1,0 +1,63 @@
+"""What a single observation tells, by itself."""
+
+from midwatch.builtin import weights as w
+from midwatch.builtin.vocabulary import is_pool_wait, is_timeout, kind_named
+from midwatch.records import HypothesisKind
+from midwatch_kit.records import Observation, ObservationKind, Signal
+
+PARTS = frozenset({"version", "operation"})
+"""Attributes of observations that speak of a part of an entity, not of all of it."""
+_SHARES = ("utilization", "usage", "memory", "cpu", "disk", "pool", "connection.count", "lock")
+
+
+def amount(observation: Observation | None) -> float:
+    """Return by how much an observed figure is above what it was before; 0 when it is not."""
+    if observation is None or observation.magnitude is None:
+        return 0.0
+    return max(0.0, observation.magnitude - (observation.baseline or 0.0))
+
+
+def got_worse(observation: Observation) -> bool:
+    """Whether a figure that users feel got worse, or the number of requests changed at all; quicker is not worse."""
+    return observation.subject == "request_rate" or observation.direction != "down"
+
+
+def error_said(observation: Observation) -> str:
+    """Return the words of the error that failing traces end in; empty where none is known."""
+    return observation.attributes.get("exception", "")
+
+
+def speaks_of(observation: Observation, kind: HypothesisKind) -> bool:
+    """Whether an error speaks, in standard words, of a kind of cause."""
+    return kind_named(error_said(observation)) is kind
+
+
+def times_out(observation: Observation) -> bool:
+    """Whether failing traces end in a call that somebody waited for in vain."""
+    return is_timeout(error_said(observation))
+
+
+def waits_for_connection(observation: Observation) -> bool:
+    """Whether failing traces end in a vain wait for a connection of one's own pool."""
+    return is_pool_wait(error_said(observation))
+
+
+def answered(observation: Observation) -> bool:
+    """Whether an error is an answer to what was asked, and no sign that who was asked is away, full or flooded."""
+    unable = (HypothesisKind.DEPENDENCY, HypothesisKind.RESOURCE, HypothesisKind.TRAFFIC)
+    return kind_named(error_said(observation)) not in unable
+
+
+def is_shortage(observation: Observation) -> bool:
+    """Whether something runs short: memory, CPU, disk, connections, locks."""
+    shares = any(word in observation.subject for word in _SHARES)
+    short = observation.kind is ObservationKind.SATURATION or (observation.kind is ObservationKind.SPIKE and shares)
+    return short and observation.signal is Signal.METRICS
+
+
+def is_silent(observation: Observation) -> bool:
+    """Whether a process or a service fell silent: its metrics ended, or it takes no requests any more."""
+    gone = observation.kind is ObservationKind.ABSENCE and observation.signal is Signal.METRICS
+    fell = observation.subject == "request_rate" and observation.direction == "down" and observation.ended is None
+    idle = fell and (observation.magnitude or 0.0) <= w.HARDLY_ANY * (observation.baseline or 0.0)
+    return (gone or idle) and observation.entity.startswith(("instance:", "service:"))
