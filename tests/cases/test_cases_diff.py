@@ -123,6 +123,7 @@ def test_what_holds_no_conclusion_is_told(desk: Desk, tmp_path: Path) -> None:
     for side, said in (
         (tmp_path, "holds no investigation: replay a snapshot with --keep first"),
         (tmp_path / "list.json", "holds no conclusion"),
+        (tmp_path / "gone.json", "gone.json: there is no such file or folder"),
     ):
         done = desk.midwatch("diff", "", str(side))
         assert done.exit_code == 1

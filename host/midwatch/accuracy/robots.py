@@ -69,9 +69,10 @@ async def run_case(case: Case, folder: Path) -> Result:
     show = Show(case.fault, case.seed, folder, live, None, MEND_AFTER_SECONDS)
     try:
         shown = await demo(show)
+        scored = _score(shown, folder)
     except HostError as error:
         return Result(case, None, 0.0, mended=False, failed=str(error))
-    return Result(case, _score(shown, folder), shown.seconds_to_conclusion, mended=bool(shown.mended))
+    return Result(case, scored, shown.seconds_to_conclusion, mended=bool(shown.mended))
 
 
 def _score(shown: Shown, folder: Path) -> Score:

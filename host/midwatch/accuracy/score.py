@@ -1,39 +1,25 @@
 """Scores a finished investigation against the truth. Nothing here is known to the investigation itself."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from midwatch.cases.findings import Findings, findings_of
+from midwatch.errors import HostError
 from midwatch.journal import Journal
-from midwatch.records import Conclusion, Hypothesis, HypothesisKind, Outcome, Scope, ToolCall, Verdict
-from midwatch_kit.records import EntityId
+from midwatch.records import NamedCause, Outcome, Scope, ToolCall
+from midwatch_kit.records import EntityId, Record
 
 _SOUND = {"root_cause": {Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT}, "no_incident": {Outcome.NO_INCIDENT}}
 
 
-class Named(BaseModel):
-    """A cause by its kind and its entity."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: HypothesisKind
-    entity: EntityId
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.entity}"
-
-
-class Truth(BaseModel):
+class Truth(Record):
     """What should be found: the causes, the gravest first, and what must be ruled out on the way."""
 
-    model_config = ConfigDict(frozen=True)
-
     outcome: Literal["root_cause", "no_incident"]
-    causes: tuple[Named, ...] = ()
-    ruled_out: tuple[Named, ...] = ()
+    causes: tuple[NamedCause, ...] = ()
+    ruled_out: tuple[NamedCause, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,52 +28,50 @@ class Score:
 
     right: bool
     said: str
-    not_ruled_out: tuple[Named, ...]
+    not_ruled_out: tuple[NamedCause, ...]
     calls: int
     bytes: int
 
 
 def score(investigation: str, journal: Journal, truth: Truth) -> Score:
-    """Return how the investigation of that id did.
+    """Return how the investigation of that id did; raises `HostError` while it has no conclusion.
 
     Right means: the outcome is the true one, and the causes that are named are those that there are and no others.
+    Ruled out is what was tested and refuted, each time that it was.
     """
-    conclusion = journal.values(investigation, Conclusion)[-1]
-    named = [Named(kind=cause.kind, entity=cause.entity) for cause in conclusion.root_causes]
+    found = findings_of(journal, investigation)
+    if found is None:
+        raise HostError(f"{investigation} has no conclusion that could be scored")
+    named = {(cause.kind, cause.entity) for cause in found.conclusion.root_causes}
+    sound = found.conclusion.outcome in _SOUND[truth.outcome]
+    refuted = _refuted(found, _only_instances(journal, investigation))
     calls = journal.values(investigation, ToolCall)
     return Score(
-        right=conclusion.outcome in _SOUND[truth.outcome] and set(named) == set(truth.causes),
-        said=_said(conclusion, named),
-        not_ruled_out=tuple(_missed(truth.ruled_out, _refuted(investigation, journal))),
+        right=sound and named == {(cause.kind, cause.entity) for cause in truth.causes},
+        said=_said(found),
+        not_ruled_out=tuple(each for each in truth.ruled_out if (each.kind, each.entity) not in refuted),
         calls=len(calls),
         bytes=sum(call.evidence.bytes for call in calls if call.evidence),
     )
 
 
-def _said(conclusion: Conclusion, named: list[Named]) -> str:
-    causes = ", ".join(f"{cause} {each.confidence}" for cause, each in zip(named, conclusion.root_causes, strict=True))
-    return f"{conclusion.outcome} {causes}".strip()
+def _said(found: Findings) -> str:
+    causes = (f"{cause.kind} {cause.entity} {cause.confidence}" for cause in found.conclusion.root_causes)
+    return f"{found.conclusion.outcome} {', '.join(causes)}".strip()
 
 
-def _refuted(investigation: str, journal: Journal) -> set[Named]:
-    """Return what was ruled out; what is ruled out for the only instance of a service is so for the service."""
-    verdicts: Mapping[str, Verdict] = {v.hypothesis: v for v in journal.values(investigation, Verdict)}
-    hypotheses = journal.values(investigation, Hypothesis)
-    refuted = {Named(kind=h.kind, entity=h.entity) for h in hypotheses if _is_refuted(verdicts.get(h.id))}
-    owners = _owners(investigation, journal)
-    return refuted | {Named(kind=each.kind, entity=owners[each.entity]) for each in refuted if each.entity in owners}
+def _refuted(found: Findings, services: Mapping[EntityId, EntityId]) -> set[tuple[str, EntityId]]:
+    """Return what was ruled out; what is so for the only instance of a service is so for the service."""
+    every: dict[tuple[str, EntityId], list[str]] = {}
+    for tested in found.tested:
+        for entity in {tested.entity, services.get(tested.entity, tested.entity)}:
+            every.setdefault((tested.kind, entity), []).append(tested.result)
+    return {pair for pair, results in every.items() if set(results) == {"refuted"}}
 
 
-def _is_refuted(verdict: Verdict | None) -> bool:
-    return verdict is not None and verdict.result == "refuted"
-
-
-def _owners(investigation: str, journal: Journal) -> dict[EntityId, EntityId]:
+def _only_instances(journal: Journal, investigation: str) -> dict[EntityId, EntityId]:
+    """Return the service of each instance that is the only one of it."""
     relations = [r for scope in journal.values(investigation, Scope) for r in scope.topology.relations]
     pairs = {(r.target, r.source) for r in relations if r.kind == "runs_on"}
     instances = Counter(service for _, service in pairs)
     return {instance: service for instance, service in pairs if instances[service] == 1}
-
-
-def _missed(wanted: Iterable[Named], refuted: set[Named]) -> list[Named]:
-    return [each for each in wanted if each not in refuted]

@@ -44,5 +44,5 @@ def _faults_of(result: Result) -> list[str]:
     if result.score is None:
         return [f"{name}: it was not investigated: {result.failed}"]
     wrong = [] if result.right else [f"{name}: it said {result.score.said}"]
-    missed = [f"{name}: not ruled out: {each}" for each in result.score.not_ruled_out]
+    missed = [f"{name}: not ruled out: {each.kind} {each.entity}" for each in result.score.not_ruled_out]
     return [*wrong, *missed, *([] if result.mended else [f"{name}: the fault's own fix did not help within the time"])]

@@ -159,6 +159,8 @@ def _side(name: str) -> Findings:
     path = Path(name) if name else None  # an empty name is the latest incident, not this folder
     if path and path.is_file():
         return findings_in(path)
+    if path and not path.exists() and (path.suffix or len(path.parts) > 1):
+        raise BadSnapshot(f"{path}: there is no such file or folder")
     folder = path if path and path.is_dir() else None
     if folder and not (folder / "journal.db").exists():
         raise BadSnapshot(f"{folder} holds no investigation: replay a snapshot with --keep first")
