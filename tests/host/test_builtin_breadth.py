@@ -25,6 +25,8 @@ service:forge runs_on instance:forge-2
 service:bot runs_on instance:bot-1
 """
 
+THIRD_PARTY = SHOP.replace("external:maps.example", "external:api.maps.example")
+
 
 def fails(entity: str, error: str, failing: int = 100, caller: str | None = None) -> Observation:
     return origin(entity, failing, "", related=caller, attributes={"instances": "", "exception": error})
@@ -198,8 +200,14 @@ def test_where_calls_time_out_it_begins_where_the_time_goes_and_not_with_who_wai
 
 def test_who_gets_slow_only_after_calls_timed_out_is_not_where_their_time_went() -> None:
     waited = fails("external:maps.example", "httpx.ReadTimeout", caller="service:bot")
+    passed_on = fails("service:bot", "UpstreamBusy: a call failed: ReadTimeout", 30).model_copy(
+        update={"onset": after(5)}
+    )
     late = slow("service:bot", 1200).model_copy(update={"onset": after(4)})
-    assert reason(watching_errors(waited, late)).cause == (HypothesisKind.DEPENDENCY, "external:maps.example")
+    assert reason(watching_errors(waited, passed_on, late)).cause == (
+        HypothesisKind.DEPENDENCY,
+        "external:maps.example",
+    )
 
 
 def test_who_gives_up_earlier_than_before_is_to_blame_and_not_who_is_as_quick_as_ever() -> None:
@@ -247,6 +255,12 @@ def test_who_quotes_a_failure_of_who_it_calls_passes_it_on_even_where_the_spans_
     quoting = fails("service:bot", "UpstreamFailed: schedule failed: 500 KeyError: depot", failing=60)
     judged = reason(a_scene(quoting, fails("service:schedule", "KeyError: depot", failing=40), graph=SHOP))
     assert judged.cause == (HypothesisKind.STATE, "service:schedule")
+
+
+def test_who_quotes_a_third_party_by_the_name_of_its_domain_passes_its_failure_on() -> None:
+    quoting = fails("service:bot", "UpstreamBusy: maps failed: ReadTimeout", failing=60)
+    judged = reason(a_scene(quoting, fails("external:api.maps.example", "ReadTimeout", 40), graph=THIRD_PARTY))
+    assert judged.cause == (HypothesisKind.DEPENDENCY, "external:api.maps.example")
 
 
 LOCKED = fails("database:robots", "LockNotAvailable: canceling statement due to lock timeout", 40, "service:schedule")

@@ -67,7 +67,7 @@ class Beginnings:
         """Whether an error names a service that its own calls, where it begins there or below: its spans came late."""
         said = error_said(origin)
         called = {r.target for r in self.topology.relations if r.source == entity and r.kind == "calls"}
-        quoted = [callee for callee in called if speaks_of_name(callee.partition(":")[2], said)]
+        quoted = [callee for callee in called if any(speaks_of_name(name, said) for name in _names(callee))]
         others = [place for place in begun if place != entity]
         return any(place == callee or can_hurt(self.topology, place, callee) for callee in quoted for place in others)
 
@@ -85,6 +85,12 @@ def can_hurt(topology: Topology, cause: EntityId, other: EntityId) -> bool:
     return cause in topology and other in topology and bool(topology.paths(cause, other, limit=1))
 
 
+def _names(entity: EntityId) -> tuple[str, ...]:
+    """Return what an entity is called: its name, and for a host also the label by which people know its domain."""
+    name = entity.partition(":")[2]
+    return (name, *name.split(".")[-2:-1])
+
+
 def _waits(origin: Observation, failing: Mapping[EntityId, Observation]) -> bool:
     """Whether a service waits in vain for a connection of its own, while it fails elsewhere: there they are held up."""
     elsewhere = [o for o in failing.values() if o.related == origin.related and not waits_for_connection(o)]
@@ -94,7 +100,8 @@ def _waits(origin: Observation, failing: Mapping[EntityId, Observation]) -> bool
 
 def _not_after(failing: Mapping[EntityId, Observation], slow: Begun) -> Begun:
     """Leave out who got slow only after calls had begun to time out: that cannot be where their time went."""
-    return {entity: o for entity, o in slow.items() if any(_began_by(o, late) for late in failing.values())}
+    first = min((o for o in failing.values() if o.onset), key=lambda o: (o.onset, o.id), default=None)
+    return {entity: o for entity, o in slow.items() if first is None or _began_by(o, first)}
 
 
 def _began_by(one: Observation, other: Observation) -> bool:
