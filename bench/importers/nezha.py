@@ -28,6 +28,7 @@ _LATE = timedelta(seconds=5)
 _ENTRANCES = ("ts-gateway-service", "frontend")
 _TITLE = "Requests of {} misbehave"
 _SEVERITIES = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17, "FATAL": 21}
+_JSON = json.JSONDecoder()
 _PRINTED = re.compile(r"^[\d:.]+\s+([A-Z]+)\s+(.*?)\s*TraceID: \S* SpanID: \S*\s*(.*)$", re.DOTALL)
 _GAUGES: Mapping[str, tuple[str, str, float, tuple[str, str] | None]] = {
     "CpuUsage(m)": ("k8s.pod.cpu.usage", "{cpu}", 1e-3, None),
@@ -165,7 +166,8 @@ def _lines(rows: Sequence[Mapping[str, str]], moved: int, suffix: str) -> list[R
 
 
 def _line(row: Mapping[str, str], moved: int, suffix: str) -> Row:
-    printed = str(json.loads(row["Log"])["log"]).rstrip("\n")
+    told, _ = _JSON.raw_decode(row["Log"])  # some lines have the rest of another written behind them
+    printed = str(told["log"]).rstrip("\n")
     parsed = _PRINTED.match(printed)
     level, body = (parsed[1], f"{parsed[2]} {parsed[3]}") if parsed else ("", printed)
     return {

@@ -128,7 +128,8 @@ def _log(minute: int) -> list[list[object]]:
     said = "16:43:04.100 WARN  s.StockImpl#31 TraceID: t SpanID: c [find][nothing found]\n"
     names: list[object] = ["TimeUnixNano", "PodName", "TraceID", "SpanID", "Log"]
     line = [POD, f"t{minute}", "c", json.dumps({"log": said, "stream": "stdout"})]
-    return [names, [minute * 10**9, *line], [-6795364578871345152, *line]]  # the second has no time
+    torn = [*line[:-1], line[-1] + 'tten][by another]\\n""']
+    return [names, [minute * 10**9, *torn], [-6795364578871345152, *line]]  # the second has no time
 
 
 def test_a_nezha_case_has_its_three_minutes_and_the_calm_ones_before_them(nezha_data: Path, tmp_path: Path) -> None:
@@ -154,7 +155,9 @@ def test_nezhas_lines_without_a_time_are_left_out(nezha_data: Path, tmp_path: Pa
     assert rows(case, tmp_path / "s", "SELECT count(*) FROM otel_logs") == [(3 + nezha.REPEATED,)]
 
 
-def test_nezhas_log_lines_lose_what_stands_in_columns(nezha_data: Path, tmp_path: Path) -> None:
+def test_nezhas_log_lines_lose_what_stands_in_columns_and_what_was_written_over_them(
+    nezha_data: Path, tmp_path: Path
+) -> None:
     (case,) = nezha.cases(nezha_data)
     asked = 'SELECT DISTINCT "SeverityText", "SeverityNumber", "Body" FROM otel_logs'
     assert rows(case, tmp_path / "s", asked) == [("WARN", 13, "s.StockImpl#31 [find][nothing found]")]
