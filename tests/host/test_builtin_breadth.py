@@ -164,6 +164,18 @@ def test_the_plan_for_two_troubles_names_a_step_for_each_and_leaves_both_to_a_pe
     assert all(step.call is None for step in steps)
 
 
+def test_a_second_trouble_may_show_in_who_gives_up_as_well_as_in_who_is_given_up_on() -> None:
+    session, hasty = change("instance:forge-2", -1, "session"), change("service:bot", -1, "config")
+    cache = origin("service:forge", 27, "forge-2:27")
+    left, right = fails("service:bot", "ReadTimeout", 7), fails("service:schedule", "ReadTimeout", 7, "service:bot")
+    seen_well = as_busy_as_before("service:schedule")
+    judged = reason(watching_errors(session, hasty, cache, left, right, seen_well, healthy("instance:forge-1")))
+    assert {(c.kind, c.entity) for c in judged.conclusion.root_causes} == {
+        (HypothesisKind.OPERATOR, "instance:forge-2"),
+        (HypothesisKind.CHANGE, "service:bot"),
+    }
+
+
 def test_a_trouble_that_the_first_one_may_have_brought_about_is_not_named_beside_it() -> None:
     deploy = change("service:forge", -3)
     passed_on = fails("service:bot", "UpstreamFailed: forge failed", failing=45)
@@ -217,6 +229,34 @@ def test_who_gives_up_earlier_than_before_is_to_blame_and_not_who_is_as_quick_as
     )
     assert judged.cause == (HypothesisKind.CHANGE, "service:bot")
     assert judged.verdict(HypothesisKind.DEPENDENCY, "service:schedule").result == "refuted"
+
+
+def answers_as_before(service: str) -> Observation:
+    return seen(service, "latency_p95", ObservationKind.NORMAL, attributes={"covers": "answers"})
+
+
+def test_who_is_asked_less_since_requests_fail_before_is_still_as_quick_as_ever() -> None:
+    given_up = fails("service:schedule", "httpx.ConnectTimeout", caller="service:bot")
+    fewer = seen("service:schedule", "request_rate", ObservationKind.DROP, direction="down", magnitude=5, baseline=11)
+    hasty = change("service:bot", -1, "config")
+    judged = reason(watching_errors(given_up, hasty, fewer, answers_as_before("service:schedule")))
+    assert judged.cause == (HypothesisKind.CHANGE, "service:bot")
+
+
+def test_whose_calls_last_longer_hangs_however_quick_the_answers_are_that_it_does_give() -> None:
+    hung = fails("service:schedule", "httpx.ReadTimeout", caller="service:bot")
+    longer = seen("service:schedule", "edge_latency_p95", related="service:bot", magnitude=5000, baseline=20, unit="ms")
+    hasty = change("service:bot", -1, "config")
+    judged = reason(watching_errors(hung, hasty, longer, answers_as_before("service:schedule")))
+    assert judged.verdict(HypothesisKind.DEPENDENCY, "service:schedule").result == "supported"
+
+
+def test_what_was_done_to_who_is_given_up_on_is_not_the_cause_either() -> None:
+    given_up = fails("service:schedule", "httpx.ReadTimeout", caller="service:bot")
+    restart, hasty = change("service:schedule", -5, "infrastructure"), change("service:bot", -1, "config")
+    judged = reason(watching_errors(given_up, restart, hasty, as_busy_as_before("service:schedule")))
+    assert judged.cause == (HypothesisKind.CHANGE, "service:bot")
+    assert judged.verdict(HypothesisKind.CHANGE, "service:schedule").result == "refuted"
 
 
 def test_who_hangs_and_answers_nobody_is_not_taken_for_as_quick_as_ever() -> None:

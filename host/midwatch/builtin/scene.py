@@ -119,18 +119,29 @@ class Scene:
             found |= {place for place in self.beginnings if self.can_hurt(own, place)}
         return frozenset(found)
 
+    def explained(self, hypothesis: Hypothesis) -> tuple[Observation, ...]:
+        """Return the beginnings that a hypothesis explains, in order of their entities."""
+        places = self.places(hypothesis)
+        return tuple(seen for place, seen in sorted(self.beginnings.items()) if place in places)
+
+    def deepest(self, begun: Iterable[Observation]) -> tuple[EntityId, ...]:
+        """Return the places that none of the others can hurt: who calls one of them may fail because of it."""
+        places = [seen.entity for seen in begun]
+        return tuple(place for place in places if not any(p != place and self.can_hurt(p, place) for p in places))
+
     def independent(self, one: Hypothesis, other: Hypothesis) -> bool:
         """Whether two hypotheses speak of different troubles: what they explain has no tie."""
-        mine, others = self.places(one) & self.beginnings.keys(), self.places(other) & self.beginnings.keys()
+        mine, others = self.deepest(self.explained(one)), self.deepest(self.explained(other))
         return bool(mine and others) and all(self.apart(a, b) for a in mine for b in others)
 
     def given_up_early(self, origin: Observation) -> bool:
-        """Whether calls timed out on somebody who was seen to answer as quickly, and as often, as before."""
+        """Whether calls timed out on somebody who was seen to answer as quickly as before, with no call lasting longer.
+
+        Who hangs lets its callers wait, which shows in how long their calls last.
+        """
         own = [o for o in self.anomalies if o.entity == origin.entity]
         slower = any(o.unit == "ms" and amount(o) >= w.FELT_MS for o in own)
-        quieter = any(o.subject == "request_rate" and o.direction == "down" for o in own)
-        answers = self.normal(origin.entity, as_a_whole=False) is not None
-        return times_out(origin) and answers and not slower and not quieter
+        return times_out(origin) and not slower and self.normal(origin.entity, as_a_whole=False) is not None
 
     def _blames_caller(self, origin: Observation) -> bool:
         return self.given_up_early(origin) or answered(origin)

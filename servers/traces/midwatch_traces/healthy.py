@@ -3,6 +3,9 @@
 Nothing is called as before in doubt: short of an anomaly a figure may still be clearly worse, and then neither is said.
 """
 
+from collections.abc import Callable
+from typing import Literal
+
 from pydantic import JsonValue
 
 from midwatch_kit.records import Finding, ObservationKind
@@ -16,7 +19,11 @@ _DOUBT_IN_TROUBLE = 0.5
 _DOUBT_RATIO = 1.5
 """A p95 that is so many times what it was is not as before, even where few requests make little of it certain."""
 
+_OF_ANSWERS = ("error_rate", "latency_p95", "self_time")
+"""The figures that say how a service answers; how often it's asked is none of them."""
+
 Troubled = frozenset[tuple[str, str]]
+_Part = Literal["request_rate", "answers"]
 
 
 def tell_rest(families: tuple[Family, ...], table: Table) -> None:
@@ -29,6 +36,8 @@ def tell_rest(families: tuple[Family, ...], table: Table) -> None:
     for number, group in enumerate(services.groups):
         if (group.entity, "request_rate") not in told:
             _tell_service(services, number, table, healthy=group.entity not in ill)
+        elif not told & {(group.entity, figure) for figure in _OF_ANSWERS}:
+            _tell_sound(services, number, table)
     for family in (instances, callees):
         for number, group in enumerate(family.groups):
             if group.entity not in ill and family.measured.requests[1][number]:
@@ -46,14 +55,21 @@ def _tell_service(family: Family, number: int, table: Table, *, healthy: bool) -
     elif now and not before:
         _tell_new(family, number, table)
     elif now:
-        _tell_healthy(family, number, table, rate_only=not healthy or _doubtful(family, number, frozenset()))
+        whole = healthy and not _doubtful(family, number, frozenset())
+        _tell_healthy(family, number, table, covers=None if whole else "request_rate")
+
+
+def _tell_sound(family: Family, number: int, table: Table) -> None:
+    """Say of who is asked more or less often that its answers are as before."""
+    if all(counts[number] for counts in family.measured.requests) and not _doubtful(family, number, frozenset()):
+        _tell_healthy(family, number, table, covers="answers")
 
 
 def _tell_other(family: Family, number: int, table: Table, troubled: Troubled) -> None:
     if not family.measured.requests[0][number]:
         _tell_new(family, number, table)
     elif not _doubtful(family, number, troubled):
-        _tell_healthy(family, number, table, rate_only=False)
+        _tell_healthy(family, number, table, covers=None)
 
 
 def _doubtful(family: Family, number: int, troubled: Troubled) -> bool:
@@ -92,21 +108,22 @@ def _tell_new(family: Family, number: int, table: Table) -> None:
     table.cite(new, table.add(row), "baseline/requests", "window/requests", "window/errors")
 
 
-def _tell_healthy(family: Family, number: int, table: Table, *, rate_only: bool) -> None:
+def _tell_healthy(family: Family, number: int, table: Table, *, covers: _Part | None) -> None:
+    """Say that all figures are as before, or that those are which `covers` names."""
     group, row = family.groups[number], row_of(family, number)
-    rate = bool(family.rate_subject)
+    rate = bool(family.rate_subject) and covers != "answers"
     figure = "per_second" if rate else "p95_ms"
-    covers = {"covers": "request_rate"} if rate_only else {}
+    part = {"covers": covers} if covers else {}
     finding = Finding(
         entity=group.entity,
         related=group.related,
         kind=ObservationKind.NORMAL,
         subject="request_rate" if rate else "latency_p95",
-        statement=_rate_text(group.label, row) if rate_only else _whole_text(group.label, row),
+        statement=_TEXTS[covers](group.label, row),
         magnitude=level(row, f"window/{figure}"),
         baseline=level(row, f"baseline/{figure}"),
         unit="1/s" if rate else "ms",
-        attributes={**group.attributes, **_counted(row), "latency_p95": f"{level(row, 'window/p95_ms'):.6g}", **covers},
+        attributes={**group.attributes, **_counted(row), "latency_p95": f"{level(row, 'window/p95_ms'):.6g}", **part},
     )
     cites = ["window/requests", "window/errors", f"window/{figure}", f"baseline/{figure}"]
     table.cite(finding, table.add(row), *cites)
@@ -121,11 +138,26 @@ def _rate_text(label: str, row: Row) -> str:
 
 
 def _whole_text(label: str, row: Row) -> str:
+    return say(f"{label} is as before: {_per_second(row)}, {_answers(row)}")
+
+
+def _answers_text(label: str, row: Row) -> str:
+    return say(f"{label} answers as before: {_answers(row)}")
+
+
+def _answers(row: Row) -> str:
     percent, errors, requests = (level(row, f"window/{name}") for name in ("error_percent", "errors", "requests"))
-    failed = f"{percent:.3g}% errors ({errors:,.0f} of {requests:,.0f})"
     p95, before = level(row, "window/p95_ms"), level(row, "baseline/p95_ms")
-    return say(f"{label} is as before: {_per_second(row)}, {failed}, p95 {p95:,.4g} ms (before {before:,.4g} ms)")
+    failed = f"{percent:.3g}% errors ({errors:,.0f} of {requests:,.0f})"
+    return f"{failed}, p95 {p95:,.4g} ms (before {before:,.4g} ms)"
 
 
 def _per_second(row: Row) -> str:
     return f"{level(row, 'window/per_second'):.3g}/s (before {level(row, 'baseline/per_second'):.3g}/s)"
+
+
+_TEXTS: dict[_Part | None, Callable[[str, Row], str]] = {
+    None: _whole_text,
+    "request_rate": _rate_text,
+    "answers": _answers_text,
+}

@@ -63,8 +63,7 @@ def _nothing_short(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     if "metrics" in scene.blind or any(short.entity in family for short in scene.shortages):
         return
     figures = [o for o in scene.observations if o.signal is Signal.METRICS and o.entity in family]
-    begun = [scene.beginnings[place] for place in scene.places(hypothesis) & scene.beginnings.keys()]
-    if not any(speaks_of(seen, HypothesisKind.RESOURCE) for seen in begun):
+    if not any(speaks_of(seen, HypothesisKind.RESOURCE) for seen in scene.explained(hypothesis)):
         yield argument("course", KILLS, "no figure of memory, CPU, disk, connections or locks rose there", *figures[:1])
 
 

@@ -34,10 +34,12 @@ def place(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     total = sum(map(amount, begun.values()))
     if total <= 0:
         return
-    mine = [begun[entity] for entity in scene.places(hypothesis) if entity in begun]
+    mine = scene.explained(hypothesis)
     share = sum(map(amount, mine)) / total
     most = max(begun.values(), key=amount)
-    if mine and (share >= w.MOST or (share >= w.PART and scene.apart(mine[0].entity, most.entity))):
+    roots = scene.deepest(mine)
+    of_its_own = share >= w.PART and bool(roots) and all(scene.apart(root, most.entity) for root in roots)
+    if mine and (share >= w.MOST or of_its_own):
         seen_there = mine[0].subject not in EXCESSES  # a loss that is reckoned from metrics was not seen to begin there
         yield argument("place", w.STRONG, mine[0].statement, *mine, decisive=seen_there)
     elif mine:
@@ -93,15 +95,20 @@ def unasked(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
         yield argument("unasked", -w.STRONG, text, seen)
 
 
+def given_up(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """Who answers as quickly as ever is not to blame where a caller gives up on it, nor is what was done to it."""
+    seen = scene.beginnings.get(scene.service_of(hypothesis.entity))
+    if seen and seen.related and seen.subject == "error_origin" and scene.given_up_early(seen):
+        yield argument("given up", -w.STRONG, f"it is as quick as before: {seen.related} waits for it no longer", seen)
+
+
 def choosy(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """What answers, and fails one of its callers only, is not itself what is broken."""
     seen = scene.beginnings.get(hypothesis.entity)
-    if hypothesis.kind not in (HypothesisKind.DEPENDENCY, HypothesisKind.STATE) or seen is None or seen.related is None:
+    blamed = hypothesis.kind in (HypothesisKind.DEPENDENCY, HypothesisKind.STATE)
+    if not blamed or hypothesis.entity.startswith("service:"):
         return
-    if seen.subject == "error_origin" and scene.given_up_early(seen):
-        yield argument("choosy", -w.STRONG, f"it is as quick as before: {seen.related} waits for it no longer", seen)
-        return
-    if seen.subject != "error_origin" or hypothesis.entity.startswith("service:"):
+    if seen is None or seen.related is None or seen.subject != "error_origin":
         return
     if answered(seen):
         yield argument("choosy", -w.FAIR, f"it answers, and says what it was asked wrongly: {seen.statement}", seen)
@@ -142,4 +149,4 @@ def _counted(hit: Mapping[EntityId, float]) -> str:
     return ", ".join(f"{name.partition(':')[2]} {count:.0f}" for name, count in sorted(hit.items()))
 
 
-ALL = (symptom, path, place, health, spread, unasked, choosy, victim, exemplar)
+ALL = (symptom, path, place, health, spread, unasked, given_up, choosy, victim, exemplar)
