@@ -29,14 +29,15 @@ _Part = Literal["request_rate", "answers"]
 def tell_rest(families: tuple[Family, ...], table: Table) -> None:
     """Add findings for services, instances and what they depend on, where no anomaly was found."""
     up = [cited.finding for cited in table.found if cited.finding.direction == "up"]
-    troubled = frozenset((finding.entity, _figure(finding.subject)) for finding in up)
+    worse = frozenset((finding.entity, finding.subject) for finding in up)
+    troubled = frozenset((entity, _figure(subject)) for entity, subject in worse)
     told = frozenset((cited.finding.entity, cited.finding.subject) for cited in table.found)
     ill = {entity for entity, _ in told}
     services, instances, callees = families[0], families[1], families[-1]
     for number, group in enumerate(services.groups):
         if (group.entity, "request_rate") not in told:
             _tell_service(services, number, table, healthy=group.entity not in ill)
-        elif not told & {(group.entity, figure) for figure in _OF_ANSWERS}:
+        elif not worse & {(group.entity, figure) for figure in _OF_ANSWERS}:
             _tell_sound(services, number, table)
     for family in (instances, callees):
         for number, group in enumerate(family.groups):
@@ -60,7 +61,7 @@ def _tell_service(family: Family, number: int, table: Table, *, healthy: bool) -
 
 
 def _tell_sound(family: Family, number: int, table: Table) -> None:
-    """Say of who is asked more or less often that its answers are as before."""
+    """Say of who is asked more or less often that its answers are as before, or better."""
     if all(counts[number] for counts in family.measured.requests) and not _doubtful(family, number, frozenset()):
         _tell_healthy(family, number, table, covers="answers")
 
@@ -142,7 +143,7 @@ def _whole_text(label: str, row: Row) -> str:
 
 
 def _answers_text(label: str, row: Row) -> str:
-    return say(f"{label} answers as before: {_answers(row)}")
+    return say(f"{label} answers as well as before: {_answers(row)}")
 
 
 def _answers(row: Row) -> str:
