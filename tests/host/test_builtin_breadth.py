@@ -133,6 +133,25 @@ def test_memory_that_grows_since_a_deploy_is_the_deploys_doing() -> None:
     assert judged.cause == (HypothesisKind.CHANGE, "service:bot")
 
 
+def test_what_fills_up_bites_late_so_requests_that_went_well_do_not_clear_the_change_before() -> None:
+    deploy, busy_as_ever = change("service:bot", -12), as_busy_as_before("service:bot")
+    killed = seen(
+        "service:bot", "template", ObservationKind.NEW_PATTERN, attributes={"exemplar": "bot-1 was OOMKilled"}
+    )
+    judged = reason(a_scene(deploy, killed, fails("service:bot", "ConnectError"), busy_as_ever, graph=SHOP))
+    assert judged.cause == (HypothesisKind.CHANGE, "service:bot")
+    assert judged.verdict(HypothesisKind.RESOURCE, "service:bot").result == "refuted"
+
+
+def test_a_shortage_that_ends_with_a_restart_lasted_for_as_long_as_it_could() -> None:
+    deploy, busy_as_ever = change("service:bot", -12), as_busy_as_before("service:bot")
+    leak = short("instance:bot-1", "service:bot", -8).model_copy(update={"ended": after(1)})
+    judged = reason(a_scene(deploy, leak, fails("service:bot", "ConnectError"), busy_as_ever, graph=SHOP))
+    assert f"since then {leak.statement}" in [
+        a.text for a in judged.verdict(HypothesisKind.CHANGE, "service:bot").arguments
+    ]
+
+
 def test_memory_that_grows_without_a_change_is_the_cause_itself() -> None:
     leak = short("instance:bot-1", "service:bot", -6).model_copy(update={"kind": ObservationKind.SATURATION})
     judged = reason(a_scene(leak, fails("service:bot", "MemoryError"), graph=SHOP))

@@ -76,6 +76,8 @@ async def run_case(case: Case, folder: Path) -> Result:
 
 
 def _score(shown: Shown, folder: Path) -> Score:
+    if shown.truth is None:
+        raise HostError("an alarm fired before the application was broken")
     truth = Truth.model_validate(shown.truth)
     (folder / "truth.json").write_text(truth.model_dump_json(), encoding="utf-8")
     with closing(Journal(folder / "host" / "journal.db")) as journal:

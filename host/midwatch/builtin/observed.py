@@ -22,6 +22,17 @@ def got_worse(observation: Observation) -> bool:
     return observation.subject == "request_rate" or observation.direction != "down"
 
 
+def says_what_failed(observation: Observation) -> bool:
+    """Whether an observation holds the words of an error, from traces or from logs."""
+    return observation.subject == "error_origin" or observation.kind is ObservationKind.NEW_PATTERN
+
+
+def words_of(observation: Observation) -> str:
+    """Return the words of an error, as traces or logs have it."""
+    said = observation.attributes
+    return said.get("exception") or said.get("exemplar") or observation.statement
+
+
 def error_said(observation: Observation) -> str:
     """Return the words of the error that failing traces end in; empty where none is known."""
     return observation.attributes.get("exception", "")

@@ -43,6 +43,10 @@ _POOL_WAIT = re.compile(
     r"(a )?connection|connection is not available",
     re.IGNORECASE,
 )
+_FULL = re.compile(
+    r"out of memory|OOM|MemoryError|ENOMEM|no space left|ENOSPC|disk (is )?full|too many open files|EMFILE",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
 _EVERYWHERE = frozenset({
     "error", "errors", "exception", "file", "files", "line", "lines", "self", "none", "true", "false", "return",
@@ -69,6 +73,11 @@ def is_timeout(text: str) -> bool:
 def is_pool_wait(text: str) -> bool:
     """Return whether an error says that a caller waited in vain for a connection of its own pool."""
     return bool(_POOL_WAIT.search(text))
+
+
+def is_full(text: str) -> bool:
+    """Return whether an error says that memory, a disk or a table of files, which fill up bit by bit, are full."""
+    return bool(_FULL.search(text))
 
 
 def speaks_of_name(name: str, text: str) -> bool:

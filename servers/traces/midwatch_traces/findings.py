@@ -139,7 +139,7 @@ def _errors(family: Family, measured: Measured, number: int) -> Figure | None:
         return None
     if abs(score) < least or abs(share.difference or 0.0) * 100 < LEAST_POINTS:
         return None
-    shift = None if family.breakdown else measured.error_shift(number)
+    shift = None if family.breakdown else measured.timeline.towards(measured.error_shift(number), score)
     kind = ObservationKind.SPIKE if score > 0 else ObservationKind.DROP
     return Figure(family.error_subject, kind, "%", score, "baseline/error_percent", "window/error_percent", shift)
 
@@ -157,6 +157,7 @@ def _latency(family: Family, measured: Measured, number: int) -> Figure | None:
         if shift is None:
             return None
         score = levels  # a fault that began late moves few of all the requests
+    shift = measured.timeline.towards(shift, score)
     edge = family.name not in ("requests", "versions")
     kind = ObservationKind.SLOW_EDGE if edge and score > 0 else _direction(score)
     return Figure(family.latency_subject, kind, "ms", score, "baseline/p95_ms", "window/p95_ms", shift)

@@ -72,6 +72,22 @@ class Timeline:
         over = shift is not None and shift.end is not None and shift.end <= self.window[0]
         return None if over else shift
 
+    def towards(self, shift: Shift | None, score: float) -> Shift | None:
+        """Return a shift that goes the way of a score: a calm between two storms is over where the second begins."""
+        if shift is None or shift.score * score >= 0:
+            return shift
+        if shift.end is None:
+            return None
+        return Shift(
+            onset=shift.end,
+            earliest=shift.end - self.width,
+            latest=shift.end + self.width,
+            end=None,
+            before=shift.after,
+            after=shift.before,
+            score=-shift.score,
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:

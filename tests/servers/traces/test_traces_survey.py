@@ -44,6 +44,20 @@ async def test_a_quiet_minute_raises_nothing_and_says_of_everything_that_it_is_a
     assert {"database:shop", "external:bank.example.com", "queue:orders"} <= healthy
 
 
+async def test_trouble_that_is_back_after_a_calm_begins_where_the_calm_ends(
+    survey: Survey, span: Callable[..., Row], moment: Moment
+) -> None:
+    def failed(at: float) -> bool:
+        return at >= ONSET + 20 or at < 30
+
+    rows = [span(at=0.3 * i, trace=f"t{i}", service="web", failed=failed(0.3 * i)) for i in range(800)]
+    _, found = await survey(rows)
+    begun = of(found, "error_rate")["service:web"]
+    assert begun.direction == "up"
+    assert begun.ended is None
+    assert holds(begun, moment(ONSET + 20))
+
+
 @pytest.mark.parametrize("ms", [50, 5])
 async def test_who_is_asked_less_often_is_said_to_answer_as_well_as_before(
     survey: Survey, span: Callable[..., Row], ms: int

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
-from midwatch.builtin.observed import amount
+from midwatch.builtin.observed import amount, says_what_failed, words_of
 from midwatch.builtin.scene import BY_PEOPLE, Scene
 from midwatch.builtin.vocabulary import kind_named, names_in
 from midwatch.records import Argument, Hypothesis, HypothesisKind
-from midwatch_kit.records import Observation, ObservationKind
+from midwatch_kit.records import Observation
 
 _BY_WORDS = (
     HypothesisKind.STATE,
@@ -26,7 +26,7 @@ def content(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     contents = [o for o in scene.observations if o.subject == "content" and o.entity == hypothesis.entity]
     mine = [o for o in contents if o.attributes.get("change_id") == hypothesis.trigger.attributes.get("change_id")]
     errors = _errors(hypothesis, scene)
-    said = names_in(" ".join(map(_said, errors)))
+    said = names_in(" ".join(map(words_of, errors)))
     for touched in mine:
         shared = sorted(said & set(touched.attributes.get("names", "").split(",")))
         if shared:
@@ -40,15 +40,15 @@ def words(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
         return
     errors = _errors(hypothesis, scene)
     origins = [o for o in errors if o.subject == "error_origin"]
-    agreeing = [o for o in (*origins, *errors) if kind_named(_said(o)) is hypothesis.kind]
+    agreeing = [o for o in (*origins, *errors) if kind_named(words_of(o)) is hypothesis.kind]
     # Whatever breaks looks like a dependency that fails to those who call it: that says nothing against another kind.
     vague = (None, HypothesisKind.DEPENDENCY, hypothesis.kind)
-    saying_else = [o for o in origins if kind_named(_said(o)) not in vague]
+    saying_else = [o for o in origins if kind_named(words_of(o)) not in vague]
     if agreeing:
         weight = w.FAIR if agreeing[0] in origins else w.SLIGHT
-        yield argument("words", weight, f"the errors say: {_said(agreeing[0])[:120]}", *agreeing[:2])
+        yield argument("words", weight, f"the errors say: {words_of(agreeing[0])[:120]}", *agreeing[:2])
     elif saying_else:
-        text = f"the errors speak of {kind_named(_said(saying_else[0]))}: {_said(saying_else[0])[:120]}"
+        text = f"the errors speak of {kind_named(words_of(saying_else[0]))}: {words_of(saying_else[0])[:120]}"
         yield argument("words", -w.FAIR, text, *saying_else[:2])
 
 
@@ -81,9 +81,12 @@ def unexplained(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     before = (change for change in scene.changes if change.onset and change.onset <= latest)
     near = [change for change in before if change.entity in family and not scene.passed(change)]
     if near:
-        sound = all(scene.sound_requests_since(change) for change in near)
-        text = f"a change at the same place {'may explain' if sound else 'explains'} it better: {near[-1].statement}"
-        yield argument("unexplained", -w.SLIGHT if sound else -w.STRONG, text, near[-1])
+        bites_late = all(scene.sound_requests_since(change) for change in near)
+        weight = -w.SLIGHT if bites_late and not scene.filled_since(near[-1]) else -w.STRONG
+        text = (
+            f"a change at the same place {'may explain' if bites_late else 'explains'} it better: {near[-1].statement}"
+        )
+        yield argument("unexplained", weight, text, near[-1])
 
 
 def flooded(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
@@ -98,16 +101,7 @@ def flooded(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
 def _errors(hypothesis: Hypothesis, scene: Scene) -> list[Observation]:
     """Return what the errors say in the places in which this hypothesis lets them begin."""
     where = {member for place in scene.places(hypothesis) for member in scene.members(place)}
-    return [o for o in scene.anomalies if _says_what_failed(o) and o.entity in where]
-
-
-def _says_what_failed(observation: Observation) -> bool:
-    return observation.subject == "error_origin" or observation.kind is ObservationKind.NEW_PATTERN
-
-
-def _said(observation: Observation) -> str:
-    said = observation.attributes
-    return said.get("exception") or said.get("exemplar") or observation.statement
+    return [o for o in scene.anomalies if says_what_failed(o) and o.entity in where]
 
 
 ALL = (content, words, arrivals, unexplained, flooded)

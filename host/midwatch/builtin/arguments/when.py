@@ -25,14 +25,17 @@ def time(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
         yield argument("time", KILLS, text, trigger, *symptom)
         return
     lead = max(0.0, (scene.scope.onset - trigger.onset).total_seconds())
-    if hypothesis.kind in BY_PEOPLE and (sound := scene.sound_requests_since(trigger)):
+    sound = scene.sound_requests_since(trigger) if hypothesis.kind in BY_PEOPLE else None
+    full = scene.filled_since(trigger) if sound else None
+    weight, text = w.FAIR * math.exp(-lead / w.SOON_SECONDS), f"it came {lead:.0f} s before the symptom began"
+    if sound and full:
+        text = f"{text}; about {sound:.0f} requests went well, as long as there was room: {full.statement}"
+    elif sound:
+        weight = -w.FAIR
         text = (
             f"about {sound:.0f} requests went well between the change and the first failure: it would have to bite late"
         )
-        yield argument("time", -w.FAIR, text, trigger, *symptom)
-        return
-    weight = w.FAIR * math.exp(-lead / w.SOON_SECONDS)
-    yield argument("time", weight, f"it came {lead:.0f} s before the symptom began", trigger, *symptom)
+    yield argument("time", weight, text, trigger, full, *symptom)
 
 
 def course(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
@@ -77,9 +80,15 @@ def begun_by_change(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     if hypothesis.kind in BY_PEOPLE and hypothesis.trigger:
         family = scene.family(hypothesis.entity)
         for short in scene.shortages:
-            if short.entity in family and short.ended is None and _together(hypothesis.trigger.onset, short.onset):
+            lasts = short.ended is None or _until(short.ended, scene.scope.onset_earliest)
+            if short.entity in family and lasts and _together(hypothesis.trigger.onset, short.onset):
                 yield argument("begun by", w.FAIR, f"since then {short.statement}", hypothesis.trigger, short)
                 return
+
+
+def _until(ended: datetime, onset: datetime | None) -> bool:
+    """Whether a shortage was over only when the symptom was there: who was killed for it begins anew."""
+    return onset is not None and ended >= onset
 
 
 def _together(change: datetime | None, shortage: datetime | None) -> bool:
