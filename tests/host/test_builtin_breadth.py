@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from tests.host.scenes import a_scene, after, change, healthy, origin, reason, seen
 
 from midwatch.builtin.planning import plan_for
@@ -114,6 +115,13 @@ def test_more_requests_that_are_all_served_as_well_are_no_incident() -> None:
     assert surge.statement in judged.conclusion.statement
 
 
+def test_a_service_that_takes_a_little_longer_is_no_incident_where_its_users_are_answered_as_well() -> None:
+    surge, well = busy("service:gateway", 20, 40), answers_as_before("service:gateway")
+    longer = slow("service:bot", 570, score=4.0)
+    judged = reason(a_scene(well, longer, symptoms=(surge,), graph=SHOP))
+    assert judged.conclusion.outcome is Outcome.NO_INCIDENT
+
+
 def test_a_change_after_which_all_went_well_for_long_must_show_that_it_bites_late() -> None:
     old, new = change("service:forge", -60), change("service:forge", -2)
     scene = a_scene(old, new, fails("service:forge", "ValueError: no"), as_busy_as_before("service:forge"), graph=SHOP)
@@ -183,12 +191,20 @@ def test_the_plan_for_two_troubles_names_a_step_for_each_and_leaves_both_to_a_pe
     assert all(step.call is None for step in steps)
 
 
-def test_a_second_trouble_may_show_in_who_gives_up_as_well_as_in_who_is_given_up_on() -> None:
+BROKEN_CACHE = origin("service:forge", 27, "forge-2:27")
+GIVEN_UP = fails("service:schedule", "ReadTimeout", 7, "service:bot")
+ITS_CALLS_FAIL = seen(
+    "service:schedule", "edge_error_rate", related="service:bot", magnitude=36.8, baseline=0.0, unit="%"
+)
+
+
+@pytest.mark.parametrize("seen_there", [GIVEN_UP, ITS_CALLS_FAIL], ids=["in both", "in who gives up alone"])
+def test_a_second_trouble_may_show_in_who_gives_up_as_well_as_in_who_is_given_up_on(seen_there: Observation) -> None:
     session, hasty = change("instance:forge-2", -1, "session"), change("service:bot", -1, "config")
-    cache = origin("service:forge", 27, "forge-2:27")
-    left, right = fails("service:bot", "ReadTimeout", 7), fails("service:schedule", "ReadTimeout", 7, "service:bot")
-    seen_well = as_busy_as_before("service:schedule")
-    judged = reason(watching_errors(session, hasty, cache, left, right, seen_well, healthy("instance:forge-1")))
+    gives_up, well = fails("service:bot", "ReadTimeout", 7), as_busy_as_before("service:schedule")
+    judged = reason(
+        watching_errors(session, hasty, BROKEN_CACHE, gives_up, seen_there, well, healthy("instance:forge-1"))
+    )
     assert {(c.kind, c.entity) for c in judged.conclusion.root_causes} == {
         (HypothesisKind.OPERATOR, "instance:forge-2"),
         (HypothesisKind.CHANGE, "service:bot"),

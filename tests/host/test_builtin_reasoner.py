@@ -160,6 +160,12 @@ def test_a_slow_minute_that_is_over_is_no_incident() -> None:
     assert reason(a_scene(healthy("service:forge"), symptoms=(over,))).conclusion.outcome is Outcome.NO_INCIDENT
 
 
+def test_an_operation_that_fails_is_no_quiet_even_where_the_whole_looks_as_before() -> None:
+    one = seen("service:gateway", "error_rate", attributes={"operation": "POST /missions"})
+    same = seen("service:gateway", "request_rate", ObservationKind.NORMAL, attributes={"covers": "request_rate"})
+    assert reason(a_scene(one, same, symptoms=())).conclusion.outcome is Outcome.INCONCLUSIVE
+
+
 def test_requests_that_failed_are_an_incident_even_when_it_is_over() -> None:
     over = SYMPTOM.model_copy(update={"ended": after(20)})
     deploy, burst = change("service:forge", -2), origin("service:forge", ended=after(20))

@@ -1,12 +1,15 @@
 """What a single observation tells, by itself."""
 
 from midwatch.builtin import weights as w
+from midwatch.builtin.excess import LATENCY_EXCESS
 from midwatch.builtin.vocabulary import is_pool_wait, is_timeout, kind_named
 from midwatch.records import HypothesisKind
 from midwatch_kit.records import Observation, ObservationKind, Signal
 
 PARTS = frozenset({"version", "operation"})
 """Attributes of observations that speak of a part of an entity, not of all of it."""
+SLOWER = frozenset({"self_time", LATENCY_EXCESS})
+"""What says that it takes longer somewhere; users feel that only where their own answers take longer."""
 _SHARES = ("utilization", "usage", "memory", "cpu", "disk", "pool", "connection.count", "lock")
 
 

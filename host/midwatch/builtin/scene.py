@@ -9,6 +9,7 @@ from midwatch.builtin import weights as w
 from midwatch.builtin.beginnings import Beginnings, Begun, can_hurt
 from midwatch.builtin.observed import (
     PARTS,
+    SLOWER,
     amount,
     answered,
     got_worse,
@@ -42,13 +43,23 @@ class Scene:
     def shifted(self) -> bool:
         """Whether anything is or was wrong: the symptom's own shift, if it lasts, or failures that begin in scope.
 
-        Requests that failed have harmed somebody, even if it is over; one slow minute that is over has not. More
-        requests that are served as well as before harm nobody.
+        Requests that failed have harmed somebody, even if it is over or of one operation; one slow minute that is over
+        has not. More requests that are served as well as before harm nobody, wherever it takes a little longer.
         """
         rises = (o for o in self.scope.symptoms if got_worse(o))
         harm = (o for o in rises if not (o.subject == "request_rate" and o.direction == "up"))
         lasting = (o for o in harm if o.ended is None or o.subject == "error_rate")
-        return any(o.score >= SHIFTED for o in (*lasting, *self.beginnings.values()))
+        own = (o for o in self.anomalies if o.entity == self.scope.symptom and o.direction == "up")
+        failing = (o for o in own if o.subject == "error_rate")
+        begun = (o for o in self.beginnings.values() if not (o.subject in SLOWER and self._answers_well))
+        return any(o.score >= SHIFTED for o in (*lasting, *begun, *failing))
+
+    @cached_property
+    def _answers_well(self) -> bool:
+        """Whether the symptom was seen to answer as well as before, however often it is asked."""
+        symptom = self.scope.symptom
+        well = (o for o in self.observations if o.kind is ObservationKind.NORMAL and o.entity == symptom)
+        return any(o.signal is Signal.TRACES and o.attributes.get("covers") != "request_rate" for o in well)
 
     @cached_property
     def compared(self) -> bool:
@@ -129,8 +140,17 @@ class Scene:
 
     def deepest(self, begun: Iterable[Observation]) -> tuple[EntityId, ...]:
         """Return the places that none of the others can hurt: who calls one of them may fail because of it."""
-        places = [seen.entity for seen in begun]
+        places = dict.fromkeys(map(self._spoken_of, begun))
         return tuple(place for place in places if not any(p != place and self.can_hurt(p, place) for p in places))
+
+    def _spoken_of(self, seen: Observation) -> EntityId:
+        """Return whom failing traces speak of: who timed out waited for a callee, if one fails it alone."""
+        if not times_out(seen):
+            return seen.entity
+        edges = (o for o in self.anomalies if o.subject == "edge_error_rate" and o.related == seen.entity)
+        others = self.beginnings.keys() - {seen.entity}
+        callees = {o.entity for o in edges if not any(p == o.entity or self.can_hurt(p, o.entity) for p in others)}
+        return callees.pop() if len(callees) == 1 else seen.entity
 
     def independent(self, one: Hypothesis, other: Hypothesis) -> bool:
         """Whether two hypotheses speak of different troubles: what they explain has no tie."""
