@@ -12,7 +12,7 @@ from tests.e2e.conftest import Desk, Running, eventually, interrupt
 from tests.e2e.story import SEEN_AT, Story
 
 # One live application at a time: two on a small machine would disturb each other.
-pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.xdist_group("live")
 
 
 def ends_well(desk: Desk, running: Running) -> None:
@@ -71,13 +71,13 @@ def test_the_demo_ends_while_its_application_comes_up(desk: Desk) -> None:
 
 def test_the_demo_ends_during_its_baseline(desk: Desk) -> None:
     running = demo(desk)
-    running.waits_for(r"robots +\S", 200)
+    running.waits_for(r"robots +\S", 120)
     ends_well(desk, running)
 
 
 def test_the_demo_ends_during_its_investigation(desk: Desk) -> None:
     running = demo(desk)
-    running.waits_for("scope  ", 200)
+    running.waits_for("scope  ", 120)
     ends_well(desk, running)
 
 

@@ -16,7 +16,7 @@ import pytest
 from midwatch_store.reader import Store
 
 # One live application at a time: two on a small machine would disturb each other.
-pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.xdist_group("live")
 
 START_SECONDS = 40.0
 Event = dict[str, Any]
