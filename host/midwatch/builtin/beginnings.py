@@ -39,7 +39,7 @@ class Beginnings:
         """
         failing = self._first_hand(self._rises("error_origin")) or self._lasting(ERROR_EXCESS)
         slow = self._lasting("self_time") or self._lasting(LATENCY_EXCESS)
-        if _mostly(times_out, failing.values()) and (late := _not_after(failing, self._deepest(slow))):
+        if _mostly(times_out, failing.values()) and (late := _not_after(failing, self._not_waiting(slow))):
             return late
         slow = slow if "latency_p95" in self.scope.watched or self._much_slower() else {}
         return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
@@ -71,7 +71,7 @@ class Beginnings:
         others = [place for place in begun if place != entity]
         return any(place == callee or can_hurt(self.topology, place, callee) for callee in quoted for place in others)
 
-    def _deepest(self, slow: Begun) -> Begun:
+    def _not_waiting(self, slow: Begun) -> Begun:
         """Leave out who is slow because what it needs is slower: calls that never ended look like time of one's own."""
         clear = {entity: o for entity, o in slow.items() if o.score >= w.SHIFTED and amount(o) >= w.FELT_MS}
         waiting = {
