@@ -59,10 +59,15 @@ def failing_chain(spans: Spans, forest: Forest, row: int) -> list[int]:
 
 
 def _at_peer(spans: Spans, calls: Calls, made: Ints) -> Bools:
-    """Return which failed calls nobody answered, or not before the caller gave up; `made` is -1 where none was made."""
+    """Return which failed calls nobody answered, or not before the caller gave up; `made` is -1 where none was made.
+
+    A call that tells of no response got none, though its answer may have been nearly there. One that doesn't tell was
+    given up when it was shorter than the work on its answer: durations hold where two clocks don't agree.
+    """
     is_call = np.flatnonzero(made >= 0)
-    answer = calls.answer[made[is_call]]
-    gave_up = (answer >= 0) & (spans.duration[answer] > spans.duration[calls.row[made[is_call]]])
+    answer, row = calls.answer[made[is_call]], calls.row[made[is_call]]
+    told, missing = spans.has("response", "arrived", "missing")[row], spans.has("response", "missing")[row]
+    gave_up = np.where(told, missing, spans.duration[answer] > spans.duration[row])
     at_peer = np.zeros(len(made), dtype=np.bool_)
     at_peer[is_call] = (answer < 0) | gave_up
     return at_peer

@@ -25,7 +25,8 @@ class Place:
     """What many spans share: who made them, of which kind, and which peer they speak to ('' for none).
 
     `action` is what the span does to its peer: calls, reads, writes, sends_to or receives_from. `address` is the
-    peer's host, with its port unless that is a usual one; `operation` is kept for requests only.
+    peer's host, with its port unless that is a usual one; `operation` is kept for requests only. `response` says of a
+    call whether the caller got one: arrived, missing, or '' where the span doesn't tell.
     """
 
     service: str
@@ -37,6 +38,7 @@ class Place:
     database: str
     address: str
     action: str
+    response: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +72,11 @@ class Spans:
 
     def is_kind(self, *kinds: str) -> Bools:
         """Return which spans are of one of these kinds."""
-        return np.array([place.kind in kinds for place in self.places], dtype=np.bool_)[self.place]
+        return self.has("kind", *kinds)
+
+    def has(self, field: str, *values: str) -> Bools:
+        """Return which spans have one of these values in one field of their places."""
+        return np.array([getattr(place, field) in values for place in self.places], dtype=np.bool_)[self.place]
 
     def coded(self, field: str) -> tuple[tuple[str, ...], Ints]:
         """Return the distinct values of one field of the places, sorted, and each span's code among them."""

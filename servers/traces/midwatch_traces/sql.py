@@ -2,7 +2,8 @@
 Where several rows could be the answer, the text says which: threads cannot give one answer now and another then.
 
 Attribute names follow OpenTelemetry's semantic conventions, the current name before the older ones. A database whose
-name is but a number, as Redis has them, goes by its host.
+name is but a number, as Redis has them, goes by its host. A call got a response when it has a status, unless that is
+one which gRPC's client gives by itself. An HTTP call without one got none.
 """
 
 from typing import Final
@@ -19,8 +20,10 @@ _INSTANCE: Final = """coalesce(ResourceAttributes['service.instance.id'], Resour
 
 _EXCEPTION: Final = """"Events.Attributes"[list_position("Events.Name", 'exception')]"""
 
+_OF_CLIENT: Final = "'1', '4', '14', 'CANCELLED', 'DEADLINE_EXCEEDED', 'UNAVAILABLE'"
+
 _NAMED: Final = """SELECT *,
-    hash(service, instance, version, kind, operation, queue, database, address, action) AS place
+    hash(service, instance, version, kind, operation, queue, database, address, action, response) AS place
     FROM (SELECT trace, span, parent, start, duration, failed, service, instance, version, kind, operation, queue,
     database, CASE WHEN queue <> '' OR database <> '' THEN '' ELSE
         host || CASE WHEN host <> '' AND port NOT IN ('', '80', '443') THEN ':' || port ELSE '' END END AS address,
@@ -30,7 +33,7 @@ _NAMED: Final = """SELECT *,
         WHEN database <> '' THEN CASE WHEN statement IN ('SELECT', 'SHOW', 'GET', 'MGET', 'FIND', 'SCAN', 'COUNT')
             THEN 'reads' WHEN statement IN ('INSERT', 'UPDATE', 'DELETE', 'MERGE', 'UPSERT', 'REPLACE', 'COPY', 'SET',
             'DEL', 'CREATE', 'ALTER', 'DROP', 'TRUNCATE', 'WITH') THEN 'writes' ELSE 'calls' END
-        WHEN kind = 'Client' THEN 'calls' ELSE '' END AS action
+        WHEN kind = 'Client' THEN 'calls' ELSE '' END AS action, response
     FROM (SELECT hash(TraceId) AS trace, hash(TraceId, SpanId) AS span,
         CASE WHEN ParentSpanId = '' THEN 0::UBIGINT ELSE hash(TraceId, ParentSpanId) END AS parent,
         epoch_ns(Timestamp) AS start, Duration AS duration, StatusCode = 'Error' AS failed,
@@ -53,20 +56,29 @@ _NAMED: Final = """SELECT *,
             regexp_extract(url, '^[a-z]+://[^/?#]*:([0-9]+)', 1), '') AS port,
         CASE WHEN SpanKind <> 'Client' OR system IS NOT NULL THEN '' ELSE coalesce(SpanAttributes['server.address'],
             SpanAttributes['net.peer.name'], SpanAttributes['peer.service'], SpanAttributes['net.peer.ip'],
-            regexp_extract(url, '^[a-z]+://(?:[^/?#@]*@)?([^/?#:]+)', 1), '') END AS host
+            regexp_extract(url, '^[a-z]+://(?:[^/?#@]*@)?([^/?#:]+)', 1), '') END AS host,
+        CASE WHEN SpanKind <> 'Client' THEN ''
+            WHEN status NOT IN ('', '0') OR rpc NOT IN ('', {of_client}) THEN 'arrived'
+            WHEN status = '0' OR rpc <> '' OR method IS NOT NULL THEN 'missing' ELSE '' END AS response
         FROM (SELECT *, coalesce(SpanAttributes['db.system.name'], SpanAttributes['db.system']) AS system,
-            coalesce(SpanAttributes['url.full'], SpanAttributes['http.url'], '') AS url
+            coalesce(SpanAttributes['url.full'], SpanAttributes['http.url'], '') AS url,
+            coalesce(SpanAttributes['http.request.method'], SpanAttributes['http.method']) AS method,
+            coalesce(SpanAttributes['http.response.status_code'], SpanAttributes['http.status_code'], '') AS status,
+            coalesce(SpanAttributes['rpc.response.status_code'], SpanAttributes['rpc.grpc.status_code'], '') AS rpc
             FROM otel_traces WHERE {periods} AND {sample})))"""
 
 
 def _named(operations: str) -> str:
-    return _NAMED.format(instance=_INSTANCE, periods=_PERIODS, sample=_SAMPLE, operations=operations)
+    return _NAMED.format(
+        instance=_INSTANCE, periods=_PERIODS, sample=_SAMPLE, operations=operations, of_client=_OF_CLIENT
+    )
 
 
 SPANS: Final = f"SELECT trace, span, parent, start, duration, failed, place FROM ({_named('$operations')})"  # noqa: S608
 
 PLACES: Final = f"""SELECT place, any_value(service), any_value(instance), any_value(version), any_value(kind),
-    any_value(operation), any_value(queue), any_value(database), any_value(address), any_value(action)
+    any_value(operation), any_value(queue), any_value(database), any_value(address), any_value(action),
+    any_value(response)
     FROM ({_named("$operations")}) GROUP BY place ORDER BY place"""  # noqa: S608
 
 COUNT: Final = f"""SELECT count(*) FROM otel_traces WHERE {_PERIODS}"""  # noqa: S608

@@ -348,20 +348,40 @@ async def test_a_request_that_handled_a_failure_does_not_hide_where_its_caller_f
     assert of(found, "error_origin")["service:web"].attributes["exception"] == "broken page"
 
 
-async def test_a_call_that_was_given_up_before_its_answer_fails_in_the_callee(
-    survey: Survey, span: Callable[..., Row]
+HTTP = {"http.request.method": "POST"}
+GRPC = {"rpc.system": "grpc"}
+
+
+@pytest.mark.parametrize(
+    ("said", "answer_ms", "begins"),
+    [
+        pytest.param({}, 900, "service:pay", id="shorter than its answer took"),
+        pytest.param({}, 90, "service:web", id="longer than its answer took"),
+        pytest.param(HTTP, 90, "service:pay", id="no response, though it was nearly there"),
+        pytest.param(HTTP | {"http.status_code": "0"}, 90, "service:pay", id="a proxy's word for no response"),
+        pytest.param(HTTP | {"http.response.status_code": "403"}, 90, "service:web", id="refused in time"),
+        pytest.param(HTTP | {"http.response.status_code": "413"}, 900, "service:web", id="refused while work went on"),
+        pytest.param(GRPC | {"rpc.grpc.status_code": "4"}, 90, "service:pay", id="gRPC's deadline"),
+        pytest.param(GRPC | {"rpc.response.status_code": "UNAVAILABLE"}, 90, "service:pay", id="gRPC's lost link"),
+        pytest.param(GRPC | {"rpc.grpc.status_code": "7"}, 90, "service:web", id="gRPC's refusal"),
+    ],
+)
+async def test_a_call_whose_answer_went_well_fails_in_the_callee_when_the_caller_never_got_it(
+    survey: Survey, span: Callable[..., Row], said: Row, answer_ms: float, begins: str
 ) -> None:
-    def request(i: int, *, slow: bool) -> list[Row]:
+    def request(i: int, *, fails: bool) -> list[Row]:
         known = {"at": 0.3 * i, "trace": f"t{i}"}
+        call = {"ms": 100, "failed": fails, "attributes": said}
         return [
-            span(**known, span=f"r{i}", service="web", ms=110, failed=slow),
-            span(**known, span=f"c{i}", parent=f"r{i}", service="web", kind="Client", ms=100, failed=slow),
-            span(**known, parent=f"c{i}", service="pay", ms=900 if slow else 90),
+            span(**known, span=f"r{i}", service="web", ms=110, failed=fails),
+            span(**known, span=f"c{i}", parent=f"r{i}", service="web", kind="Client", **call),
+            span(**known, parent=f"c{i}", service="pay", ms=answer_ms if fails else 80),
         ]
 
-    _, found = await survey([row for i in range(800) for row in request(i, slow=0.3 * i >= ONSET)])
-    assert set(of(found, "error_origin")) == {"service:pay", "instance:pay-1"}
-    assert of(found, "error_origin")["service:pay"].related == "service:web"
+    _, found = await survey([row for i in range(800) for row in request(i, fails=0.3 * i >= ONSET)])
+    origins = of(found, "error_origin")
+    assert {entity for entity in origins if entity.startswith("service:")} == {begins}
+    assert origins[begins].related == ("service:web" if begins == "service:pay" else None)
 
 
 async def test_what_a_consumer_does_meanwhile_hides_no_time_of_its_producer(
