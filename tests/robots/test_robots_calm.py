@@ -59,10 +59,25 @@ async def test_failures_of_a_start_are_over_before_the_clock_starts() -> None:
     assert max(outcome.at for outcome in load.outcomes) - max(failed) >= CALM_SECONDS - 0.5
 
 
+async def test_requests_that_hang_are_answered_before_the_clock_starts() -> None:
+    hung = threading.Event()
+
+    def status(number: int) -> int:
+        if 20 <= number < 40:
+            hung.wait(CALM_SECONDS + 2)
+        return 200
+
+    with gateway(status) as url:
+        load = await waited_for(url, 30)
+        hung.set()
+    slow = [outcome for outcome in load.outcomes if outcome.seconds > CALM_SECONDS]
+    assert len(slow) == 20
+
+
 async def test_an_application_that_never_gets_calm_is_told_as_such() -> None:
     with gateway(lambda number: 503 if number % 10 == 0 else 200) as url, pytest.raises(ExceptionGroup) as raised:
         await waited_for(url, CALM_SECONDS + 1)
     told = raised.value.exceptions[0]
     assert isinstance(told, NotStarted)
-    assert "is not calm after 5 s" in str(told)
+    assert "is not calm after 6 s" in str(told)
     assert "of requests fail" in str(told)

@@ -8,26 +8,35 @@ import time
 import anyio
 
 from robots.alarm import FEWEST_REQUESTS, error_share, p95
-from robots.load import Load
+from robots.load import Load, Outcome
 from robots.processes import NotStarted
 
-CALM_SECONDS = 4.0
+CALM_SECONDS = 5.0
+"""No less than alarms look back, or they would fire on what the start left behind."""
 P95_SECONDS = 1.0
 WAIT_SECONDS = 60.0
 
 
 async def wait_for_calm(load: Load, most: float = WAIT_SECONDS) -> None:
-    """Return after some seconds without a failed or a slow request; raises NotStarted when `most` seconds have none."""
+    """Return after some seconds without a failed or a slow request; raises NotStarted when `most` seconds have none.
+
+    Requests that were sent long ago and are over now count, and so does how long others have been waiting until now.
+    """
     began = time.time()
     while (waited := time.time() - began) < most:
-        recent = load.since(max(began, time.time() - CALM_SECONDS))
+        recent = _recent(load)
         enough = waited >= CALM_SECONDS and len(recent) >= FEWEST_REQUESTS
         if enough and error_share(recent) == 0 and p95(recent) < P95_SECONDS:
             return
         await anyio.sleep(0.25)
-    recent = load.since(time.time() - CALM_SECONDS)
+    recent = _recent(load)
     raise NotStarted(
         "the application",
         f"is not calm after {most:.0f} s ({error_share(recent):.0%} of requests fail, 95th percentile"
         f" {p95(recent):.1f} s): is this machine busy with something else?",
     )
+
+
+def _recent(load: Load) -> list[Outcome]:
+    now = time.time()
+    return load.over_since(now - CALM_SECONDS) + load.waiting_at(now)

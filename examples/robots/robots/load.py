@@ -7,7 +7,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ SKEW = 1.2
 TIMEOUT_SECONDS = 5.0
 MOST_IN_FLIGHT = 200
 KEPT = 10_000
-NO_ANSWER = 0
+NO_ANSWER, NOT_YET = 0, -1
 T = TypeVar("T")
 
 OLD_CLIENT, WEAK_FLEET = "old-client", "weak-fleet"
@@ -33,7 +33,10 @@ OLD_CLIENT, WEAK_FLEET = "old-client", "weak-fleet"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one request went: when it was sent (Unix seconds), how long it took, and its status (0: no answer)."""
+    """How one request went: when it was sent (Unix seconds), how long it took, and its status.
+
+    A status of 0 is no answer, and one of -1 none yet.
+    """
 
     at: float
     seconds: float
@@ -61,19 +64,19 @@ class Load:
         self.outcomes: deque[Outcome] = deque(maxlen=KEPT)
         self.robots = self.dice.sample(STRONG_ROBOTS, len(STRONG_ROBOTS))
         self.loads = self.dice.sample(range(1, 26), 25)
-        self.in_flight = 0
+        self.waiting: set[Outcome] = set()
 
     def adopt(self, habit: str) -> None:
         """Make some customers do something that they didn't do before."""
         self.habits |= {habit}
 
-    def since(self, start: float) -> list[Outcome]:
-        """Return the outcomes of the requests that were sent at or after a time in Unix seconds, and are over."""
-        return [outcome for outcome in self.outcomes if outcome.at >= start]
-
     def over_since(self, start: float) -> list[Outcome]:
         """Return the outcomes of the requests that were over at or after a time in Unix seconds, however slow."""
         return [outcome for outcome in self.outcomes if outcome.at + outcome.seconds >= start]
+
+    def waiting_at(self, now: float) -> list[Outcome]:
+        """Return the requests that have no answer yet, with how long each has waited by a time in Unix seconds."""
+        return [replace(outcome, seconds=now - outcome.at) for outcome in self.waiting]
 
     async def run(self) -> None:
         """Send requests until cancelled, each over a connection of its own."""
@@ -90,7 +93,7 @@ class Load:
             while True:
                 due += dice.expovariate(rate)
                 await anyio.sleep(max(0.0, due - time.monotonic()))
-                if self.in_flight < MOST_IN_FLIGHT:
+                if len(self.waiting) < MOST_IN_FLIGHT:
                     customers.start_soon(self.send, http, ask())
                 else:
                     self.outcomes.append(Outcome(time.time(), 0.0, NO_ANSWER))
@@ -108,14 +111,15 @@ class Load:
     async def send(self, http: httpx.AsyncClient, ask: Ask) -> None:
         """Send one request and keep how it went."""
         at, started = time.time(), time.perf_counter()
-        self.in_flight += 1
+        sent = Outcome(at, 0.0, NOT_YET)
+        self.waiting.add(sent)
         try:
             response = await http.request(ask.method, ask.path, json=ask.document, headers=ask.headers)
             status = response.status_code
         except httpx.HTTPError:
             status = NO_ANSWER
         finally:
-            self.in_flight -= 1
+            self.waiting.discard(sent)
         self.outcomes.append(Outcome(at, time.perf_counter() - started, status))
 
     def next(self) -> Ask:
