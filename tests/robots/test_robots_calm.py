@@ -1,6 +1,7 @@
 """The clock of a run starts when its customers are served well, and not before."""
 
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +10,7 @@ import anyio
 import pytest
 
 from robots.alarm import is_error
-from robots.calm import CALM_SECONDS, wait_for_calm
+from robots.calm import CALM_SECONDS, WARM_REQUESTS, wait_for_calm, warm_up
 from robots.load import Load
 from robots.processes import NotStarted
 
@@ -38,6 +39,27 @@ def gateway(status: Callable[[int], int]) -> Generator[str]:
         threading.Thread(target=server.serve_forever, args=[0.05]).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
+
+
+async def test_customers_come_once_a_cold_application_answers_quickly() -> None:
+    served: list[int] = []
+
+    def status(number: int) -> int:
+        served.append(number)
+        time.sleep(0.3 if number <= 5 else 0.0)
+        return 200
+
+    with gateway(status) as url:
+        await warm_up(url)
+    assert len(served) >= 5 + WARM_REQUESTS - 2
+
+
+async def test_an_application_that_stays_slow_gets_its_customers_all_the_same() -> None:
+    release = threading.Event()
+    with gateway(lambda _: 200 if release.wait(30) else 503) as url:
+        with anyio.fail_after(10):
+            await warm_up(url, 0.5)
+        release.set()
 
 
 async def waited_for(url: str, most: float) -> Load:

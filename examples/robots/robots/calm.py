@@ -1,4 +1,4 @@
-"""When the clock of a run may start: once customers have been served soundly and quickly for a while.
+"""When customers may come, and when the clock of a run may start: once all is warm, and once all is calm.
 
 Without it, the start of everything else on a small machine would look like an outage of the application.
 """
@@ -6,6 +6,7 @@ Without it, the start of everything else on a small machine would look like an o
 import time
 
 import anyio
+import httpx
 
 from robots.alarm import FEWEST_REQUESTS, error_share, p95
 from robots.load import Load, Outcome
@@ -14,7 +15,17 @@ from robots.processes import NotStarted
 CALM_SECONDS = 5.0
 """No less than alarms look back, or they would fire on what the start left behind."""
 P95_SECONDS = 1.0
+WARM_REQUESTS, QUICK_SECONDS, WARM_UP_SECONDS = 20, 0.25, 10.0
 WAIT_SECONDS = 60.0
+
+
+async def warm_up(gateway: str, most: float = WARM_UP_SECONDS) -> None:
+    """Ask for one thing after another until all answers are quick, as a balancer's slow start does, or time is up."""
+    first = Load(gateway, 1.0, 0)
+    async with httpx.AsyncClient(base_url=gateway, timeout=most, trust_env=False) as http:
+        with anyio.move_on_after(most):
+            while p95(latest := list(first.outcomes)[-WARM_REQUESTS:]) > QUICK_SECONDS or len(latest) < WARM_REQUESTS:
+                await first.send(http, first.next())
 
 
 async def wait_for_calm(load: Load, most: float = WAIT_SECONDS) -> None:

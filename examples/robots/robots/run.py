@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from robots import herrings
 from robots.alarm import Alarms, error_share, is_error, p95
-from robots.calm import wait_for_calm
+from robots.calm import wait_for_calm, warm_up
 from robots.configuration import Configuration
 from robots.database import tell_of_database
 from robots.deployer import Deployer
@@ -139,7 +139,7 @@ async def store(url: str) -> AsyncGenerator[Recorder]:
 
 
 async def _play(scene: Scene, options: Options) -> None:
-    """Let customers in, then the red herrings and the fault at their moments, and stay until the duration is over.
+    """Warm up, let customers in, then the red herrings and the fault at their moments, until the duration is over.
 
     The clock of moments, and the alarms, start once all is calm: a busy machine must not look like an outage.
     """
@@ -153,6 +153,7 @@ async def _play(scene: Scene, options: Options) -> None:
     ]
     alarms = Alarms(scene.load, fault.rules, scene.recorder, options.webhook, emit, _note)
     with anyio.move_on_after(options.duration):
+        await warm_up(scene.load.gateway)
         async with anyio.create_task_group() as group:
             group.start_soon(scene.load.run)
             group.start_soon(_tell_health, scene.load)
