@@ -82,7 +82,10 @@ async def demo(show: Show) -> Shown:
             async with open_host(_settings(show, told)) as host, webhook.serve(host, listening):
                 await host.topology(resolve_window("-1h", "now"))  # servers load what they need
                 show.console.print(f"[dim]webhook at {alerts_url}; waiting for the alarm…[/dim]")
-                shown = await _investigate(host, show, told)
+                incident = await _first_incident(host, told)
+                if incident is None:
+                    raise await failed(robots, "the application", show.folder / "logs" / "robots.log")
+                shown = await _investigate(host, show, told, incident)
             if show.mend_after is not None:
                 with anyio.move_on_after(_MENDED_SECONDS):
                     await told.sound.wait()
@@ -186,10 +189,9 @@ def _settings(show: Show, told: _Told) -> Settings:
     )
 
 
-async def _investigate(host: Host, show: Show, told: _Told) -> Shown:
+async def _investigate(host: Host, show: Show, told: _Told, incident: Incident) -> Shown:
     clocked = _Stopwatch()
     host.journal.listeners += [LiveView(show.console).show, clocked.see]
-    incident = await _first_incident(host, told)
     report = await host.investigation(incident, show.approver).run()
     conclusion = host.journal.values(incident.id, Conclusion)[-1]
     picture = show.folder / "path.svg"
@@ -197,13 +199,15 @@ async def _investigate(host: Host, show: Show, told: _Told) -> Shown:
     return Shown(incident, conclusion, report, clocked.seconds, told.truth, picture)
 
 
-async def _first_incident(host: Host, told: _Told) -> Incident:
+async def _first_incident(host: Host, told: _Told) -> Incident | None:
+    """Return the first incident, or None when the application ended before there was one."""
     with anyio.move_on_after(_ALARM_SECONDS):
         while not told.ended:
             if unfinished := host.unfinished():
                 return unfinished[0]
             await anyio.sleep(0.05)
-    raise HostError(f"no alert came within {_ALARM_SECONDS:g} s: was the application stopped?")
+        return None
+    raise HostError(f"no alert came within {_ALARM_SECONDS:g} s, though the application runs")
 
 
 def _is_sound(health: Mapping[str, JsonValue]) -> bool:

@@ -15,6 +15,12 @@ class HostError(Exception):
     """An error whose text is meant to be read."""
 
 
+def first_of(group: BaseExceptionGroup[Exception]) -> BaseException:
+    """Return the first error in a group, however deep."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
 class BadAlert(HostError):
     """Raised when an alert cannot be understood; the message names the field."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from midwatch.accuracy.robots import Case, Result
+from midwatch.accuracy.robots import Case, Result, run_case
 from midwatch.accuracy.score import Score, Truth, score
 from midwatch.accuracy.table import as_markdown
 from midwatch.cli import app
@@ -154,3 +154,11 @@ def test_a_fault_that_nobody_knows_is_told_before_anything_is_started(tmp_path: 
     assert told.exit_code == 1
     assert "no fault is called gremlin: there are forge-field" in told.stderr
     assert not (tmp_path / "k").exists()
+
+
+async def test_an_application_that_cannot_be_broken_is_a_case_without_a_score(tmp_path: Path) -> None:
+    result = await run_case(Case("no-such-fault", 1), tmp_path / "case")
+    assert result.score is None
+    assert not result.right
+    assert "the application ended with code" in result.failed
+    assert "no-such-fault" in result.failed

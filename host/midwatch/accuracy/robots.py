@@ -12,7 +12,7 @@ from rich.console import Console
 
 from midwatch.accuracy.score import Score, Truth, score
 from midwatch.demo import Show, Shown, demo
-from midwatch.errors import HostError
+from midwatch.errors import HostError, first_of
 from midwatch.journal import Journal
 
 MEND_AFTER_SECONDS = 6.0
@@ -70,9 +70,10 @@ async def run_case(case: Case, folder: Path) -> Result:
     try:
         shown = await demo(show)
         scored = _score(shown, folder)
-    except HostError as error:
-        return Result(case, None, 0.0, mended=False, failed=str(error))
-    return Result(case, scored, shown.seconds_to_conclusion, mended=bool(shown.mended))
+        return Result(case, scored, shown.seconds_to_conclusion, mended=bool(shown.mended))
+    except* HostError as group:
+        failed = str(first_of(group))
+    return Result(case, None, 0.0, mended=False, failed=failed)
 
 
 def _score(shown: Shown, folder: Path) -> Score:

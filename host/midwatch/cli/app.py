@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from midwatch.errors import HostError
+from midwatch.errors import HostError, first_of
 from midwatch.journal import Journal
 from midwatch.settings import Settings
 from midwatch_kit.errors import KitError
@@ -40,7 +40,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except* (HostError, KitError, UnknownEntity) as group:
-        said = str(_first(group))
+        said = str(first_of(group))
     if said:
         fail(said)
 
@@ -71,11 +71,6 @@ def fail(text: str) -> NoReturn:
     """End with one line for a person and exit code 1."""
     typer.echo(f"midwatch: {text}", err=True)
     raise typer.Exit(1)
-
-
-def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def console_for(*, as_json: bool) -> Console:

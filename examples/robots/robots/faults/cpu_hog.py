@@ -1,6 +1,10 @@
 """Someone's script has one forge instance work out figures for itself, far more finely than ever before."""
 
 import random
+from contextlib import suppress
+
+import anyio
+import httpx
 
 from robots.herrings import ruled_out
 from robots.plan import Plan
@@ -27,8 +31,9 @@ async def usual(scene: Scene) -> None:
 async def strike(scene: Scene) -> Struck:
     """Rate the models in finer and finer steps, without waiting for an end: each round takes minutes of CPU."""
     step = FINEST_KG * random.Random(f"{NAME} {scene.plan.seed}").uniform(0.5, 1)
-    for number in range(ROUNDS):
-        await _rate(scene, round(step / 2**number, 5))
+    async with anyio.create_task_group() as script:
+        for number in range(ROUNDS):
+            script.start_soon(_rate_unasked, scene, round(step / 2**number, 5))
     text = f"a script has had {scene.plan.forge} rate all models {ROUNDS} times at once, in steps of some grams"
     scene.note(text)
     return Struck(text, {"instance": scene.plan.forge, "path": "/ratings"})
@@ -37,6 +42,12 @@ async def strike(scene: Scene) -> Struck:
 async def mend(scene: Scene) -> None:
     """Restart the instance, which forgets what it was asked to rate."""
     await scene.deployer.restart("forge", scene.plan.forge, by="deployer", reason="its CPU is taken")
+
+
+async def _rate_unasked(scene: Scene, step_kg: float) -> None:
+    """Ask for a rating and don't mind the answer: the instance is soon too busy to give one."""
+    with suppress(httpx.TimeoutException):
+        await _rate(scene, step_kg)
 
 
 async def _rate(scene: Scene, step_kg: float) -> None:
