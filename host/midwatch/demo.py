@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from socket import socket
 
 import anyio
 import httpx2
@@ -71,8 +72,12 @@ class Shown:
 
 async def demo(show: Show) -> Shown:
     """Run the whole show and leave no process behind; raises `HostError` when a part cannot start."""
+    with webhook.listen("127.0.0.1", 0) as listening:
+        return await _run(show, listening)
+
+
+async def _run(show: Show, listening: socket) -> Shown:
     told = _Told(show.console)
-    listening = webhook.listen("127.0.0.1", 0)
     alerts_url = f"http://127.0.0.1:{listening.getsockname()[1]}/alerts"
     async with store_process(show.folder / "store", show.folder / "logs") as store_url:
         show.console.print(f"[dim]store at {store_url}; starting the application…[/dim]")
