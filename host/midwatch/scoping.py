@@ -5,7 +5,7 @@ The windows are settled here once, as absolute times, and journalled: whatever i
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -100,15 +100,23 @@ async def _around(inquiry: Inquiry, symptom: EntityId, window: Window, declared:
 
 
 async def _follow(inquiry: Inquiry, incident: Incident, lookback: timedelta, now: datetime) -> Course:
-    """Look for the symptom's onset near the alert, then look again through windows that fit it."""
-    symptom, subjects = incident.service, watched(incident)
+    """Look for the symptom's onset near the alert, then look again through windows that fit it.
+
+    What shows only in the second look, closer to the alert, is looked at once more.
+    """
     near = Window(start=min(incident.started_at, now - _EDGE) - lookback / 2, end=now)
     before = Window(start=near.start - 1.5 * lookback, end=near.start)
-    symptoms = await _symptoms(inquiry, symptom, subjects, near, before)
-    onset = _onset(symptoms)
-    window, baseline = _windows(incident, onset or _hint(symptoms), lookback, now)
-    symptoms = await _symptoms(inquiry, symptom, subjects, window, baseline) or symptoms
-    return Course(window, baseline, _onset(symptoms) or onset, tuple(symptoms))
+    first = await _look(inquiry, incident, near, before)
+    around = first.onset or _hint(first.symptoms, incident)
+    second = await _look(inquiry, incident, *_windows(incident, around, lookback, now))
+    if around is None and second.onset:
+        second = await _look(inquiry, incident, *_windows(incident, second.onset, lookback, now))
+    return replace(second, onset=second.onset or first.onset, symptoms=second.symptoms or first.symptoms)
+
+
+async def _look(inquiry: Inquiry, incident: Incident, window: Window, baseline: Window) -> Course:
+    symptoms = await _symptoms(inquiry, incident.service, watched(incident), window, baseline)
+    return Course(window, baseline, _onset(symptoms, incident), tuple(symptoms))
 
 
 async def discover(inquiry: Inquiry, window: Window, declared: Topology = _NOTHING) -> Topology:
@@ -168,21 +176,23 @@ async def _symptoms_in(
     return sorted(own, key=lambda o: -o.score)
 
 
-def _hint(symptoms: Iterable[Observation]) -> Onset | None:
+def _hint(symptoms: Iterable[Observation], incident: Incident) -> Onset | None:
     """Return where to look when nothing clearly shifted: since when the symptom may be a little unlike before."""
-    return _earliest(o for o in symptoms if o.kind is ObservationKind.NORMAL)
+    return _earliest((o for o in symptoms if o.kind is ObservationKind.NORMAL), incident)
 
 
-def _onset(symptoms: Iterable[Observation]) -> Onset | None:
+def _onset(symptoms: Iterable[Observation], incident: Incident) -> Onset | None:
     """Return the earliest onset among the symptom's clear shifts that last, or else of failures that are over."""
     clear = [o for o in symptoms if o.score >= SHIFTED and got_worse(o)]
-    lasting = _earliest(o for o in clear if o.ended is None)
-    return lasting or _earliest(o for o in clear if o.subject == "error_rate")
+    lasting = _earliest((o for o in clear if o.ended is None), incident)
+    return lasting or _earliest((o for o in clear if o.subject == "error_rate"), incident)
 
 
-def _earliest(shifted: Iterable[Observation]) -> Onset | None:
+def _earliest(shifted: Iterable[Observation], incident: Incident) -> Onset | None:
+    """Return the earliest onset; what began once the alert was there is not what set it off."""
     began = [Onset(o.onset, o.onset_earliest or o.onset, o.onset_latest or o.onset) for o in shifted if o.onset]
-    return min(began, key=lambda onset: onset.at, default=None)
+    before = [onset for onset in began if onset.earliest <= incident.first_seen]
+    return min(before, key=lambda onset: onset.at, default=None)
 
 
 def _windows(incident: Incident, onset: Onset | None, lookback: timedelta, now: datetime) -> tuple[Window, Window]:

@@ -160,9 +160,10 @@ def _words(failures: Sequence[Failure]) -> tuple[str, str]:
 
 
 def _related(entity: EntityId, recent: Ints, origins: Origins, calls: Calls) -> EntityId | None:
+    """Return an instance's service, or who made most of the calls that failed; None where most failed by itself."""
     owners = origins.entity[recent] if entity.startswith("instance:") else origins.caller[recent]
     usual = Counter(owners[owners >= 0].tolist()).most_common(1)
-    return calls.names[usual[0][0]] if usual else None
+    return calls.names[usual[0][0]] if usual and usual[0][1] > len(recent) / 2 else None
 
 
 def _finding(count: Count, row: Row, related: EntityId | None) -> Finding:
