@@ -384,6 +384,24 @@ async def test_a_call_whose_answer_went_well_fails_in_the_callee_when_the_caller
     assert origins[begins].related == ("service:web" if begins == "service:pay" else None)
 
 
+@pytest.mark.parametrize(("every", "caller"), [(1, "service:web"), (2, None), (20, None)])
+async def test_a_caller_is_named_where_most_failures_are_calls_that_it_never_got_an_answer_to(
+    survey: Survey, span: Callable[..., Row], every: int, caller: str | None
+) -> None:
+    def request(i: int, *, fails: bool) -> list[Row]:
+        known = {"at": 0.3 * i, "trace": f"t{i}"}
+        lost = fails and i % every == 0
+        said = HTTP if lost else HTTP | {"http.response.status_code": "500" if fails else "200"}
+        return [
+            span(**known, span=f"r{i}", service="web", ms=110, failed=fails),
+            span(**known, span=f"c{i}", parent=f"r{i}", service="web", kind="Client", failed=fails, attributes=said),
+            span(**known, parent=f"c{i}", service="pay", failed=fails and not lost),
+        ]
+
+    _, found = await survey([row for i in range(800) for row in request(i, fails=0.3 * i >= ONSET)])
+    assert of(found, "error_origin")["service:pay"].related == caller
+
+
 async def test_what_a_consumer_does_meanwhile_hides_no_time_of_its_producer(
     survey: Survey, span: Callable[..., Row]
 ) -> None:
