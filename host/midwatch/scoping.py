@@ -100,17 +100,12 @@ async def _around(inquiry: Inquiry, symptom: EntityId, window: Window, declared:
 
 
 async def _follow(inquiry: Inquiry, incident: Incident, lookback: timedelta, now: datetime) -> Course:
-    """Look for the symptom's onset near the alert, then look again through windows that fit it.
-
-    What shows only in the second look, closer to the alert, is looked at once more.
-    """
+    """Look for the symptom's onset near the alert, then look again through windows that fit it."""
     near = Window(start=min(incident.started_at, now - _EDGE) - lookback / 2, end=now)
     before = Window(start=near.start - 1.5 * lookback, end=near.start)
     first = await _look(inquiry, incident, near, before)
     around = first.onset or _hint(first.symptoms, incident)
     second = await _look(inquiry, incident, *_windows(incident, around, lookback, now))
-    if around is None and second.onset:
-        second = await _look(inquiry, incident, *_windows(incident, second.onset, lookback, now))
     return replace(second, onset=second.onset or first.onset, symptoms=second.symptoms or first.symptoms)
 
 
