@@ -194,12 +194,13 @@ def test_a_batch_with_bad_records_is_stored_in_part_and_says_how_many_not(
         ({"content-type": "application/json"}, b" " * 1_100_000, 413, "larger than 1048576 bytes"),
         (
             {"content-type": "application/json", "content-encoding": "gzip"},
-            gzip.compress(bytes(50_000_000)),
+            gzip.compress(bytes(50_000_000), mtime=0),
             413,
             "larger than 1048576 bytes",
         ),
         ({"content-type": "application/x-protobuf"}, b"x", 400, "not a protobuf ExportLogsServiceRequest"),
     ],
+    ids=["type", "encoding", "no JSON", "no gzip", "large", "large once unpacked", "no protobuf"],
 )
 def test_a_body_that_cannot_be_taken_is_answered_with_what_is_wrong(
     shared_receiver: Receiver, headers: dict[str, str], body: bytes, status: int, complaint: str
