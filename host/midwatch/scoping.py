@@ -186,8 +186,8 @@ def _onset(symptoms: Iterable[Observation], incident: Incident) -> Onset | None:
 def _earliest(shifted: Iterable[Observation], incident: Incident) -> Onset | None:
     """Return the earliest onset; what began once the alert was there is not what set it off."""
     began = [Onset(o.onset, o.onset_earliest or o.onset, o.onset_latest or o.onset) for o in shifted if o.onset]
-    before = [onset for onset in began if onset.earliest <= incident.first_seen]
-    return min(before, key=lambda onset: onset.at, default=None)
+    in_time = [onset for onset in began if onset.earliest <= incident.first_seen]
+    return min(in_time, key=lambda onset: onset.at, default=None)
 
 
 def _windows(incident: Incident, onset: Onset | None, lookback: timedelta, now: datetime) -> tuple[Window, Window]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from rich.console import Console
 
 from midwatch.approvals import AtTheTerminal
@@ -36,23 +37,21 @@ async def scope_of(incident: Incident, reach: Reach, journal: Journal, onset: da
     return scope
 
 
-async def test_the_window_begins_just_before_the_symptom_does(
-    reach: Reach, journal: Journal, incident: Incident
+@pytest.mark.parametrize(
+    ("ago", "near", "wait"),
+    [
+        pytest.param(100, 86_400, 10, id="the first look shows it"),
+        pytest.param(20, 240, 220, id="only the second look shows it, which is closer to the alert"),
+    ],
+)
+async def test_the_window_begins_before_the_symptom_does(
+    reach: Reach, journal: Journal, incident: Incident, ago: int, near: int, wait: int
 ) -> None:
-    began, ever = incident.started_at - timedelta(seconds=100), incident.started_at - timedelta(days=1)
-    scope = await scope_of(incident, reach, journal, began, ever)
+    began, seen_from = (incident.started_at - timedelta(seconds=seconds) for seconds in (ago, near))
+    scope = await scope_of(incident, reach, journal, began, seen_from)
     assert scope.onset == began
-    assert timedelta(0) < began - scope.window.start < timedelta(seconds=10)
+    assert timedelta(0) < began - scope.window.start < timedelta(seconds=wait)
     assert scope.window.end == incident.first_seen + timedelta(seconds=60)
-
-
-async def test_a_symptom_that_shows_only_close_to_the_alert_is_found_in_the_second_look(
-    reach: Reach, journal: Journal, incident: Incident
-) -> None:
-    began, close = incident.started_at - timedelta(seconds=20), incident.started_at - timedelta(seconds=240)
-    scope = await scope_of(incident, reach, journal, began, close)
-    assert scope.onset == began
-    assert close <= scope.window.start < began
 
 
 async def test_what_began_once_the_alert_was_there_did_not_set_it_off(
