@@ -41,13 +41,14 @@ def gateway(status: Callable[[int], int]) -> Generator[str]:
         server.shutdown()
 
 
-async def test_customers_come_once_a_cold_application_answers_quickly() -> None:
+@pytest.mark.parametrize(("seconds", "first"), [(0.3, 200), (0.0, 503)], ids=["slow", "failing"])
+async def test_customers_come_once_a_cold_application_answers_soundly_and_quickly(seconds: float, first: int) -> None:
     served: list[int] = []
 
     def status(number: int) -> int:
         served.append(number)
-        time.sleep(0.3 if number <= 5 else 0.0)
-        return 200
+        time.sleep(seconds if number <= 5 else 0.0)
+        return first if number <= 5 else 200
 
     with gateway(status) as url:
         await warm_up(url)

@@ -4,6 +4,7 @@ Without it, the start of everything else on a small machine would look like an o
 """
 
 import time
+from collections.abc import Sequence
 
 import anyio
 import httpx
@@ -20,11 +21,11 @@ WAIT_SECONDS = 60.0
 
 
 async def warm_up(gateway: str, most: float = WARM_UP_SECONDS) -> None:
-    """Ask for one thing after another until all answers are quick, as a balancer's slow start does, or time is up."""
+    """Ask for one thing after another until all answers are sound and quick, or time is up: a balancer's slow start."""
     first = Load(gateway, 1.0, 0)
     async with httpx.AsyncClient(base_url=gateway, timeout=most, trust_env=False) as http:
         with anyio.move_on_after(most):
-            while p95(latest := list(first.outcomes)[-WARM_REQUESTS:]) > QUICK_SECONDS or len(latest) < WARM_REQUESTS:
+            while not _is_warm(list(first.outcomes)[-WARM_REQUESTS:]):
                 await first.send(http, first.next())
 
 
@@ -46,6 +47,10 @@ async def wait_for_calm(load: Load, most: float = WAIT_SECONDS) -> None:
         f"is not calm after {most:.0f} s ({error_share(recent):.0%} of requests fail, 95th percentile"
         f" {p95(recent):.1f} s): is this machine busy with something else?",
     )
+
+
+def _is_warm(latest: Sequence[Outcome]) -> bool:
+    return len(latest) == WARM_REQUESTS and error_share(latest) == 0 and p95(latest) <= QUICK_SECONDS
 
 
 def _recent(load: Load) -> list[Outcome]:
