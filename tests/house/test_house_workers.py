@@ -1,30 +1,50 @@
-"""Tests that start a whole application run one after the other, also where two workers share the tests."""
+"""A whole application is tested by one worker, which goes before the other ones."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-GROUPED = """
+import pytest
+
+CONFTEST = Path(__file__).parents[1] / "conftest.py"
+TESTS = """
 import os
 import pytest
+
+def tell(group):
+    with open({told!r}, "a") as told:
+        told.write(f"{{group}} {{os.environ['PYTEST_XDIST_WORKER']}} {{os.nice(0)}}\\n")
 
 @pytest.mark.xdist_group("live")
 @pytest.mark.parametrize("number", range(6))
 def test_one(number):
-    with open({told!r}, "a") as told:
-        told.write(os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+    tell("live")
+
+@pytest.mark.parametrize("number", range(6))
+def test_another(number):
+    tell("other")
 """
 
 
-def test_a_group_of_tests_has_one_worker(tmp_path: Path) -> None:
-    told = tmp_path / "told"
+def told_by_workers(folder: Path) -> list[tuple[str, str, int]]:
+    """Return what two files of tests say of themselves: group, worker and niceness."""
+    told = folder / "told"
+    (folder / "conftest.py").write_text(CONFTEST.read_text())
     for name in ("test_a.py", "test_b.py"):
-        (tmp_path / name).write_text(GROUPED.format(told=str(told)))
+        (folder / name).write_text(TESTS.format(told=str(told)))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
-    workers = told.read_text().split()
-    assert len(workers) == 12
-    assert len(set(workers)) == 1
+    lines = [line.split() for line in told.read_text().splitlines()]
+    assert len(lines) == 24
+    return [(group, worker, int(niceness)) for group, worker, niceness in lines]
+
+
+@pytest.mark.xdist_group("live")
+def test_a_whole_application_has_one_worker_that_goes_before_the_other(tmp_path: Path) -> None:
+    told = told_by_workers(tmp_path)
+    assert len({worker for group, worker, _ in told if group == "live"}) == 1
+    assert {niceness for group, _, niceness in told if group == "live"} == {os.nice(0)}
+    assert min(niceness for group, _, niceness in told if group == "other") > os.nice(0)
