@@ -245,6 +245,15 @@ def test_where_calls_time_out_it_begins_where_the_time_goes_and_not_with_who_wai
     assert judged.cause == (HypothesisKind.RESOURCE, "instance:forge-2")
 
 
+def test_who_lost_little_time_is_not_where_the_time_of_long_waits_went() -> None:
+    said = {"instances": "forge-1:35", "exception": "httpx.ReadTimeout"}
+    waited = origin("service:forge", 35, related="service:bot", attributes=said)
+    calls = seen("service:forge", "edge_latency_p95", related="service:bot", magnitude=3500, baseline=80, unit="ms")
+    hog = short("instance:forge-1", "service:forge", -1, "process.cpu.utilization")
+    judged = reason(watching_errors(waited, calls, hog, slow("service:bot", 300), healthy("instance:forge-2")))
+    assert judged.cause == (HypothesisKind.RESOURCE, "instance:forge-1")
+
+
 def test_who_gets_slow_only_after_calls_timed_out_is_not_where_their_time_went() -> None:
     waited = fails("external:maps.example", "httpx.ReadTimeout", caller="service:bot")
     passed_on = fails("service:bot", "UpstreamBusy: a call failed: ReadTimeout", 30).model_copy(

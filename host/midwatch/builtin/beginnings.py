@@ -39,7 +39,7 @@ class Beginnings:
         """
         failing = self._first_hand(self._rises("error_origin")) or self._lasting(ERROR_EXCESS)
         slow = self._lasting("self_time") or self._lasting(LATENCY_EXCESS)
-        if _mostly(times_out, failing.values()) and (late := _not_after(failing, self._not_waiting(slow))):
+        if _mostly(times_out, failing.values()) and (late := self._where_time_went(failing, slow)):
             return late
         slow = slow if "latency_p95" in self.scope.watched or self._much_slower() else {}
         return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
@@ -71,9 +71,20 @@ class Beginnings:
         others = [place for place in begun if place != entity]
         return any(place == callee or can_hurt(self.topology, place, callee) for callee in quoted for place in others)
 
+    def _where_time_went(self, failing: Begun, slow: Begun) -> Begun:
+        """Leave out who lost far less time than callers waited before they gave up, or lost it only afterwards."""
+        enough = max(w.FELT_MS, w.ACCOUNTS_FOR * self._waited(failing))
+        return _not_after(failing, self._not_waiting({e: o for e, o in slow.items() if amount(o) >= enough}))
+
+    def _waited(self, failing: Begun) -> float:
+        """Return by how many milliseconds longer callers waited for those in whom their requests fail, at most."""
+        failed = {(o.entity, o.related) for o in failing.values()}
+        calls = (o for o in self.anomalies if o.subject == "edge_latency_p95" and (o.entity, o.related) in failed)
+        return max(map(amount, calls), default=0.0)
+
     def _not_waiting(self, slow: Begun) -> Begun:
         """Leave out who is slow because what it needs is slower: calls that never ended look like time of one's own."""
-        clear = {entity: o for entity, o in slow.items() if o.score >= w.SHIFTED and amount(o) >= w.FELT_MS}
+        clear = {entity: o for entity, o in slow.items() if o.score >= w.SHIFTED}
         waiting = {
             e for e, o in clear.items() for d, p in clear.items() if p.score > o.score and can_hurt(self.topology, d, e)
         }

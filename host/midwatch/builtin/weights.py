@@ -46,6 +46,8 @@ MUCH_MORE = 0.5
 """So many more requests, as a share of those before, are a surge and not a busy minute."""
 MUCH_SLOWER, FELT_MS = 1.0, 100.0
 """Answers that take so much longer, as a share of before and in milliseconds, are felt whatever an alarm watches."""
+ACCOUNTS_FOR = 0.25
+"""Time lost in a place accounts for a wait from this share of it on: a busy machine slows all that it runs a little."""
 HARDLY_ANY = 0.05
 """Who takes so small a share of the requests of before takes none."""
 SOUND_REQUESTS = 50
