@@ -245,6 +245,15 @@ def test_where_calls_time_out_it_begins_where_the_time_goes_and_not_with_who_wai
     assert judged.cause == (HypothesisKind.RESOURCE, "instance:forge-2")
 
 
+@pytest.mark.parametrize(("lost", "named"), [(290, ["service:bot"]), (80, [])])
+def test_who_lost_less_time_than_users_feel_is_not_named_under_an_alarm_about_errors(
+    lost: float, named: list[str]
+) -> None:
+    slower = seen("service:gateway", "latency_p95", magnitude=535.0, baseline=228.0, unit="ms")
+    judged = reason(watching_errors(slower, slow("service:bot", lost)))
+    assert [cause.entity for cause in judged.conclusion.root_causes] == named
+
+
 def test_who_lost_little_time_is_not_where_the_time_of_long_waits_went() -> None:
     said = {"instances": "forge-1:35", "exception": "httpx.ReadTimeout"}
     waited = origin("service:forge", 35, related="service:bot", attributes=said)

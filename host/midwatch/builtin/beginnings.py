@@ -41,7 +41,7 @@ class Beginnings:
         slow = self._lasting("self_time") or self._lasting(LATENCY_EXCESS)
         if _mostly(times_out, failing.values()) and (late := self._where_time_went(failing, slow)):
             return late
-        slow = slow if "latency_p95" in self.scope.watched or self._much_slower() else {}
+        slow = slow if "latency_p95" in self.scope.watched else self._felt(slow)
         return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
 
     def _rises(self, subject: str) -> Begun:
@@ -50,6 +50,10 @@ class Beginnings:
 
     def _lasting(self, subject: str) -> Begun:
         return {entity: o for entity, o in self._rises(subject).items() if o.ended is None}
+
+    def _felt(self, slow: Begun) -> Begun:
+        """Leave out who lost less time than users feel; everybody, where what users get takes hardly longer."""
+        return {e: o for e, o in slow.items() if amount(o) >= w.FELT_MS} if self._much_slower() else {}
 
     def _much_slower(self) -> bool:
         """Whether the symptom's answers take so much longer that its users feel it."""
