@@ -254,6 +254,13 @@ def test_who_lost_less_time_than_users_feel_is_not_named_under_an_alarm_about_er
     assert [cause.entity for cause in judged.conclusion.root_causes] == named
 
 
+def test_what_metrics_say_is_lost_is_not_measured_by_what_one_request_feels() -> None:
+    slower = seen("service:gateway", "latency_p95", magnitude=535.0, baseline=228.0, unit="ms")
+    lost = seen("service:bot", "latency_excess", signal=Signal.METRICS, magnitude=3.0, baseline=0.0, unit="s/s")
+    judged = reason(watching_errors(slower, lost))
+    assert [cause.entity for cause in judged.conclusion.root_causes] == ["service:bot"]
+
+
 def test_who_lost_little_time_is_not_where_the_time_of_long_waits_went() -> None:
     said = {"instances": "forge-1:35", "exception": "httpx.ReadTimeout"}
     waited = origin("service:forge", 35, related="service:bot", attributes=said)

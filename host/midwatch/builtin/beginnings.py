@@ -39,7 +39,7 @@ class Beginnings:
         """
         failing = self._first_hand(self._rises("error_origin")) or self._lasting(ERROR_EXCESS)
         slow = self._lasting("self_time") or self._lasting(LATENCY_EXCESS)
-        if _mostly(times_out, failing.values()) and (late := self._where_time_went(failing, slow)):
+        if _mostly(times_out, failing.values()) and (late := self._where_time_went(failing)):
             return late
         slow = slow if "latency_p95" in self.scope.watched else self._felt(slow)
         return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
@@ -52,8 +52,12 @@ class Beginnings:
         return {entity: o for entity, o in self._rises(subject).items() if o.ended is None}
 
     def _felt(self, slow: Begun) -> Begun:
-        """Leave out who lost less time than users feel; everybody, where what users get takes hardly longer."""
-        return {e: o for e, o in slow.items() if amount(o) >= w.FELT_MS} if self._much_slower() else {}
+        """Leave out who lost less time than users feel; everybody, where their answers take hardly longer.
+
+        What metrics say is lost is no time of single requests, so it isn't measured by what one of them feels.
+        """
+        felt = {e: o for e, o in slow.items() if o.subject == LATENCY_EXCESS or amount(o) >= w.FELT_MS}
+        return felt if self._much_slower() else {}
 
     def _much_slower(self) -> bool:
         """Whether the symptom's answers take so much longer that its users feel it."""
@@ -75,10 +79,11 @@ class Beginnings:
         others = [place for place in begun if place != entity]
         return any(place == callee or can_hurt(self.topology, place, callee) for callee in quoted for place in others)
 
-    def _where_time_went(self, failing: Begun, slow: Begun) -> Begun:
-        """Leave out who lost far less time than callers waited before they gave up, or lost it only afterwards."""
+    def _where_time_went(self, failing: Begun) -> Begun:
+        """Return who lost much of the time that callers waited before they gave up, and not only afterwards."""
         enough = max(w.FELT_MS, w.ACCOUNTS_FOR * self._waited(failing))
-        return _not_after(failing, self._not_waiting({e: o for e, o in slow.items() if amount(o) >= enough}))
+        slow = {entity: o for entity, o in self._lasting("self_time").items() if amount(o) >= enough}
+        return _not_after(failing, self._not_waiting(slow))
 
     def _waited(self, failing: Begun) -> float:
         """Return by how many milliseconds longer callers waited for those in whom their requests fail, at most."""
