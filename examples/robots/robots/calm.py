@@ -16,17 +16,26 @@ from robots.processes import NotStarted
 CALM_SECONDS = 5.0
 """No less than alarms look back, or they would fire on what the start left behind."""
 P95_SECONDS = 1.0
-WARM_REQUESTS, QUICK_SECONDS, WARM_UP_SECONDS = 20, 0.25, 10.0
+WARM_CUSTOMERS, WARM_REQUESTS, QUICK_SECONDS, WARM_UP_SECONDS = 4, 40, 0.25, 10.0
 WAIT_SECONDS = 60.0
 
 
 async def warm_up(gateway: str, most: float = WARM_UP_SECONDS) -> None:
-    """Ask for one thing after another until all answers are sound and quick, or time is up: a balancer's slow start."""
+    """Be some customers until all answers are sound and quick, or time is up: a balancer's slow start.
+
+    Each asks for the next thing once it has the last. One alone would leave cold what only many at once use.
+    """
     first = Load(gateway, 1.0, 0)
+
+    async def customer() -> None:
+        while not _is_warm(list(first.outcomes)[-WARM_REQUESTS:]):
+            await first.send(http, first.next())
+
     async with httpx.AsyncClient(base_url=gateway, timeout=most, trust_env=False) as http:
         with anyio.move_on_after(most):
-            while not _is_warm(list(first.outcomes)[-WARM_REQUESTS:]):
-                await first.send(http, first.next())
+            async with anyio.create_task_group() as customers:
+                for _ in range(WARM_CUSTOMERS):
+                    customers.start_soon(customer)
 
 
 async def wait_for_calm(load: Load, most: float = WAIT_SECONDS) -> None:
