@@ -149,8 +149,9 @@ def test_every_failure_is_said_in_full_below_the_table() -> None:
     ]
 
 
-def test_a_fault_that_nobody_knows_is_told_before_anything_is_started(tmp_path: Path) -> None:
-    told = CliRunner().invoke(app, ["bench", "accuracy", "robots", "--fault", "gremlin", "--keep", str(tmp_path / "k")])
+@pytest.mark.parametrize("command", ["demo", "bench accuracy robots"])
+def test_a_fault_that_nobody_knows_is_told_before_anything_is_started(tmp_path: Path, command: str) -> None:
+    told = CliRunner().invoke(app, [*command.split(), "--fault", "gremlin", "--keep", str(tmp_path / "k")])
     assert told.exit_code == 1
     assert "no fault is called gremlin: there are forge-field" in told.stderr
     assert not (tmp_path / "k").exists()

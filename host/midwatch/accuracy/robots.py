@@ -46,14 +46,20 @@ class Result:
         return self.score is not None and self.score.right
 
 
-async def faults() -> list[str]:
-    """Return the names of the faults that the application knows; raises `HostError` when it is not installed."""
+async def known_faults(asked: Sequence[str]) -> list[str]:
+    """Return `asked`, or all that the application knows if that is empty.
+
+    Raises `HostError` when the application is not installed, or does not know one of them.
+    """
     told = await anyio.run_process([sys.executable, "-m", "robots", "faults", "--json"], check=False)
     if told.returncode:
         raise HostError(
             f"the application `robots` cannot be run: {told.stderr.decode(errors='replace').strip()[-300:]}"
         )
-    return [fault["name"] for fault in json.loads(told.stdout)]
+    known = [fault["name"] for fault in json.loads(told.stdout)]
+    if unknown := set(asked) - set(known):
+        raise HostError(f"no fault is called {', '.join(sorted(unknown))}: there are {', '.join(known)}")
+    return list(asked) or known
 
 
 async def run_cases(cases: Sequence[Case], folder: Path) -> AsyncIterator[Result]:

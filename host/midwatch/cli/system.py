@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
+from midwatch.accuracy.robots import known_faults
 from midwatch.approvals import AtTheTerminal
 from midwatch.cli.app import (
     Json,
@@ -42,6 +43,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Break a small real application and watch it being investigated, mitigated and proven healthy."""
+    run_async(known_faults, [fault])
     folder = keep or Path(tempfile.mkdtemp(prefix="midwatch-demo-"))
     console = console_for(as_json=as_json)
     shown = run_async(run_demo, Show(fault, seed, folder, console, AtTheTerminal(console)))
