@@ -245,6 +245,14 @@ def test_where_calls_time_out_it_begins_where_the_time_goes_and_not_with_who_wai
     assert judged.cause == (HypothesisKind.RESOURCE, "instance:forge-2")
 
 
+def test_the_time_that_one_instance_loses_is_its_services_even_where_its_caller_is_more_clearly_slow() -> None:
+    waited = fails("service:bot", "httpx.ReadTimeout", caller="service:gateway")
+    hog = short("instance:forge-2", "service:forge", -1, "process.cpu.utilization")
+    one, caller = slow("instance:forge-2", 5500, "service:forge", score=15.0), slow("service:bot", 4400, score=28.0)
+    judged = reason(watching_errors(waited, hog, one, caller, change("service:bot", -8), healthy("instance:forge-1")))
+    assert judged.cause == (HypothesisKind.RESOURCE, "instance:forge-2")
+
+
 @pytest.mark.parametrize(("lost", "named"), [(290, ["service:bot"]), (80, [])])
 def test_who_lost_less_time_than_users_feel_is_not_named_under_an_alarm_about_errors(
     lost: float, named: list[str]

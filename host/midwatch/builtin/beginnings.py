@@ -38,7 +38,7 @@ class Beginnings:
         leads nowhere.
         """
         failing = self._first_hand(self._rises("error_origin")) or self._lasting(ERROR_EXCESS)
-        slow = self._lasting("self_time") or self._lasting(LATENCY_EXCESS)
+        slow = self._lost_time() or self._lasting(LATENCY_EXCESS)
         if _mostly(times_out, failing.values()) and (late := self._where_time_went(failing)):
             return late
         slow = slow if "latency_p95" in self.scope.watched else self._felt(slow)
@@ -50,6 +50,12 @@ class Beginnings:
 
     def _lasting(self, subject: str) -> Begun:
         return {entity: o for entity, o in self._rises(subject).items() if o.ended is None}
+
+    def _lost_time(self) -> Begun:
+        """Return who spends more time in itself; a service also where only one of its instances is seen to."""
+        rose = [o for o in self.anomalies if o.subject == "self_time" and o.direction == "up" and o.ended is None]
+        hidden = {o.related: o for o in reversed(rose) if o.entity.startswith("instance:") and o.related}
+        return hidden | self._lasting("self_time")
 
     def _felt(self, slow: Begun) -> Begun:
         """Leave out who lost less time than users feel; everybody, where their answers take hardly longer.
@@ -82,7 +88,7 @@ class Beginnings:
     def _where_time_went(self, failing: Begun) -> Begun:
         """Return who lost much of the time that callers waited before they gave up, and not only afterwards."""
         enough = max(w.FELT_MS, w.ACCOUNTS_FOR * self._waited(failing))
-        slow = {entity: o for entity, o in self._lasting("self_time").items() if amount(o) >= enough}
+        slow = {entity: o for entity, o in self._lost_time().items() if amount(o) >= enough}
         return _not_after(failing, self._not_waiting(slow))
 
     def _waited(self, failing: Begun) -> float:
@@ -94,10 +100,13 @@ class Beginnings:
     def _not_waiting(self, slow: Begun) -> Begun:
         """Leave out who is slow because what it needs is slower: calls that never ended look like time of one's own."""
         clear = {entity: o for entity, o in slow.items() if o.score >= w.SHIFTED}
-        waiting = {
-            e for e, o in clear.items() for d, p in clear.items() if p.score > o.score and can_hurt(self.topology, d, e)
-        }
+        waiting = {e for e, o in clear.items() for d, p in clear.items() if d != e and self._held_up(e, o, d, p)}
         return {entity: o for entity, o in clear.items() if entity not in waiting}
+
+    def _held_up(self, waiting: EntityId, lost: Observation, held: EntityId, longer: Observation) -> bool:
+        """Whether what one lost may be time that another, which it needs, lost: more clearly, or more of it."""
+        more = longer.score > lost.score or amount(longer) >= amount(lost)
+        return more and can_hurt(self.topology, held, waiting)
 
 
 def can_hurt(topology: Topology, cause: EntityId, other: EntityId) -> bool:
