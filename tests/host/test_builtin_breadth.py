@@ -253,6 +253,15 @@ def test_the_time_that_one_instance_loses_is_its_services_even_where_its_caller_
     assert judged.cause == (HypothesisKind.RESOURCE, "instance:forge-2")
 
 
+def test_who_asks_again_waits_again_and_loses_more_time_than_who_holds_it_up() -> None:
+    waited = fails("service:forge", "httpx.ReadTimeout", caller="service:bot")
+    calls = seen("service:forge", "edge_latency_p95", related="service:bot", magnitude=1600, baseline=150, unit="ms")
+    held_up, asked = slow("service:bot", 3600, score=50.0), slow("service:forge", 2700, score=37.0)
+    flood = seen("service:forge", "edge_request_rate", related="service:bot", magnitude=25.0, baseline=12.0, unit="1/s")
+    judged = reason(watching_errors(waited, calls, held_up, asked, flood))
+    assert judged.cause == (HypothesisKind.TRAFFIC, "service:forge")
+
+
 @pytest.mark.parametrize(("lost", "named"), [(290, ["service:bot"]), (80, [])])
 def test_who_lost_less_time_than_users_feel_is_not_named_under_an_alarm_about_errors(
     lost: float, named: list[str]

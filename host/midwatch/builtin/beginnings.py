@@ -104,9 +104,9 @@ class Beginnings:
         return {entity: o for entity, o in clear.items() if entity not in waiting}
 
     def _held_up(self, waiting: EntityId, lost: Observation, held: EntityId, longer: Observation) -> bool:
-        """Whether what one lost may be time that another, which it needs, lost: more clearly, or more of it."""
-        more = longer.score > lost.score or amount(longer) >= amount(lost)
-        return more and can_hurt(self.topology, held, waiting)
+        """Whether what one lost may be time that another, which it needs, lost: more clearly, or much of it."""
+        much = longer.score > lost.score or amount(longer) >= w.HOLDS_UP * amount(lost)
+        return much and can_hurt(self.topology, held, waiting)
 
 
 def can_hurt(topology: Topology, cause: EntityId, other: EntityId) -> bool:

@@ -48,6 +48,8 @@ MUCH_SLOWER, FELT_MS = 1.0, 100.0
 """Answers that take so much longer, as a share of before and in milliseconds, are felt whatever an alarm watches."""
 ACCOUNTS_FOR = 0.25
 """Time lost in a place accounts for a wait from this share of it on: a busy machine slows all that it runs a little."""
+HOLDS_UP = 0.5
+"""Who lost this share of the time that a caller lost may have held it up: who asks again waits again."""
 HARDLY_ANY = 0.05
 """Who takes so small a share of the requests of before takes none."""
 SOUND_REQUESTS = 50
