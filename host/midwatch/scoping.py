@@ -23,7 +23,9 @@ from midwatch_topology import Topology
 
 _ERRORS = re.compile(r"error|5xx|fail|availab|success|exception|refus", re.IGNORECASE)
 _LATENCY = re.compile(r"latency|slow|duration|response time|p9\d|timeout", re.IGNORECASE)
-_TRAFFIC = re.compile(r"traffic|throughput|requests? rate|rps|volume", re.IGNORECASE)
+_TRAFFIC = re.compile(
+    r"traffic|throughput|volume|requests? ?rate|[rq]ps|(requests?|calls|hits) ?(a|per|/) ?(s|m)", re.IGNORECASE
+)
 _SUBJECTS = {"error_rate": _ERRORS, "latency_p95": _LATENCY, "request_rate": _TRAFFIC}
 _ALSO = {"latency_p95": ("latency_mean",)}
 """What else a survey may call a subject, where its backend holds another statistic of it."""

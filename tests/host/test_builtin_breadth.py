@@ -101,6 +101,16 @@ def test_a_surge_is_found_where_it_comes_in_and_not_where_it_is_passed_on() -> N
     assert any("further up" in argument.text for argument in passed_on.arguments)
 
 
+@pytest.mark.parametrize(("now", "refuted"), [(21.0, True), (29.0, False)])
+def test_that_no_more_requests_arrive_is_said_only_where_hardly_more_do(now: float, refuted: bool) -> None:
+    rate = as_busy_as_before("service:gateway").model_copy(update={"magnitude": now})
+    slower = seen("service:gateway", "latency_p95", magnitude=900.0, baseline=100.0, unit="ms")
+    judged = reason(a_scene(rate, slow("service:bot", 800), symptoms=(slower,), graph=SHOP))
+    traffic = judged.verdict(HypothesisKind.TRAFFIC, "service:gateway")
+    assert (traffic.result == "refuted") is refuted
+    assert any("no more requests" in argument.text for argument in traffic.arguments) is refuted
+
+
 def test_calls_that_multiply_on_the_way_are_a_surge_of_who_gets_them() -> None:
     storm = fails("service:forge", "Busy: 503 try later")
     judged = reason(a_scene(storm, busy("service:forge", 12, 50), as_busy_as_before("service:bot"), graph=SHOP))

@@ -14,6 +14,7 @@ from rich.console import Console
 from midwatch.approvals import AtTheTerminal
 from midwatch.investigation import begin
 from midwatch.records import Incident, Scope
+from midwatch.scoping import watched
 from midwatch.settings import ServerSpec, Settings
 from midwatch_kit.window import rfc3339
 
@@ -52,6 +53,24 @@ async def test_the_window_begins_before_the_symptom_does(
     assert scope.onset == began
     assert timedelta(0) < began - scope.window.start < timedelta(seconds=wait)
     assert scope.window.end == incident.first_seen + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("title", "figures"),
+    [
+        ("checkout: requests a second above 29", ("request_rate",)),
+        ("Requests/s of api below 3", ("request_rate",)),
+        ("high QPS at the gateway", ("request_rate",)),
+        ("RequestRate of checkout", ("request_rate",)),
+        ("5xx of checkout", ("error_rate",)),
+        ("p95 latency of checkout above 3 s", ("latency_p95",)),
+        ("checkout is odd", ("error_rate", "latency_p95", "request_rate")),
+    ],
+)
+def test_the_figures_that_are_watched_are_those_that_the_alert_speaks_of(
+    incident: Incident, title: str, figures: tuple[str, ...]
+) -> None:
+    assert watched(incident.model_copy(update={"title": title, "symptoms": ()})) == figures
 
 
 async def test_what_began_once_the_alert_was_there_did_not_set_it_off(

@@ -44,6 +44,8 @@ PART = 0.15
 """A share of the failing traces from here on is a trouble of its own, where its place has no tie to the first one's."""
 MUCH_MORE = 0.5
 """So many more requests, as a share of those before, are a surge and not a busy minute."""
+SOME_MORE = 0.2
+"""Fewer more than these, as a share of those before, are as many as before."""
 MUCH_SLOWER, FELT_MS = 1.0, 100.0
 """Answers that take so much longer, as a share of before and in milliseconds, are felt whatever an alarm watches."""
 ACCOUNTS_FOR = 0.25

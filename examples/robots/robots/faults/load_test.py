@@ -14,9 +14,9 @@ from robots.record import Change
 from robots.scene import Cause, Fault, Scene, Struck, Truth
 
 NAME = "load-test"
-TOTAL = 35.0  # requests per second, customers and test together
+TOTAL = 30.0  # requests per second, customers and test together: what two cores can serve without a queue
 CONNECTIONS = 20
-WINDOW_SECONDS = 5.0
+WINDOW_SECONDS = 10.0  # long enough to tell the two apart by the alarm's threshold
 HEADERS = {"user-agent": "k6/0.54.0 (https://k6.io/)", "x-tenant": "load-test"}
 
 
@@ -25,7 +25,7 @@ def request_rate(outcomes: Sequence[Outcome]) -> float:
     return len(outcomes) / WINDOW_SECONDS
 
 
-BUSY = Rule("GatewayRequestRate", request_rate, 29.0, "warning", "requests a second", WINDOW_SECONDS)
+BUSY = Rule("GatewayRequestRate", request_rate, 26.0, "warning", "requests a second", WINDOW_SECONDS)
 
 
 def truth(plan: Plan) -> Truth:
@@ -68,7 +68,7 @@ async def mend(scene: Scene) -> None:
 
 FAULT = Fault(
     name=NAME,
-    breaks="Nothing. A load test, planned and on record, sends as many requests again as customers do, or nearly so.",
+    breaks="Nothing. A load test, planned and on record, sends about half as many requests as customers do.",
     seen="The alarm for the rate of requests fires. All requests are answered soundly and about as quickly as before.",
     fix="None: the test ends as planned. Whoever wants quiet silences the alarm for as long as it lasts.",
     ruled_out=(

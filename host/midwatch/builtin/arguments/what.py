@@ -58,10 +58,8 @@ def arrivals(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
         return
     surge = scene.surge(hypothesis.entity)
     if surge is None:
-        steady = [o for o in scene.observations if o.entity == hypothesis.entity and o.subject == "request_rate"]
-        if steady:
-            text = f"no more requests arrived than before: {steady[0].statement}"
-            yield argument("arrivals", KILLS, text, steady[0])
+        rates = [o for o in scene.observations if o.entity == hypothesis.entity and o.subject == "request_rate"]
+        yield from map(_without_surge, rates[:1])
         return
     behind = [s for caller in scene.callers(hypothesis.entity) if (s := scene.surge(caller))]
     if behind:
@@ -70,6 +68,13 @@ def arrivals(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     more = amount(surge) / max(surge.baseline or 0.0, 1e-9)
     weight = w.STRONG if more >= w.MUCH_MORE else w.SLIGHT
     yield argument("arrivals", weight, surge.statement, surge, decisive=more >= w.MUCH_MORE)
+
+
+def _without_surge(rate: Observation) -> Argument:
+    """Where requests did not clearly become more, they are as many as before, or perhaps more."""
+    if amount(rate) < w.SOME_MORE * (rate.baseline or 0.0):
+        return argument("arrivals", KILLS, f"no more requests arrived than before: {rate.statement}", rate)
+    return argument("arrivals", w.SLIGHT, f"more requests arrive, though the step is not clear: {rate.statement}", rate)
 
 
 def unexplained(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
