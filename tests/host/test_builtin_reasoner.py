@@ -122,7 +122,7 @@ def test_a_change_from_which_nothing_leads_to_the_symptom_is_refuted() -> None:
     ("rate", "result"),
     [
         (seen("service:gateway", "request_rate", score=12.0), "not refuted"),
-        (seen("service:gateway", "request_rate", ObservationKind.NORMAL), "refuted"),
+        (seen("service:gateway", "request_rate", ObservationKind.NORMAL, magnitude=20.0, baseline=20.0), "refuted"),
     ],
 )
 def test_a_surge_shows_in_the_number_of_requests_or_is_refuted(rate: Observation, result: str) -> None:
