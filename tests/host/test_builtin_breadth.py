@@ -281,6 +281,16 @@ def test_who_lost_less_time_than_users_feel_is_not_named_under_an_alarm_about_er
     assert [cause.entity for cause in judged.conclusion.root_causes] == named
 
 
+@pytest.mark.parametrize(("seconds", "named"), [(1, ["service:bot"]), (9, [])])
+def test_who_loses_time_only_after_the_symptom_began_is_not_named_where_the_alarm_is_about_something_else(
+    seconds: float, named: list[str]
+) -> None:
+    slower = seen("service:gateway", "latency_p95", magnitude=960.0, baseline=380.0, unit="ms")
+    lost = slow("service:bot", 390).model_copy(update={"onset": after(seconds)})
+    judged = reason(watching_errors(slower, lost))
+    assert [cause.entity for cause in judged.conclusion.root_causes] == named
+
+
 def test_what_metrics_say_is_lost_is_not_measured_by_what_one_request_feels() -> None:
     slower = seen("service:gateway", "latency_p95", magnitude=535.0, baseline=228.0, unit="ms")
     lost = seen("service:bot", "latency_excess", signal=Signal.METRICS, magnitude=3.0, baseline=0.0, unit="s/s")

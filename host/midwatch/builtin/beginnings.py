@@ -58,12 +58,17 @@ class Beginnings:
         return hidden | self._lasting("self_time")
 
     def _felt(self, slow: Begun) -> Begun:
-        """Leave out who lost less time than users feel; everybody, where their answers take hardly longer.
+        """Leave out who lost less time than users feel, or only later; everybody, where answers take hardly longer.
 
         What metrics say is lost is no time of single requests, so it isn't measured by what one of them feels.
         """
         felt = {e: o for e, o in slow.items() if o.subject == LATENCY_EXCESS or amount(o) >= w.FELT_MS}
-        return felt if self._much_slower() else {}
+        return {e: o for e, o in felt.items() if self._in_time(o)} if self._much_slower() else {}
+
+    def _in_time(self, lost: Observation) -> bool:
+        """Whether time was lost by when the symptom began, as far as that is known."""
+        latest = self.scope.onset_latest
+        return lost.onset is None or latest is None or lost.onset <= latest + timedelta(seconds=w.SLACK_SECONDS)
 
     def _much_slower(self) -> bool:
         """Whether the symptom's answers take so much longer that its users feel it."""
