@@ -281,6 +281,14 @@ def test_who_lost_less_time_than_users_feel_is_not_named_under_an_alarm_about_er
     assert [cause.entity for cause in judged.conclusion.root_causes] == named
 
 
+def test_of_two_that_need_each_other_never_both_are_taken_for_held_up() -> None:
+    waited = fails("service:bot", "httpx.ReadTimeout", caller="service:gateway")
+    one, other = slow("service:bot", 2000, score=20.0), slow("service:forge", 1500, score=30.0)
+    ring = a_scene(waited, one, other, graph=SHOP + "service:forge calls service:bot\n")
+    ring = replace(ring, scope=ring.scope.model_copy(update={"watched": ("error_rate",)}))
+    assert list(ring.beginnings) == ["service:forge"]
+
+
 @pytest.mark.parametrize(("seconds", "named"), [(1, ["service:bot"]), (9, [])])
 def test_who_loses_time_only_after_the_symptom_began_is_not_named_where_the_alarm_is_about_something_else(
     seconds: float, named: list[str]

@@ -109,9 +109,12 @@ class Beginnings:
         return {entity: o for entity, o in clear.items() if entity not in waiting}
 
     def _held_up(self, waiting: EntityId, lost: Observation, held: EntityId, longer: Observation) -> bool:
-        """Whether what one lost may be time that another, which it needs, lost: more clearly, or much of it."""
-        much = longer.score > lost.score or amount(longer) >= w.HOLDS_UP * amount(lost)
-        return much and can_hurt(self.topology, held, waiting)
+        """Whether what one lost may be time that another, which it needs, lost: more clearly, or much of it.
+
+        Of two that need each other, only the one that lost time less clearly is held up: never both.
+        """
+        much = amount(longer) >= w.HOLDS_UP * amount(lost) and not can_hurt(self.topology, waiting, held)
+        return (longer.score > lost.score or much) and can_hurt(self.topology, held, waiting)
 
 
 def can_hurt(topology: Topology, cause: EntityId, other: EntityId) -> bool:

@@ -14,7 +14,7 @@ from robots.record import Change
 from robots.scene import Cause, Fault, Scene, Struck, Truth
 
 NAME = "load-test"
-TOTAL = 30.0  # requests per second, customers and test together: what two cores can serve without a queue
+TOTAL = 30.0  # requests per second, customers and test together: what two cores can serve
 CONNECTIONS = 20
 WINDOW_SECONDS = 10.0  # long enough to tell the two apart by the alarm's threshold
 HEADERS = {"user-agent": "k6/0.54.0 (https://k6.io/)", "x-tenant": "load-test"}
