@@ -2,11 +2,10 @@
 
 from datetime import UTC, datetime
 
-from bench.accuracy import Measured, lines_of, ranking
-from bench.importers.case import Alert, Case
-
 from midwatch.journal import Journal
 from midwatch.records import Hypothesis, HypothesisKind, Verdict
+from midwatch_bench.accuracy import Measured, lines_of, ranking
+from midwatch_bench.importers.case import Alert, Case
 
 AT = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
 

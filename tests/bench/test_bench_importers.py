@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from bench.importers import nezha, petshop
-from bench.importers.case import Case, write_snapshot
 
+from midwatch_bench.importers import nezha, petshop
+from midwatch_bench.importers.case import Case, write_snapshot
 from midwatch_kit.records import TopologyFragment
 from midwatch_store.reader import Store
 

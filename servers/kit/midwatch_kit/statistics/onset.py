@@ -17,7 +17,7 @@ greatest gain in simulated noise, and tests hold it: under 1 % of series of Gaus
 
 Why not `ruptures`: its Pelt and Binseg are many times slower and worse with outliers. Its kernel method is as fast and
 dates single shifts as well, but gives no interval, tells no spike that ended from a shift that lasts, and knows no
-errors out of totals. bench/statistics.py measures all of them in one run.
+errors out of totals. midwatch_bench.statistics measures all of them in one run.
 """
 
 from dataclasses import dataclass

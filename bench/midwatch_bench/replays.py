@@ -1,6 +1,6 @@
 """Whether replays say the same, byte for byte, in two places, and on the machine that wrote the digests. Not a test.
 
-    python -m bench.replays SNAPSHOTS [--take CASES] [--digests FILE]
+    python -m midwatch_bench.replays SNAPSHOTS [--take CASES] [--digests FILE]
 
 Each snapshot in SNAPSHOTS is replayed in two folders that differ in time zone, locale, hash seed and threads. --take
 first makes a snapshot of each case in CASES, which `midwatch bench accuracy robots --keep CASES` filled. With --digests

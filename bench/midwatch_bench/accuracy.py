@@ -1,6 +1,6 @@
 """Accuracy on public incident data, through the real servers and the real host. Not a test.
 
-    python -m bench.accuracy petshop|nezha --data DIR [--split fit|score|all] [--limit N]
+    python -m midwatch_bench.accuracy petshop|nezha --data DIR [--split fit|score|all] [--limit N]
 
 `--data` is where an archive was unpacked; see docs/benchmarks. Each case becomes a snapshot, which is investigated as
 `midwatch investigate` does it; then the hypotheses' entities, by probability, are held against the case's answer.
@@ -17,14 +17,14 @@ from itertools import groupby, islice
 from pathlib import Path
 
 import anyio
-from bench.importers import nezha, petshop
-from bench.importers.case import Case, write_snapshot
 
 from midwatch.host import Host, open_host
 from midwatch.intake import from_generic
 from midwatch.journal import Journal
 from midwatch.records import Conclusion, Hypothesis, ToolCall, Verdict
 from midwatch.settings import Settings
+from midwatch_bench.importers import nezha, petshop
+from midwatch_bench.importers.case import Case, write_snapshot
 from midwatch_kit.records import EntityId
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.importers.case import SECOND, Alert, Case, Row, Tables, gauge
+from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, gauge
 
 REPEATED = 3
 """How often the fault-free minutes (about three) go before a case."""

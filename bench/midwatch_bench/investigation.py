@@ -1,6 +1,6 @@
 """From an incident to its conclusion on synthetic telemetry, against the servers' own surveys alone. Not a test.
 
-    python -m bench.investigation [--times 1 4 16]
+    python -m midwatch_bench.investigation [--times 1 4 16]
 
 The snapshot is the one that the end-to-end tests solve, with more requests a second each time. Servers are up before
 the clock starts: what is timed is the host's work and theirs, as `midwatch up` does it. The surveys alone are each

@@ -1,6 +1,6 @@
 """A log search that matches a million lines, through the real server over stdio, against plain DuckDB. Not a test.
 
-    python bench/log_search.py [--lines 1000000]
+    python -m midwatch_bench.log_search [--lines 1000000]
 
 Half of the store's lines match. The first page is timed, the count compared, and the walk goes on to the end: every
 line must come exactly once. Figures of time are ratios to DuckDB asked for the same rows in the same files.

@@ -1,6 +1,6 @@
 """The kit's statistics against their peers, in one run on the same data: ratios of time, and errors. Not a test.
 
-    python bench/statistics.py [--lines 200000]
+    python -m midwatch_bench.statistics [--lines 200000]
 
 Peers that are not installed are left out: `ruptures` for onsets, `drain3` for templates. Figures of time are ratios
 to the kit's own, so that they mean something on any machine: above 1 the peer is slower.

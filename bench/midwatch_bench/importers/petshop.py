@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.importers.case import SECOND, Alert, Case, Row, Tables, at, count, gauge
+from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, at, count, gauge
 
 STEP = 300
 """Seconds between rows; a row is stamped at the start of its five minutes."""

@@ -1,0 +1,1 @@
+"""Measures midwatch: accuracy on public incident data (importers, scorers), and speed against peers."""
