@@ -85,6 +85,7 @@ class Signal(StrEnum):
     METRICS = "metrics"
     TRACES = "traces"
     CHANGES = "changes"
+    STATE = "state"
     TOPOLOGY = "topology"
 
 
@@ -117,6 +118,7 @@ class ObservationKind(StrEnum):
     SLOW_EDGE = "slow_edge"
     SATURATION = "saturation"
     CHANGE = "change"
+    MISMATCH = "mismatch"
     ABSENCE = "absence"
     NORMAL = "normal"
 

@@ -22,7 +22,7 @@ from midwatch_store.schema import TABLES, Table
 from midwatch_store.segments import Segment
 from midwatch_store.writer import as_segment, publish
 
-HISTORY: Final = frozenset({"changes", "alarms"})
+HISTORY: Final = frozenset({"changes", "alarms", "objects"})
 """Tables that are kept from their beginning: what a change replaced, or a state was before, lies before the window."""
 
 
@@ -35,7 +35,8 @@ class Cut:
 
 
 def cut(source: Path, target: Path, start: datetime, end: datetime) -> Cut:
-    """Copy the rows of `[start, end)` from one store into a new one; changes and alarms from their beginning.
+    """Copy the rows of `[start, end)` from one store into a new one; changes, alarms and objects from
+    their beginning.
 
     Safe while another process writes the source: rows that arrive meanwhile may or may not be there. Raises
     `StoreNotFound`, `TargetTaken` and OSError.

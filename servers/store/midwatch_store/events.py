@@ -1,8 +1,9 @@
-"""Changes and alarms as JSON: what deployers and alarm evaluators post, as rows of the two tables.
+"""Changes, alarms and objects of a cluster as JSON: what deployers, alarm evaluators and recorders post, as rows.
 
-OTLP has no signal for either, so the shape is the store's own: an array of objects, columns in snake_case.
+OTLP has no signal for any of them, so the shape is the store's own: an array of objects, columns in snake_case.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -66,6 +67,36 @@ class Alarm(_Event):
     threshold: float | None = None
 
 
+class Metadata(BaseModel):
+    """What names an object of a Kubernetes API; the rest of its metadata is kept as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    namespace: ShortText = ""
+    name: ShortText = ""
+    uid: ShortText = ""
+
+
+class KubernetesObject(BaseModel):
+    """An object as the Kubernetes API gives it, or the head of a list of them (`PodList`), which has no name."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    apiVersion: Name  # noqa: N815, as the API writes it
+    kind: Name
+    metadata: Metadata
+
+
+class RecordedObject(_Event):
+    """An object of a cluster as it was seen; `listed` with all others of its kind, after a row for the list itself.
+
+    Between two lists of a kind, `added`, `modified` and `deleted` are what a watch told.
+    """
+
+    event: Literal["listed", "added", "modified", "deleted"]
+    object: KubernetesObject
+
+
 def change_rows(document: Any, arrival: int) -> Converted:
     """The changes of a JSON array as rows; `arrival` (ns) dates those whose time cannot be."""
     return _rows("changes", Change, _change_columns, document, arrival)
@@ -74,6 +105,11 @@ def change_rows(document: Any, arrival: int) -> Converted:
 def alarm_rows(document: Any, arrival: int) -> Converted:
     """The alarms of a JSON array as rows; `arrival` (ns) dates those whose time cannot be."""
     return _rows("alarms", Alarm, _alarm_columns, document, arrival)
+
+
+def object_rows(document: Any, arrival: int) -> Converted:
+    """The recorded objects of a JSON array as rows; `arrival` (ns) dates those whose time cannot be."""
+    return _rows("objects", RecordedObject, _object_columns, document, arrival)
 
 
 _Kind = TypeVar("_Kind", bound=_Event)
@@ -124,6 +160,19 @@ def _alarm_columns(alarm: Alarm) -> Row:
         "Reason": alarm.reason,
         "Value": alarm.value,
         "Threshold": alarm.threshold,
+    }
+
+
+def _object_columns(recorded: RecordedObject) -> Row:
+    found = recorded.object
+    return {
+        "Event": recorded.event,
+        "ApiVersion": found.apiVersion,
+        "Kind": found.kind,
+        "Namespace": found.metadata.namespace,
+        "Name": found.metadata.name,
+        "Uid": found.metadata.uid,
+        "Object": clean(json.dumps(found.model_dump(mode="json", exclude_unset=True), sort_keys=True)),
     }
 
 

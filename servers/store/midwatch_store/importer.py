@@ -1,6 +1,7 @@
 """Files into a store: the Collector's file-exporter output, one OTLP JSON document per line, gzip or plain.
 
-A line may also be `{"changes": […]}` or `{"alarms": […]}`, as the receiver takes them. No other format is known here.
+A line may also be `{"changes": […]}`, `{"alarms": […]}` or `{"objects": […]}`, as the receiver takes them. No other
+format is known here.
 """
 
 import gzip
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from midwatch_store.arrow import Row
-from midwatch_store.events import alarm_rows, change_rows
+from midwatch_store.events import alarm_rows, change_rows, object_rows
 from midwatch_store.otlp.signals import SIGNALS, convert
 from midwatch_store.otlp.values import Converted
 from midwatch_store.otlp.wire import BadBody, decode_document, load_json
@@ -19,7 +20,7 @@ from midwatch_store.writer import Writer
 
 _BATCH_ROWS: Final = 20_000
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-_EVENTS: Final = {"changes": change_rows, "alarms": alarm_rows}
+_EVENTS: Final = {"changes": change_rows, "alarms": alarm_rows, "objects": object_rows}
 
 
 @dataclass

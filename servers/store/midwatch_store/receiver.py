@@ -1,4 +1,4 @@
-"""The receiver's HTTP face: OTLP/HTTP for the three signals, JSON for changes and alarms.
+"""The receiver's HTTP face: OTLP/HTTP for the three signals, JSON for changes, alarms and objects.
 
 An answer of 200 means the rows are on disk. Protocol: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from midwatch_store.body import Refused, media_type, read_body
 from midwatch_store.errors import InvalidRows
-from midwatch_store.events import alarm_rows, change_rows
+from midwatch_store.events import alarm_rows, change_rows, object_rows
 from midwatch_store.intake import Intake, IntakeFull, NotStored
 from midwatch_store.otlp.signals import SIGNALS, Signal, convert, response
 from midwatch_store.otlp.values import Converted
@@ -71,6 +71,7 @@ def build_app(writer: Writer, intake: Intake, settings: Settings) -> Starlette:
             *routes,
             Route("/v1/changes", _answering(partial(post, change_rows)), methods=["POST"]),
             Route("/v1/alarms", _answering(partial(post, alarm_rows)), methods=["POST"]),
+            Route("/v1/objects", _answering(partial(post, object_rows)), methods=["POST"]),
             Route("/healthz", healthz),
         ]
     )

@@ -1,7 +1,7 @@
 """The store's tables and columns: the one declaration from which every other form of the schema derives.
 
-Columns are named as the OpenTelemetry Collector's ClickHouse exporter names them; `changes` and `alarms` follow the
-same style. Types are DuckDB's. This module knows nothing of files, Arrow or OTLP.
+Columns are named as the OpenTelemetry Collector's ClickHouse exporter names them; `changes`, `alarms` and `objects`
+follow the same style. Types are DuckDB's. This module knows nothing of files, Arrow or OTLP.
 """
 
 from collections.abc import Mapping
@@ -146,6 +146,18 @@ _ALARMS: Final = {
     "Attributes": LABELS,
 }
 
+_OBJECTS: Final = {
+    "Timestamp": TIME,
+    "Event": TEXT,
+    "ApiVersion": TEXT,
+    "Kind": TEXT,
+    "Namespace": TEXT,
+    "Name": TEXT,
+    "Uid": TEXT,
+    "Object": TEXT,
+    "Attributes": LABELS,
+}
+
 TABLES: Final[Mapping[str, Table]] = MappingProxyType(
     {
         table.name: table
@@ -161,6 +173,7 @@ TABLES: Final[Mapping[str, Table]] = MappingProxyType(
             _table("otel_metrics_histogram", "TimeUnix", _HISTOGRAM),
             _table("changes", "Timestamp", _CHANGES),
             _table("alarms", "Timestamp", _ALARMS),
+            _table("objects", "Timestamp", _OBJECTS),
         )
     }
 )
