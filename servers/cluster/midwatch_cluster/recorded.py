@@ -39,7 +39,8 @@ class RecordedCluster:
         lists = {thing["kind"] for thing, _ in found if "metadata" not in thing}
         latest = max((moment for _, moment in found), default=None)
         things = [redacted(thing) for thing, _ in found if "metadata" in thing]
-        return State(things, from_ns(latest) if latest else at, [kind for kind in KINDS if kind not in lists])
+        unread = {kind: "it was not recorded" for kind in KINDS if kind not in lists}
+        return State(things, from_ns(latest) if latest else at, unread)
 
     def checks(self) -> Sequence[Check]:
         """Look at the store: is it there, does it answer, what of the cluster does it hold."""

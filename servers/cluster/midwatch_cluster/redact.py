@@ -17,7 +17,7 @@ def redacted(thing: Json) -> dict[str, Any]:
 
     What of an object is written only for machines (`managedFields`, the configuration that was last applied) goes too.
     """
-    cleaned = _cleaned(thing)
+    cleaned: dict[str, Any] = _cleaned(thing)
     metadata = cleaned.get("metadata")
     if isinstance(metadata, dict):
         metadata.pop("managedFields", None)

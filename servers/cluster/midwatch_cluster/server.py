@@ -7,7 +7,6 @@ from pydantic import Field, JsonValue
 
 from midwatch_cluster import answers
 from midwatch_cluster.backend import ClusterBackend
-from midwatch_cluster.live import LiveCluster
 from midwatch_cluster.recorded import RecordedCluster
 from midwatch_cluster.settings import ClusterSettings
 from midwatch_kit import Answer, EvidenceServer, Role, Signal, Window, parse_time, resolve_baseline, resolve_window, run
@@ -39,9 +38,11 @@ def main() -> None:
 
 
 def _backend(settings: ClusterSettings) -> ClusterBackend:
-    if settings.cluster == "live" or settings.store is None:
-        return LiveCluster(settings)
-    return RecordedCluster(settings.store)
+    if settings.cluster != "live" and settings.store is not None:
+        return RecordedCluster(settings.store)
+    from midwatch_cluster.live import LiveCluster  # noqa: PLC0415 - its client takes long to import, and stores need none
+
+    return LiveCluster(settings)
 
 
 def _offer_overview(server: EvidenceServer, backend: ClusterBackend) -> None:

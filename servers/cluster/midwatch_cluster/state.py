@@ -44,12 +44,13 @@ def look(thing: Json, pointer: str, default: Any = None) -> Any:
 class State:
     """All objects of a cluster that were recorded, or could be read, as of `at` (UTC).
 
-    `unread` names the kinds that could not be read: of those nothing may be said, least of all that one is missing.
+    `unread` names the kinds that could not be read, each with why: of those nothing may be said, least of all that one
+    is missing.
     """
 
-    def __init__(self, objects: Iterable[Json], at: datetime, unread: Iterable[str] = ()) -> None:
+    def __init__(self, objects: Iterable[Json], at: datetime, unread: Mapping[str, str] | None = None) -> None:
         self.at = at
-        self.unread = frozenset(unread)
+        self.unread = dict(unread or {})
         self._objects = {ref_of(thing): thing for thing in objects}
 
     def of(self, kind: str, namespace: str | None = None) -> list[Json]:

@@ -101,7 +101,7 @@ def event(about: Mapping[str, Any], reason: str, message: str, seconds_ago: floa
 def state(*things: Object | Sequence[Object], unread: Iterable[str] = ()) -> State:
     """Return the state of a cluster of these objects; lists of objects are taken apart."""
     flat = [each for some in things for each in ([some] if isinstance(some, dict) else some)]
-    return State(flat, AT, unread)
+    return State(flat, AT, dict.fromkeys(unread, "the account may not list it"))
 
 
 def told(problems: Iterable[Problem]) -> list[tuple[str, str]]:

@@ -68,7 +68,9 @@ def served(api: Api) -> Generator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, document = api.answer("GET", self.path, dict(self.headers))
+            status, document = api.answer(
+                "GET", self.path, {name.title(): value for name, value in self.headers.items()}
+            )
             body = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
@@ -127,9 +129,9 @@ def test_what_may_not_be_read_or_is_not_known_is_named_and_not_missing(tmp_path:
     with served(Api([], refuses=("Secret", "Node"))) as url:
         live = LiveCluster(settings(tmp_path, url))
         state, checks = live.state(NOW), live.checks()
-    assert state.unread >= {"Secret", "Node", "PodMetrics"}
+    assert set(state.unread) >= {"Secret", "Node", "PodMetrics"}
     assert not state.lacks("Secret", "shop", "keys")
-    assert [(check.name, check.ok) for check in checks] == [("api", True), ("kinds", False)]
+    assert [(check.name, check.ok) for check in checks] == [("api", True), ("kinds", False), ("served", True)]
 
 
 def test_an_api_that_is_away_is_told_without_the_token(tmp_path: Path) -> None:

@@ -98,13 +98,13 @@ def lacks_pods(controller: Json) -> bool:
 
 def _short(state: State, quota: Ref, resource: str, workload: Ref, event: Json) -> Problem:
     there = state.find(quota)
-    limit = ((quota, f"/spec/hard/{resource.replace('/', '~1')}"),) if there else ()
+    limit = quota, f"/spec/hard/{resource.replace('/', '~1')}"
     return Problem(
         quota if there else workload,
         f"quota_of_{_resource(resource)}_exceeded",
         "access",
         f"quota {quota.name} of {quota.namespace} has no room for {resource} of a pod of {workload.name}",
-        (said(event), *(limit if there and look(there, limit[0][1]) is not None else ())),
+        (said(event), *([limit] if there and look(there, limit[1]) is not None else [])),
         victim=workload,
         since=earliest([event]),
     )
