@@ -19,7 +19,7 @@ from midwatch.gate import Approver
 from midwatch.inquiry import Inquiry
 from midwatch.investigation import Investigation, becomes, begin, current, limits_of
 from midwatch.journal import Journal
-from midwatch.links import open_links
+from midwatch.links import Reach, connect, open_links
 from midwatch.records import Alert, Incident, Message, Report, Status
 from midwatch.scoping import discover
 from midwatch.settings import Settings, server_specs
@@ -144,16 +144,17 @@ def snapshot_of(journal: Journal, investigation: str) -> Path | None:
 
 
 @asynccontextmanager
-async def open_host(settings: Settings) -> AsyncGenerator[Host]:
+async def open_host(settings: Settings, reach: Reach = connect) -> AsyncGenerator[Host]:
     """Connect to the servers and open the journal; a server that does not come up is known as missing.
 
-    Raises `BadSettings` and `BadSteering`.
+    `reach` is how a server is connected to, where that is not as its settings say. Raises `BadSettings` and
+    `BadSteering`.
     """
     specs, steering = server_specs(settings), load_steering(settings.steering_dir)
     journal = Journal(settings.data_dir / "journal.db")
     kept = EvidenceStore(settings.data_dir / "evidence", _KEEP_ALL)
     try:
-        async with open_links(specs, settings.connect_seconds, settings.data_dir / "servers") as links:
+        async with open_links(specs, settings.connect_seconds, settings.data_dir / "servers", reach) as links:
             yield Host(settings, journal, Eyes(links, kept), Hands(links, kept), steering)
     finally:
         journal.close()

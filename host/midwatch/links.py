@@ -6,10 +6,11 @@ incidents or evidence; it moves questions and answers.
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import anyio
 from mcp import Client, MCPError, StdioServerParameters, stdio_client, types
@@ -39,6 +40,29 @@ class Unanswered(Exception):
         self.asked = asked
 
 
+@asynccontextmanager
+async def connect(
+    spec: ServerSpec, connect_seconds: float, log_path: Path, era: str = "auto"
+) -> AsyncGenerator[Client]:
+    """Connect to a server for the length of a block; a server that is started writes its stderr to `log_path`."""
+    if spec.url:
+        async with (
+            http_client(spec.headers, connect_seconds) as http,
+            Client(streamable_http_client(spec.url, http_client=http), mode=era) as client,
+        ):
+            yield client
+        return
+    command = StdioServerParameters(command=spec.command or "", args=spec.args, env=spec.env)
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("a", encoding="utf-8") as log:
+        async with Client(stdio_client(command, errlog=log), mode=era) as client:
+            yield client
+
+
+Reach: TypeAlias = Callable[[ServerSpec, float, Path], AbstractAsyncContextManager[Client]]
+"""Connects to a server as `connect` does: its spec, the seconds it may take, the file for what it says."""
+
+
 @dataclass
 class Link:
     """One server: the task that owns its connection, and what it offers while it is up."""
@@ -47,6 +71,7 @@ class Link:
     spec: ServerSpec
     connect_seconds: float
     log_path: Path
+    reach: Reach = connect
     tools: list[types.Tool] = field(default_factory=list)
     trouble: str | None = None
     _client: Client | None = None
@@ -90,7 +115,7 @@ class Link:
 
     async def _stay_connected(self) -> None:
         with anyio.fail_after(self.connect_seconds) as limit:
-            async with connect(self.spec, self.connect_seconds, self.log_path) as client:
+            async with self.reach(self.spec, self.connect_seconds, self.log_path) as client:
                 self.tools = await _all_tools(client)
                 limit.deadline = float("inf")  # only connecting is bounded
                 self._client, self.trouble, self._lost = client, None, anyio.Event()
@@ -135,30 +160,11 @@ class Link:
 
 
 @asynccontextmanager
-async def connect(
-    spec: ServerSpec, connect_seconds: float, log_path: Path, era: str = "auto"
-) -> AsyncGenerator[Client]:
-    """Connect to a server for the length of a block; a server that is started writes its stderr to `log_path`."""
-    if spec.url:
-        async with (
-            http_client(spec.headers, connect_seconds) as http,
-            Client(streamable_http_client(spec.url, http_client=http), mode=era) as client,
-        ):
-            yield client
-        return
-    command = StdioServerParameters(command=spec.command or "", args=spec.args, env=spec.env)
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    with log_path.open("a", encoding="utf-8") as log:
-        async with Client(stdio_client(command, errlog=log), mode=era) as client:
-            yield client
-
-
-@asynccontextmanager
 async def open_links(
-    specs: Mapping[str, ServerSpec], connect_seconds: float, log_dir: Path
+    specs: Mapping[str, ServerSpec], connect_seconds: float, log_dir: Path, reach: Reach = connect
 ) -> AsyncGenerator[dict[str, Link]]:
     """Connect to all servers at once and keep them; yields when each was tried, so that a dead one is known."""
-    links = {name: Link(name, spec, connect_seconds, log_dir / f"{name}.log") for name, spec in specs.items()}
+    links = {name: Link(name, spec, connect_seconds, log_dir / f"{name}.log", reach) for name, spec in specs.items()}
     async with anyio.create_task_group() as owners:
         for link in links.values():
             owners.start_soon(link.own)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from midwatch.records import HypothesisKind
 from midwatch_kit.records import Relation, TopologyFragment
 from midwatch_kit.window import rfc3339
 from midwatch_store.writer import Writer
@@ -37,7 +38,8 @@ class Alert:
 class Case:
     """One incident: `number` decides on the half it is in, `group` is a line of the table, `telemetry` reads it.
 
-    `answers` are the entities any of which is right.
+    `answers` are the labels any of which is right: entities, unless the set's scorer has labels of its own. `kinds` are
+    the kinds of cause any of which is right; none where the label says nothing of it.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Case:
     calls: tuple[tuple[str, str], ...]
     telemetry: Callable[[], Tables]
     answers: frozenset[str]
+    kinds: frozenset[HypothesisKind] = frozenset()
 
     @property
     def split(self) -> str:

@@ -21,6 +21,7 @@ from midwatch.cases.snapshot import ALERTS, DECLARED, STEERING, TOPOLOGY, Receiv
 from midwatch.errors import BadSnapshot, HostError
 from midwatch.host import open_host
 from midwatch.intake import alerts_from
+from midwatch.links import Reach, connect
 from midwatch.records import Gap
 from midwatch.settings import Settings
 from midwatch_kit.window import parse_time
@@ -39,11 +40,11 @@ class Replayed:
     packet: str
 
 
-def replay(path: Path, keep: Path, otherwise: Settings) -> Replayed:
+def replay(path: Path, keep: Path, otherwise: Settings, reach: Reach = connect) -> Replayed:
     """Investigate a snapshot again, with journal and evidence in the new folder `keep`.
 
-    `otherwise` are the conditions of an older snapshot, which has none of its own. Raises `BadSnapshot` when the
-    snapshot is not what was taken, or `keep` is in use.
+    `otherwise` are the conditions of an older snapshot, which has none of its own; `reach` connects to the servers.
+    Raises `BadSnapshot` when the snapshot is not what was taken, or `keep` is in use.
     """
     if (keep / "journal.db").exists():
         raise BadSnapshot(f"{keep} holds an investigation already: name a new folder with --keep")
@@ -54,11 +55,11 @@ def replay(path: Path, keep: Path, otherwise: Settings) -> Replayed:
         conditions = manifest.conditions if manifest else _as_set(otherwise)
         declared = folder / (DECLARED if manifest else TOPOLOGY)  # an importer's graph is all that is known of it
         settings = _settings(folder, conditions, keep, declared if declared.exists() else None)
-        return anyio.run(_investigate, received_in(folder), manifest, settings)
+        return anyio.run(_investigate, received_in(folder), manifest, settings, reach)
 
 
-async def _investigate(known: Received, manifest: Manifest | None, settings: Settings) -> Replayed:
-    async with open_host(settings) as host:
+async def _investigate(known: Received, manifest: Manifest | None, settings: Settings, reach: Reach) -> Replayed:
+    async with open_host(settings, reach) as host:
         for alert in known.received:
             host.receive([alert], known.seen_at)
         incident = host.incidents()[0]

@@ -3,17 +3,45 @@
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from midwatch.accuracy.robots import Case, Result, known_faults, run_cases
 from midwatch.accuracy.table import as_markdown
-from midwatch.cli.app import Json, app, print_json, run_async
+from midwatch.cli.app import Json, app, fail, print_json, run_async
+
+
+class _Sets(TyperGroup):
+    """Commands of this module, and those that another installed package offers for data sets: found when asked for.
+
+    The types of click are private to typer.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_offered()})
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if own := super().get_command(ctx, cmd_name):
+            return own
+        if not (offered := _offered()):
+            fail(f"there is no {cmd_name} here: public data sets come with a package, pip install midwatch-bench")
+        if cmd_name not in offered:
+            fail(f"no data set is called {cmd_name}: there are {', '.join(self.list_commands(ctx))}")
+        command = typer.Typer(add_completion=False)
+        command.command(cmd_name)(offered[cmd_name].load())
+        return typer.main.get_command(command)
+
+
+def _offered() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="midwatch.accuracy")}
+
 
 bench = typer.Typer(help="Measure midwatch.", no_args_is_help=True)
-accuracy = typer.Typer(help="How often an investigation is right.", no_args_is_help=True)
+accuracy = typer.Typer(help="How often an investigation is right.", no_args_is_help=True, cls=_Sets)
 app.add_typer(bench, name="bench")
 bench.add_typer(accuracy, name="accuracy")
 

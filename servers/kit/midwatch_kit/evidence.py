@@ -4,6 +4,7 @@ A document is canonical JSON in ASCII, so that the same rows always have the sam
 page of bytes. What a citation quotes is looked up in the stored bytes, never in anybody's memory of them.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -164,13 +165,18 @@ def broken_citations(observation: Observation, stored: dict[str, bytes]) -> Sequ
 def _fault(citation: Citation, stored: dict[str, bytes]) -> str | None:
     if (found := stored.get(citation.evidence)) is None:
         return f"evidence {citation.evidence} is missing"
-    if evidence_id(found) != citation.evidence:
+    if _id_of(found) != citation.evidence:
         return f"evidence {citation.evidence} was changed: its bytes have another hash"
     try:
-        value: JsonValue = resolve_pointer(json.loads(found), citation.where)
+        value: JsonValue = resolve_pointer(_document(found), citation.where)
     except (JsonPointerException, ValueError):
         return f"evidence {citation.evidence} has nothing at {citation.where}"
     part_of_text = isinstance(value, str) and isinstance(citation.quote, str) and citation.quote in value
     if value != citation.quote and not part_of_text:
         return f"evidence {citation.evidence} says {value!r} at {citation.where}, not {citation.quote!r}"
     return None
+
+
+# A survey cites one document hundreds of times: it is hashed and parsed once.
+_id_of = functools.lru_cache(maxsize=2)(evidence_id)
+_document = functools.lru_cache(maxsize=2)(json.loads)

@@ -1,0 +1,1 @@
+"""How often an investigation is right on incidents that others published, and how much its confidence is worth."""

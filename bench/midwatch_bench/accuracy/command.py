@@ -1,0 +1,52 @@
+"""`midwatch bench accuracy SET`: the command that the host's command line finds by the entry points of this package."""
+
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from midwatch.cli.app import Json, fail, print_json
+from midwatch_bench.accuracy.measured import Measured
+from midwatch_bench.accuracy.running import Run, run_cases
+from midwatch_bench.accuracy.table import lines_of
+
+
+class Split(StrEnum):
+    """The halves of a set."""
+
+    FIT = "fit"
+    SCORE = "score"
+    ALL = "all"
+
+
+def accuracy(  # noqa: PLR0913, PLR0917 - each is an option
+    context: typer.Context,
+    data: Annotated[Path, typer.Option(exists=True, help="the set, laid out as its authors publish it, or a part")],
+    cases: Annotated[str, typer.Option(metavar="GLOB", help="only cases whose name matches")] = "*",
+    split: Annotated[Split, typer.Option(help="only this half")] = Split.ALL,
+    limit: Annotated[int | None, typer.Option(min=1, help="no more cases than these")] = None,
+    parallel: Annotated[int, typer.Option(min=1, help="cases at once, each on a core of its own")] = 1,
+    without: Annotated[list[str] | None, typer.Option(help="a server that is to seem down; may be repeated")] = None,
+    keep: Annotated[Path | None, typer.Option(help="a new folder for all snapshots and journals")] = None,
+    as_json: Json = False,
+) -> None:
+    """Investigate the cases of a public data set, and say how often the cause was found."""
+    run = Run(str(context.info_name), data, split.value, cases, limit, frozenset(without or ()), keep)
+    results = []
+    for result in run_cases(run, parallel):
+        typer.echo(_told(result), err=True)
+        results.append(result)
+    if not results:
+        fail(f"there are no such cases under {data}")
+    results.sort(key=lambda result: result.name)
+    if as_json:
+        print_json([asdict(result) for result in results])
+    else:
+        typer.echo("\n".join(lines_of(results)))
+
+
+def _told(result: Measured) -> str:
+    held = ", ".join(result.ranked[:3]) or result.said
+    return f"{result.place or '-'} {result.split:<5} {result.name:<28} {result.outcome:<12} {held}"

@@ -1,0 +1,32 @@
+"""The data sets: how to read each, how coarse it is, and in which words its authors name a cause."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from midwatch_bench.accuracy.guess import Guess
+from midwatch_bench.importers import nezha, petshop
+from midwatch_bench.importers.case import Case
+
+
+def entity_of(guess: Guess) -> str:
+    """Return the label of a guess where a set's authors ask for the place alone."""
+    return guess.entity
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """How to read a data set, and the settings that fit how coarse it is.
+
+    `label` puts a guess into the words of the set; a label that a case's `answers` hold is right.
+    """
+
+    cases: Callable[[Path], Iterable[Case]]
+    lookback_seconds: float
+    label: Callable[[Guess], str] = entity_of
+
+
+SETS: Mapping[str, DataSet] = {
+    "nezha": DataSet(nezha.cases, lookback_seconds=300),
+    "petshop": DataSet(petshop.cases, lookback_seconds=8 * 3600),
+}

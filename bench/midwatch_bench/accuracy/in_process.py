@@ -1,0 +1,52 @@
+"""The suite's own servers in this process, over the SDK's in-memory transport: the same servers, without their start.
+
+A server that is started takes a second of imports and a process; a case takes less than that. What the host does, and
+what a server answers, is the same.
+"""
+
+import importlib
+import os
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import get_type_hints
+
+from mcp import Client
+
+from midwatch.links import Reach, Unanswered
+from midwatch.settings import ServerSpec
+from midwatch_kit import EvidenceServer
+
+
+def reach_without(left_out: frozenset[str]) -> Reach:
+    """Return a way to reach the suite's servers within this process, but for those left out: they seem to be down."""
+
+    @asynccontextmanager
+    async def reach(spec: ServerSpec, _: float, log_path: Path) -> AsyncGenerator[Client]:
+        if log_path.stem in left_out:
+            raise Unanswered("it was left out", down=True)
+        async with Client(_built(spec, log_path.with_suffix("")).build()) as client:
+            yield client
+
+    return reach
+
+
+def _built(spec: ServerSpec, evidence: Path) -> EvidenceServer:
+    """Return the server that a spec would start with `-m MODULE`, with the settings that its environment makes."""
+    build = importlib.import_module(f"{spec.args[1]}.server").build
+    settings_class = get_type_hints(build)["settings"]
+    with _environment(spec.env):
+        server: EvidenceServer = build(settings_class(evidence_dir=evidence))
+    return server
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    kept = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)

@@ -1,0 +1,97 @@
+"""One case, measured: what was said, whether it is right, and what it cost. All values are plain."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from midwatch.journal import Journal
+from midwatch.records import Budget, Cause, Conclusion, Outcome, Scope, ToolCall
+from midwatch_bench.accuracy.data_sets import DataSet
+from midwatch_bench.accuracy.guess import Guess, guesses
+from midwatch_bench.importers.case import Case
+
+_SLACK = timedelta(seconds=2)
+"""Clocks of different machines agree to within this."""
+NAMES_A_CAUSE = (Outcome.ROOT_CAUSE.value, Outcome.BEST_EFFORT.value)
+FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of a case.
+
+    `ranked` are labels by probability, each once; `place` is where the first right one stands (from 1; 0: nowhere).
+    `confidence` is that of the cause that was named first, and None where none was. `kind_right` is None where the
+    case's label tells no kind, `path_right` where the cause that was named is not the right one. `seconds` are from the
+    alert to the conclusion, `cpu_seconds` those of this process meanwhile, with the servers and their making.
+    """
+
+    name: str
+    split: str
+    group: str
+    answers: tuple[str, ...]
+    ranked: tuple[str, ...] = ()
+    place: int = 0
+    outcome: str = FAILED
+    said: str = ""
+    confidence: float | None = None
+    kind_right: bool | None = None
+    path_right: bool | None = None
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    calls: int = 0
+    bytes: int = 0
+
+    @property
+    def right(self) -> bool:
+        """Whether the likeliest label is right."""
+        return self.place == 1
+
+    @property
+    def abstained(self) -> bool:
+        """Whether no cause was named."""
+        return self.outcome not in NAMES_A_CAUSE
+
+
+def measured(case: Case, data_set: DataSet, journal: Journal, investigation: str, cpu_seconds: float) -> Measured:
+    """Return the measures of a finished investigation."""
+    held = guesses(journal, investigation)
+    ranked = tuple(dict.fromkeys(data_set.label(guess) for guess in held))
+    place = next((n for n, label in enumerate(ranked, 1) if label in case.answers), 0)
+    conclusion = journal.values(investigation, Conclusion)[-1]
+    named = conclusion.root_causes[0] if conclusion.root_causes else None
+    calls = journal.values(investigation, ToolCall)
+    return Measured(
+        name=case.name,
+        split=case.split,
+        group=case.group,
+        answers=tuple(sorted(case.answers)),
+        ranked=ranked,
+        place=place,
+        outcome=conclusion.outcome.value,
+        said=conclusion.statement,
+        confidence=named.confidence if named else None,
+        kind_right=_kind_right(case, held),
+        path_right=leads_to_symptom(named, journal.values(investigation, Scope)[-1]) if named and place == 1 else None,
+        seconds=sum(spent.seconds for spent in journal.values(investigation, Budget)),
+        cpu_seconds=round(cpu_seconds, 2),
+        calls=len(calls),
+        bytes=sum(call.evidence.bytes for call in calls if call.evidence),
+    )
+
+
+def _kind_right(case: Case, held: list[Guess]) -> bool | None:
+    return (bool(held) and held[0].kind in case.kinds) if case.kinds else None
+
+
+def leads_to_symptom(cause: Cause, scope: Scope) -> bool:
+    """Return whether a cause's path goes from it to the symptom along known relations, and it began no later.
+
+    A path may go on from the symptom to the alarm.
+    """
+    if cause.path[0] != cause.entity or scope.symptom not in cause.path:
+        return False
+    ties = {frozenset((relation.source, relation.target)) for relation in scope.topology.relations}
+    if any(frozenset(step) not in ties for step in zip(cause.path, cause.path[1:], strict=False)):
+        return False
+    latest = scope.onset_latest or scope.onset
+    return cause.onset is None or latest is None or cause.onset <= latest + _SLACK
