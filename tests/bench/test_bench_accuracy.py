@@ -47,9 +47,9 @@ def test_a_right_kind_is_counted_where_the_label_tells_one() -> None:
 
 
 def test_nowhere_is_in_no_top_and_adds_nothing_to_the_mean_reciprocal_rank() -> None:
-    results = [measured("x", place) for place in (1, 2, 0, 4)]
-    assert [top(results, place) for place in (1, 3, 5)] == [0.25, 0.5, 0.75]
-    assert mean_reciprocal_rank(results) == (1 + 0.5 + 0 + 0.25) / 4
+    places = [1, 2, 0, 4]
+    assert [top(places, most) for most in (1, 3, 5)] == [0.25, 0.5, 0.75]
+    assert mean_reciprocal_rank(places) == (1 + 0.5 + 0 + 0.25) / 4
 
 
 def cause(*path: str, after: float = 0.0) -> Cause:

@@ -9,6 +9,7 @@ import typer
 
 from midwatch.cli.app import Json, fail, print_json
 from midwatch_bench.accuracy.measured import Measured
+from midwatch_bench.accuracy.report import write_report
 from midwatch_bench.accuracy.running import Run, run_cases
 from midwatch_bench.accuracy.table import lines_of
 
@@ -30,10 +31,13 @@ def accuracy(  # noqa: PLR0913, PLR0917 - each is an option
     parallel: Annotated[int, typer.Option(min=1, help="cases at once, each on a core of its own")] = 1,
     without: Annotated[list[str] | None, typer.Option(help="a server that is to seem down; may be repeated")] = None,
     keep: Annotated[Path | None, typer.Option(help="a new folder for all snapshots and journals")] = None,
+    baselines: Annotated[bool, typer.Option("--baselines", help="let simpler methods rank the same snapshots")] = False,
+    report: Annotated[Path | None, typer.Option(help="a folder for a page with tables, failures and a picture")] = None,
     as_json: Json = False,
 ) -> None:
     """Investigate the cases of a public data set, and say how often the cause was found."""
-    run = Run(str(context.info_name), data, split.value, cases, limit, frozenset(without or ()), keep)
+    data_set = str(context.info_name)
+    run = Run(data_set, data, split.value, cases, limit, frozenset(without or ()), keep, baselines)
     results = []
     for result in run_cases(run, parallel):
         typer.echo(_told(result), err=True)
@@ -41,6 +45,9 @@ def accuracy(  # noqa: PLR0913, PLR0917 - each is an option
     if not results:
         fail(f"there are no such cases under {data}")
     results.sort(key=lambda result: result.name)
+    if report:
+        page = write_report(data_set, _command(run), results, report)
+        typer.echo(f"written: {page}", err=True)
     if as_json:
         print_json([asdict(result) for result in results])
     else:
@@ -50,3 +57,11 @@ def accuracy(  # noqa: PLR0913, PLR0917 - each is an option
 def _told(result: Measured) -> str:
     held = ", ".join(result.ranked[:3]) or result.said
     return f"{result.place or '-'} {result.split:<5} {result.name:<28} {result.outcome:<12} {held}"
+
+
+def _command(run: Run) -> str:
+    """Return the command again, without the folders of this machine."""
+    told = [f"--split {run.split}", f"--cases '{run.cases}'" if run.cases != "*" else ""]
+    told += [f"--limit {run.limit}" if run.limit else "", *(f"--without {name}" for name in sorted(run.without))]
+    chosen = " ".join(filter(None, [*told, "--baselines" if run.baselines else ""]))
+    return f"midwatch bench accuracy {run.data_set} --data DIR {chosen} --report DIR"

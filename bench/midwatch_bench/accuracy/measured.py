@@ -1,6 +1,7 @@
 """One case, measured: what was said, whether it is right, and what it cost. All values are plain."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from midwatch.journal import Journal
@@ -23,6 +24,7 @@ class Measured:
     `confidence` is that of the cause that was named first, and None where none was. `kind_right` is None where the
     case's label tells no kind, `path_right` where the cause that was named is not the right one. `seconds` are from the
     alert to the conclusion, `cpu_seconds` those of this process meanwhile, with the servers and their making.
+    `baselines` are the places of the first right entity by simpler methods, where those were run.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Measured:
     cpu_seconds: float = 0.0
     calls: int = 0
     bytes: int = 0
+    baselines: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def right(self) -> bool:

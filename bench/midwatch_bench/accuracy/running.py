@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from itertools import islice
@@ -15,6 +15,7 @@ from pathlib import Path
 from midwatch.cases.replay import replay
 from midwatch.journal import Journal
 from midwatch.settings import Settings
+from midwatch_bench.accuracy.baselines import places, series_of
 from midwatch_bench.accuracy.data_sets import SETS
 from midwatch_bench.accuracy.in_process import reach_without
 from midwatch_bench.accuracy.measured import Measured, measured
@@ -26,7 +27,8 @@ class Run:
     """What is to be run: the set and where it is, and which of its cases.
 
     `split` is fit, score or all, `cases` a pattern for names, `without` the servers that seem to be down. Everything
-    that a case leaves behind goes into a new folder of its name under `keep`, if that is given.
+    that a case leaves behind goes into a new folder of its name under `keep`, if that is given. `baselines` says that
+    simpler methods are to rank the same snapshots.
     """
 
     data_set: str
@@ -36,6 +38,7 @@ class Run:
     limit: int | None = None
     without: frozenset[str] = frozenset()
     keep: Path | None = None
+    baselines: bool = False
 
     def chosen(self) -> list[Case]:
         """Return the cases, in the order of the set."""
@@ -77,7 +80,8 @@ def _measured(run: Run, case: Case, folder: Path) -> Measured:
     spent = time.process_time() - began
     with closing(Journal(keep / "journal.db")) as journal:
         (investigation,) = journal.investigations()
-        return measured(case, data_set, journal, investigation, spent)
+        done = measured(case, data_set, journal, investigation, spent)
+    return replace(done, baselines=places(case, series_of(snapshot))) if run.baselines else done
 
 
 def _run_named(run: Run, name: str) -> Measured:
