@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.host.scenes import GRAPH, SYMPTOM, a_scene, after, change, healthy, origin, reason, seen
 
 from midwatch.builtin import weights
+from midwatch.builtin.calibration import CALIBRATION
 from midwatch.builtin.planning import digest, plan_for
 from midwatch.records import HypothesisKind, Outcome
 from midwatch.steering import Check, Steering
@@ -25,7 +26,7 @@ def test_a_deploy_just_before_the_onset_where_the_errors_begin_is_the_root_cause
     assert cause.trigger == deploy
     assert cause.path == ("service:forge", "service:bot", "service:gateway", "alarm:gateway-errors")
     assert deploy.id in cause.supports
-    assert weights.WITHOUT_DECISIVE < cause.confidence <= weights.HIGHEST
+    assert CALIBRATION.indecisive.highest < cause.confidence <= CALIBRATION.decisive.highest
 
 
 def test_the_same_deploy_of_a_healthy_service_is_refuted_by_its_health() -> None:
@@ -317,9 +318,12 @@ def test_whatever_was_seen_a_conclusion_keeps_its_promises(
     for cause in judged.conclusion.root_causes[:1]:
         verdict = judged.verdicts[cause.hypothesis]
         assert verdict.result == "supported"
-        assert 0 <= cause.confidence <= weights.HIGHEST
+        assert 0 <= cause.confidence <= CALIBRATION.decisive.highest
         assert set(cause.supports) <= known
-        assert any(argument.decisive for argument in verdict.arguments) or cause.confidence <= weights.WITHOUT_DECISIVE
+        assert (
+            any(argument.decisive for argument in verdict.arguments)
+            or cause.confidence <= CALIBRATION.indecisive.highest
+        )
         guess = "changes" in blind and cause.kind not in (HypothesisKind.CHANGE, HypothesisKind.OPERATOR)
         sure = any(argument.decisive for argument in verdict.arguments) and not guess
         assert (judged.conclusion.outcome is Outcome.ROOT_CAUSE) == sure

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from midwatch.builtin.judge import log_odds
 from midwatch.journal import Journal
-from midwatch.records import Budget, Cause, Conclusion, Outcome, Scope, ToolCall
+from midwatch.records import Budget, Cause, Conclusion, Outcome, Scope, ToolCall, Verdict
 from midwatch_bench.accuracy.data_sets import DataSet
 from midwatch_bench.accuracy.guess import Guess, guesses
 from midwatch_bench.importers.case import Case
@@ -21,9 +22,10 @@ class Measured:
     """What came of a case.
 
     `ranked` are labels by probability, each once; `place` is where the first right one stands (from 1; 0: nowhere).
-    `confidence` is that of the cause that was named first, and None where none was. `kind_right` is None where the
-    case's label tells no kind, `path_right` where the cause that was named is not the right one. `seconds` are from the
-    alert to the conclusion, `cpu_seconds` those of this process meanwhile, with the servers and their making.
+    `confidence` is that of the cause that was named first, `log_odds` what it rests on; None where none was.
+    `kind_right` is None where the case's label tells no kind, `path_right` where the cause that was named is not the
+    right one. `seconds` are from the alert to the conclusion, `cpu_seconds` those of this process meanwhile, with the
+    servers and their making.
     `baselines` are the places of the first right entity by simpler methods, where those were run.
     """
 
@@ -36,6 +38,7 @@ class Measured:
     outcome: str = FAILED
     said: str = ""
     confidence: float | None = None
+    log_odds: float | None = None
     kind_right: bool | None = None
     path_right: bool | None = None
     seconds: float = 0.0
@@ -73,6 +76,7 @@ def measured(case: Case, data_set: DataSet, journal: Journal, investigation: str
         outcome=conclusion.outcome.value,
         said=conclusion.statement,
         confidence=named.confidence if named else None,
+        log_odds=log_odds_of(named, journal, investigation) if named else None,
         kind_right=_kind_right(case, held),
         path_right=leads_to_symptom(named, journal.values(investigation, Scope)[-1]) if named and place == 1 else None,
         seconds=sum(spent.seconds for spent in journal.values(investigation, Budget)),
@@ -80,6 +84,15 @@ def measured(case: Case, data_set: DataSet, journal: Journal, investigation: str
         calls=len(calls),
         bytes=sum(call.evidence.bytes for call in calls if call.evidence),
     )
+
+
+def log_odds_of(cause: Cause, journal: Journal, investigation: str) -> float:
+    """Return the log-odds of a named cause against all rivals, as the reasoner reckons them; two digits.
+
+    Hypotheses of a trouble of its own count as rivals here, since a journal does not say which those are.
+    """
+    verdicts = {verdict.hypothesis: verdict for verdict in journal.values(investigation, Verdict)}
+    return round(log_odds(verdicts[cause.hypothesis], verdicts.values()), 2)
 
 
 def _kind_right(case: Case, held: list[Guess]) -> bool | None:

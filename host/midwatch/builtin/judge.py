@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments import arguments
+from midwatch.builtin.calibration import CALIBRATION
 from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis, Verdict
 
@@ -60,18 +61,22 @@ def judge(hypothesis: Hypothesis, scene: Scene) -> Verdict:
 
 
 def confidence(leader: Verdict, rivals: Iterable[Verdict], *, blind: bool, guess: bool = False) -> float:
-    """Return how sure one can be of the leader among its rivals, in 0 to 1; capped as `weights` says.
+    """Return how sure one can be of the leader among its rivals, in 0 to 1; measured and capped as `calibration` says.
 
     `blind` says that a signal that could name a rival could not be looked at, `guess` that it is the likeliest rival.
     """
-    against = sum(_rival_odds(rival) for rival in rivals if rival.hypothesis != leader.hypothesis)
-    share = _rival_odds(leader) / (1 + _rival_odds(leader) + against)
-    caps = [w.HIGHEST]
+    weighed = log_odds(leader, rivals)
     if guess or not any(argument.decisive for argument in leader.arguments):
-        caps.append(w.WITHOUT_DECISIVE)
-    if blind:
-        caps.append(w.WITH_BLIND_SPOT)
-    return round(min(share, *caps), 2)
+        sure = CALIBRATION.indecisive.confidence(weighed)
+    else:
+        sure = CALIBRATION.decisive.confidence(weighed)
+    return round(min(sure, w.WITH_BLIND_SPOT) if blind else sure, 2)
+
+
+def log_odds(leader: Verdict, rivals: Iterable[Verdict]) -> float:
+    """Return the log-odds of the leader against its rivals and something that nobody thought of."""
+    against = sum(_rival_odds(rival) for rival in rivals if rival.hypothesis != leader.hypothesis)
+    return math.log(max(_rival_odds(leader), 1e-6) / (1 + against))
 
 
 def _odds(hypothesis: Hypothesis, weighed: Iterable[Argument]) -> float:

@@ -29,12 +29,8 @@ SUPPORTED = 0.6
 """A hypothesis at least this likely, by itself, counts as supported."""
 REFUTED = 0.05
 """A hypothesis at most this likely counts as refuted even when no single argument kills it."""
-WITHOUT_DECISIVE = 0.5
-"""Confidence without decisive evidence is never above this."""
 WITH_BLIND_SPOT = 0.7
 """Confidence is never above this when a signal that could name a rival could not be looked at."""
-HIGHEST = 0.97
-"""Nothing is ever certain."""
 
 SHIFTED = 3.5
 """A score from here on is a shift (Iglewicz and Hoaglin 1993 recommend 3.5 for modified z scores)."""
