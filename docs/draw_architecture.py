@@ -26,6 +26,7 @@ PACKAGES = {
     "midwatch_traces": "servers/traces",
     "midwatch_deploys": "servers/deploys",
     "midwatch_byo": "servers/byo",
+    "midwatch_cluster": "servers/cluster",
     "robots": "examples/robots",
 }
 ENTRIES = {"midwatch", "midwatch.__main__"}

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,7 +11,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from midwatch.errors import BadSettings
 
 _INHERITED = ("XDG_CACHE_HOME", "TMPDIR", "MIDWATCH_STORE_THREADS")
-SUITE = ("logs", "metrics", "traces", "deploys", "byo")
+SUITE = ("logs", "metrics", "traces", "deploys", "byo", "cluster")
+_OF_THE_CLUSTER = (
+    *("KUBECONFIG", "MIDWATCH_KUBECONFIG", "MIDWATCH_KUBE_CONTEXT", "MIDWATCH_CLUSTER_NAMESPACES"),
+    *("MIDWATCH_CLUSTER_MAX_AGE_SECONDS", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
+"""What leads to a live cluster, and no other server needs."""
 
 
 class ServerSpec(BaseModel):
@@ -62,6 +69,9 @@ class Settings(BaseSettings):
     servers_file: Path | None = Field(None, description="a JSON file with mcpServers, as Claude Desktop has it")
     steering_dir: Path = Field(Path("steering"), description="markdown files that guide investigations")
     byo_mapping: Path | None = Field(None, description="mapping file of the byo server; it is left out without one")
+    cluster: Literal["store", "live", "off"] | None = Field(
+        None, description="where the cluster server reads; left out unless the store holds objects of a cluster"
+    )
     declared_topology: Path | None = Field(None, description="a JSON file with relations that no server can see")
     roll_back_url: str | None = Field(None, description="where roll-backs are asked for; none are possible without")
 
@@ -101,7 +111,8 @@ def server_specs(settings: Settings) -> dict[str, ServerSpec]:
 
 
 def _suite(settings: Settings) -> dict[str, ServerSpec]:
-    specs = {name: _own_server(name, settings) for name in SUITE if name != "byo" or settings.byo_mapping}
+    unneeded = {"byo": settings.byo_mapping is None, "cluster": _cluster(settings) == "off"}
+    specs = {name: _own_server(name, settings) for name in SUITE if not unneeded.get(name)}
     if settings.roll_back_url:
         acting = {**specs["deploys"].env, "MIDWATCH_ROLL_BACK_URL": settings.roll_back_url}
         args = [*specs["deploys"].args, "--enable-roll-back"]
@@ -116,4 +127,16 @@ def _own_server(name: str, settings: Settings) -> ServerSpec:
         env["MIDWATCH_STORE"] = str(settings.store.absolute())
     if name == "byo" and settings.byo_mapping:
         env["MIDWATCH_BYO_MAPPING"] = str(settings.byo_mapping.absolute())
+    if name == "cluster":
+        env["MIDWATCH_CLUSTER"] = _cluster(settings)
+        if settings.cluster == "live":
+            env |= {key: value for key in _OF_THE_CLUSTER if (value := os.environ.get(key))}
     return ServerSpec(command=sys.executable, args=["-m", f"midwatch_{name}"], env=env, suite=True)
+
+
+def _cluster(settings: Settings) -> str:
+    """Where the cluster server reads: as is said, else the store if a cluster was ever recorded in it."""
+    if settings.cluster:
+        return settings.cluster
+    table = settings.store / "objects" if settings.store else None
+    return "store" if table is not None and table.is_dir() and any(table.iterdir()) else "off"

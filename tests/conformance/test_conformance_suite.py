@@ -1,4 +1,4 @@
-"""Servers that keep the contract are told so: the suite's own five, each over the smallest of stores."""
+"""Servers that keep the contract are told so: the suite's own six, each over the smallest of stores."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tests.conformance.conftest import marked
 from tests.e2e.story import Story
 
 from midwatch.conformance import Mark, check_server
+from midwatch_store.events import object_rows
+from midwatch_store.writer import Writer
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import MakePlan, Serve
@@ -22,6 +24,7 @@ SETTINGS = {
     "traces": "TracesSettings",
     "deploys": "DeploysSettings",
     "byo": "ByoSettings",
+    "cluster": "ClusterSettings",
 }
 SECRETS = "secrets are not told"
 PAGES = "drill-downs page to the end"
@@ -32,6 +35,12 @@ UNTRIED = {
     "traces": {SECRETS},
     "deploys": {SECRETS, PAGES, CURSOR},
     "byo": {SECRETS},
+    "cluster": {SECRETS},
+}
+KNOWN = {
+    "metrics": {"name": "process.cpu.utilization"},
+    "deploys": {"change_id": "web-v7"},
+    "cluster": {"kind": "Service"},
 }
 
 
@@ -41,6 +50,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("smallest")
     story = Story(per_second=2, broken=lambda at: at >= 18)
     story.write(made / "store", 30)
+    with Writer(made / "store") as writer:
+        writer.append(object_rows(objects(story.time(0)), 0).rows)
     (made / "lines").mkdir()
     lines = [
         json.dumps({"time": story.time(second), "service": "web", "message": f"line {second}"}) for second in range(30)
@@ -49,6 +60,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = {"name": "own", "location": f"file://{made / 'lines'}", "format": "jsonl"}
     (made / "mapping.yaml").write_text(json.dumps({"sources": [source]}))
     return made
+
+
+def objects(at: Any) -> list[dict[str, Any]]:
+    """Return a cluster of two Services as a recorder lists it."""
+    heads = [{"kind": "ServiceList", "metadata": {}}]
+    services = [{"kind": "Service", "metadata": {"namespace": "shop", "name": name}} for name in ("web", "stock")]
+    return [
+        {"timestamp": str(at), "event": "listed", "object": {"apiVersion": "v1", **each}} for each in heads + services
+    ]
 
 
 def settings_of(name: str, folder: Path) -> Any:
@@ -62,9 +82,8 @@ async def test_a_server_of_the_suite_keeps_the_contract(
     serve: Serve, make_plan: MakePlan, folder: Path, name: str
 ) -> None:
     build = importlib.import_module(f"midwatch_{name}.server").build
-    known = {"name": "process.cpu.utilization", "change_id": "web-v7"}
     async with serve(build(settings_of(name, folder)).build()) as spec:
-        report = await check_server(spec, make_plan(arguments=known))
+        report = await check_server(spec, make_plan(arguments=KNOWN.get(name, {})))
     assert marked(report, Mark.BROKEN) == {}
     assert marked(report, Mark.UNTRIED).keys() == UNTRIED[name]
     assert report.kept

@@ -70,6 +70,22 @@ def test_the_byo_server_comes_with_a_mapping(tmp_path: Path) -> None:
     assert found["byo"].env["MIDWATCH_BYO_MAPPING"] == str(tmp_path / "mapping.yaml")
 
 
+def test_the_cluster_server_comes_with_a_store_that_holds_objects_of_a_cluster(tmp_path: Path) -> None:
+    (tmp_path / "objects").mkdir()
+    assert "cluster" not in server_specs(Settings(store=tmp_path))
+    (tmp_path / "objects" / "2026-11-20").mkdir()
+    assert server_specs(Settings(store=tmp_path))["cluster"].env["MIDWATCH_CLUSTER"] == "store"
+    assert "cluster" not in server_specs(Settings(store=tmp_path, cluster="off"))
+
+
+def test_the_way_to_a_live_cluster_is_told_to_the_cluster_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDWATCH_KUBE_CONTEXT", "shop-reader")
+    found = server_specs(Settings(cluster="live"))
+    assert found["cluster"].env["MIDWATCH_CLUSTER"] == "live"
+    assert [name for name, spec in found.items() if "MIDWATCH_KUBE_CONTEXT" in spec.env] == ["cluster"]
+    assert "MIDWATCH_KUBE_CONTEXT" not in server_specs(Settings(cluster="store"))["cluster"].env
+
+
 def test_nothing_can_be_rolled_back_unless_it_is_said_where() -> None:
     assert "--enable-roll-back" not in server_specs(Settings())["deploys"].args
     deploys = server_specs(Settings(roll_back_url="http://127.0.0.1:1/roll-back"))["deploys"]

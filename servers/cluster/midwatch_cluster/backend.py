@@ -38,7 +38,10 @@ KINDS = (
     "PodMetrics",
     "NodeMetrics",
 )
-"""The kinds that are looked at; of a Secret only the names of its keys."""
+"""The kinds that are looked at; of a Secret only its name and labels."""
+
+OPTIONAL = frozenset({"ComponentStatus", "PodMetrics", "NodeMetrics"})
+"""Kinds that clusters need not serve: to be without them is no gap."""
 
 
 class ClusterBackend(Protocol):

@@ -3,18 +3,18 @@
 import json
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from midwatch_cluster.backend import KINDS
+from midwatch_cluster.backend import KINDS, OPTIONAL
 from midwatch_cluster.redact import redacted
 from midwatch_cluster.state import State
 from midwatch_kit import Check
 from midwatch_store import from_ns, to_ns
 from midwatch_store.served import ServedStore
 
-_SEND = "let midwatch-cluster record run beside the store"
+_SEND = "let midwatch-cluster-record run beside the store, with an account that may read all"
 _AS_OF = """WITH
     known AS (SELECT *, epoch_ns("Timestamp") AS seen FROM objects WHERE "Timestamp" <= make_timestamp_ns($at)),
     lists AS (SELECT regexp_replace("Kind", 'List$', '') AS sort, max(seen) AS listed
@@ -48,4 +48,10 @@ class RecordedCluster:
         if not found[0].ok:
             return found
         held = self._store.query('SELECT count(DISTINCT ("Kind", "Namespace", "Name")) FROM objects', {})[0][0]
-        return [*found, Check("count", ok=True, detail=f"{held:,} objects and lists were recorded")]
+        return [*found, Check("count", ok=True, detail=f"{held:,} objects and lists were recorded"), self._kinds()]
+
+    def _kinds(self) -> Check:
+        unread = sorted(self.state(datetime.now(UTC)).unread.keys() - OPTIONAL)
+        if not unread:
+            return Check("kinds", ok=True, detail="every kind was recorded")
+        return Check("kinds", ok=False, detail=f"never recorded: {', '.join(unread)}", do=_SEND)

@@ -9,11 +9,14 @@ from midwatch_cluster.state import Json
 HIDDEN = "(hidden)"
 _SECRET = re.compile(r"passw|secret|token|credential|api_?key|private_?key|access_?key|auth", re.IGNORECASE)
 _IN_URL = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]+)@")
+_IN_FLAG = re.compile(r"(--?[\w.-]*(?:passw|secret|token|credential|api-?key)[\w.-]*=)\S+", re.IGNORECASE)
 _REPEATS = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def redacted(thing: Json) -> dict[str, Any]:
-    """Return an object without the values of Secrets, of variables named as secrets are, and of passwords in URLs.
+    """Return an object without secrets: values of Secrets, of what is named as secrets are, and passwords in URLs.
+
+    Named so can be a variable, a flag of a command, or a key of a ConfigMap.
 
     What of an object is written only for machines (`managedFields`, the configuration that was last applied) goes too.
     """
@@ -28,6 +31,9 @@ def redacted(thing: Json) -> dict[str, Any]:
         for part in ("data", "stringData"):
             if isinstance(cleaned.get(part), dict):
                 cleaned[part] = dict.fromkeys(cleaned[part], HIDDEN)
+    settings = cleaned.get("data") if cleaned.get("kind") == "ConfigMap" else None
+    if isinstance(settings, dict):
+        cleaned["data"] = {name: HIDDEN if _SECRET.search(name) else value for name, value in settings.items()}
     return cleaned
 
 
@@ -38,4 +44,4 @@ def _cleaned(value: Any) -> Any:
         return {name: _cleaned(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_cleaned(each) for each in value]
-    return _IN_URL.sub(rf"\1:{HIDDEN}@", value) if isinstance(value, str) and "://" in value else value
+    return _IN_FLAG.sub(rf"\1{HIDDEN}", _IN_URL.sub(rf"\1:{HIDDEN}@", value)) if isinstance(value, str) else value

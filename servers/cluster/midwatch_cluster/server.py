@@ -11,7 +11,7 @@ from midwatch_cluster.recorded import RecordedCluster
 from midwatch_cluster.settings import ClusterSettings
 from midwatch_kit import Answer, EvidenceServer, Role, Signal, Window, parse_time, resolve_baseline, resolve_window, run
 
-Entities = Annotated[tuple[str, ...], Field(description="service:NAME, instance:POD, host:NODE…; empty: all")]
+Entities = Annotated[tuple[str, ...], Field(description="service:, instance: or host:NAME; empty: all")]
 
 
 def build(settings: ClusterSettings) -> EvidenceServer:
@@ -48,7 +48,7 @@ def _backend(settings: ClusterSettings) -> ClusterBackend:
 def _offer_overview(server: EvidenceServer, backend: ClusterBackend) -> None:
     @server.tool(Role.DISCOVER, "Map cluster")
     def map_cluster(end: str = "now") -> Answer:
-        """Workloads, pods, nodes, routes, mounts and accounts, and how they are tied, as of end."""
+        """Workloads, pods, nodes, routes and how they are tied."""
         return answers.map_cluster(backend, server.name, _moment(end))
 
     @server.tool(Role.SURVEY, "Survey cluster")
@@ -59,33 +59,32 @@ def _offer_overview(server: EvidenceServer, backend: ClusterBackend) -> None:
         baseline_end: str | None = None,
         entities: Entities = (),
     ) -> Answer:
-        """What is wrong at the end of the window, new things first."""
+        """What is wrong at the window's end, new things first."""
         window = resolve_window(start, end)
         baseline = resolve_baseline(window, baseline_start, baseline_end)
         return answers.survey_cluster(backend, window, baseline, entities)
 
     @server.tool(Role.CHECK, "Check cluster")
     def check_cluster() -> Answer:
-        """Can the cluster be read, which kinds of objects, what to do if not."""
+        """What of the cluster can be read, what to do if not."""
         return answers.check(backend)
 
 
 def _offer_details(server: EvidenceServer, backend: ClusterBackend) -> None:
-    @server.drill_down("List objects")
-    def list_objects(
-        kind: str, namespace: str = "", labels: dict[str, str] | None = None, end: str = "now"
+    @server.drill_down("Get objects", line=answers.line_of_object)
+    def get_objects(
+        kind: str,
+        name: str = "",
+        namespace: str = "",
+        labels: dict[str, str] = {},  # noqa: B006 - never changed, and published as the default
+        end: str = "now",
     ) -> list[JsonValue]:
-        """Objects of a kind (Pod, Node, Service…), each in a few words."""
-        return answers.list_objects(backend, kind, namespace, labels or {}, _moment(end))
-
-    @server.tool(Role.DRILL_DOWN, "Get object")
-    def get_object(kind: str, name: str, namespace: str = "", end: str = "now") -> Answer:
-        """One object in full, as YAML."""
-        return answers.get_object(backend, kind, name, namespace, _moment(end))
+        """Objects of a kind (Pod, Node…) in few words; by name, all fields of one."""
+        return answers.get_objects(backend, kind, name, namespace, labels, _moment(end))
 
     @server.drill_down("List cluster events")
     def list_cluster_events(window: Window, entity: str = "") -> list[JsonValue]:
-        """Events that were seen in the window, oldest first, of one entity or of all."""
+        """Events seen in the window, oldest first, of one entity or all."""
         return answers.list_events(backend, window, entity)
 
 

@@ -150,12 +150,7 @@ class EvidenceServer:
         return StrictTool.of(
             body,
             title=title,
-            annotations=types.ToolAnnotations(
-                read_only_hint=not writes,
-                destructive_hint=writes,
-                idempotent_hint=True,
-                open_world_hint=True,
-            ),
+            annotations=_hints(writes),
             meta={**meta, "midwatch/key": key} if key else meta,
         )
 
@@ -208,6 +203,15 @@ def _in_thread(body: Callable[..., Any]) -> Callable[..., Awaitable[Answer]]:
         return answer
 
     return threaded
+
+
+def _hints(writes: bool) -> types.ToolAnnotations:
+    """What a tool may do: of one that only reads the protocol gives no other hint a meaning, so none is paid for."""
+    if writes:
+        return types.ToolAnnotations(
+            read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
+        )
+    return types.ToolAnnotations(read_only_hint=True)
 
 
 async def _readable(read: Callable[[], str]) -> str:

@@ -119,7 +119,7 @@ async def test_a_watch_brings_a_list_up_to_date(tmp_path: Path) -> None:
         assert await observed(asked, end=ago(45), start=ago(600))
     recorded(tmp_path, 20, pod("bot"), event_="deleted")
     async with client(tmp_path) as asked:
-        result = await asked.call_tool("get_object", {"kind": "Pod", "name": "bot-7d-x", "namespace": "shop"})
+        result = await asked.call_tool("get_objects", {"kind": "Pod", "name": "bot-7d-x", "namespace": "shop"})
         assert result.is_error
 
 
@@ -127,8 +127,8 @@ async def test_what_a_later_list_lacks_is_gone(tmp_path: Path) -> None:
     recorded(tmp_path, 60, *well(), service("old"), kinds=KINDS)
     recorded(tmp_path, 10, service("bot"), kinds=["Service"])
     async with client(tmp_path) as asked:
-        reply = await told(asked, "list_objects", kind="Service", end=ago(0))
-        pods = await told(asked, "list_objects", kind="Pod", end=ago(0))
+        reply = await told(asked, "get_objects", kind="Service", end=ago(0))
+        pods = await told(asked, "get_objects", kind="Pod", end=ago(0))
     assert (reply["matched"], pods["matched"]) == (1, 1)
 
 
@@ -142,14 +142,18 @@ async def test_a_kind_that_was_never_listed_is_said_to_be_unknown_and_nothing_is
 
 
 async def test_no_secret_is_shown_or_kept_as_evidence(tmp_path: Path) -> None:
-    hidden = thing("Secret", "keys", data={"password": SECRET})
     variables = [{"name": "DB_PASSWORD", "value": SECRET}, {"name": "DB", "value": f"mysql://bot:{SECRET}@db:3306/x"}]
     applied = {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": SECRET}}
-    careless = thing("Pod", "careless", metadata=applied, spec={"containers": [container(env=variables)]})
-    recorded(tmp_path, 1, hidden, careless, kinds=KINDS)
+    careless = container(env=variables, args=[f"--db-password={SECRET}"])
+    things = [
+        thing("Secret", "keys", data={"password": SECRET}),
+        thing("Pod", "careless", metadata=applied, spec={"containers": [careless]}),
+        thing("ConfigMap", "settings", data={"api_key": SECRET, "mode": "fast"}),
+    ]
+    recorded(tmp_path, 1, *things, kinds=[*KINDS, "ConfigMap"])
     async with client(tmp_path) as asked:
-        for kind, name in (("Secret", "keys"), ("Pod", "careless")):
-            reply = await told(asked, "get_object", kind=kind, name=name, namespace="shop", end=ago(0))
+        for kind, name in (("Secret", "keys"), ("Pod", "careless"), ("ConfigMap", "settings")):
+            reply = await told(asked, "get_objects", kind=kind, name=name, namespace="shop", end=ago(0))
             assert SECRET not in json.dumps(reply)
             assert "(hidden)" in json.dumps(reply)
     assert not [path for path in (tmp_path / "evidence").rglob("*.json") if SECRET in path.read_text()]
@@ -195,7 +199,7 @@ async def test_events_of_an_entity_are_listed_oldest_first(tmp_path: Path) -> No
 async def test_what_is_not_there_is_told_with_what_is(tmp_path: Path) -> None:
     recorded(tmp_path, 1, *well(), kinds=KINDS)
     async with client(tmp_path) as asked:
-        for tool, arguments in (("get_object", {"kind": "Pod", "name": "no"}), ("list_objects", {"kind": "Gateway"})):
+        for tool, arguments in (("get_objects", {"kind": "Pod", "name": "no"}), ("get_objects", {"kind": "Gateway"})):
             result = await asked.call_tool(tool, {"end": ago(0), **arguments})
             [content] = result.content
             assert result.is_error
@@ -211,6 +215,26 @@ async def test_the_check_says_what_is_on_record_or_what_to_do(tmp_path: Path, th
         reply = await told(asked, "check_cluster")
     assert ("FAIL" in reply["lines"][0]) is not there
     assert there or "MIDWATCH_STORE" in reply["lines"][0]
+    assert not there or "FAIL kinds: never recorded: ConfigMap, CronJob" in reply["lines"][-1]
+
+
+async def test_an_object_is_shown_with_the_fields_that_problems_cite(tmp_path: Path) -> None:
+    recorded(tmp_path, 1, *well(), kinds=KINDS)
+    async with client(tmp_path) as asked:
+        few = await told(asked, "get_objects", kind="Service", end=ago(0))
+        one = await told(asked, "get_objects", kind="Service", name="bot", end=ago(0))
+    assert [line.split()[:2] for line in few["lines"]] == [["object=Service", "shop/bot"]]
+    assert "/spec/selector/app: bot" in one["lines"]
+
+
+async def test_a_name_that_two_namespaces_have_needs_the_namespace(tmp_path: Path) -> None:
+    recorded(tmp_path, 1, *well(), thing("Service", "bot", "test"), kinds=KINDS)
+    async with client(tmp_path) as asked:
+        both = await asked.call_tool("get_objects", {"kind": "Service", "name": "bot", "end": ago(0)})
+        one = await told(asked, "get_objects", kind="Service", name="bot", namespace="test", end=ago(0))
+    assert both.is_error
+    assert "shop/bot, test/bot" in str(both.content)
+    assert "/metadata/namespace: test" in one["lines"]
 
 
 async def test_an_empty_store_says_that_nothing_is_on_record(tmp_path: Path) -> None:
