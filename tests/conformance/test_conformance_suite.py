@@ -63,9 +63,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def objects(at: Any) -> list[dict[str, Any]]:
-    """Return a cluster of two Services as a recorder lists it."""
-    heads = [{"kind": "ServiceList", "metadata": {}}]
-    services = [{"kind": "Service", "metadata": {"namespace": "shop", "name": name}} for name in ("web", "stock")]
+    """Return a cluster as a recorder lists it: two workloads, and more Services than a page has, one of them astray."""
+    heads = [{"kind": f"{kind}List", "metadata": {}} for kind in ("Service", "Deployment", "Pod")]
+    labels = {"description": "one of the many services of a small shop"}
+    services: list[dict[str, Any]] = [
+        {"kind": "Deployment", "metadata": {"namespace": "shop", "name": name}, "spec": {}} for name in ("web", "stock")
+    ]
+    services += [
+        {"kind": "Service", "metadata": {"namespace": "shop", "name": f"web-{n}", "labels": labels}} for n in range(200)
+    ]
+    services[-1]["spec"] = {"selector": {"app": "nobody"}}
     return [
         {"timestamp": str(at), "event": "listed", "object": {"apiVersion": "v1", **each}} for each in heads + services
     ]

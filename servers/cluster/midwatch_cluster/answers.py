@@ -9,7 +9,6 @@ from pydantic import JsonValue
 
 from midwatch_cluster.backend import KINDS, OPTIONAL, ClusterBackend
 from midwatch_cluster.entities import entity_of
-from midwatch_cluster.fit import matches
 from midwatch_cluster.relations import fragment_of
 from midwatch_cluster.state import Json, Ref, State, first_seen, last_seen, look, ref_of
 from midwatch_cluster.survey import Seen, concerns, finding_of, line_of, problems, row_of
@@ -43,21 +42,19 @@ def survey_cluster(backend: ClusterBackend, window: Window, baseline: Window, en
         window=window,
         baseline=baseline,
         findings=[finding_of(each, number, state) for number, each in enumerate(seen)],
-        hint=_when_empty(state) or _when_new(seen, before),
+        hint=_when_empty(state) or _about(seen, before, asked, state),
         caveats=_caveats(state, window.end),
     )
 
 
-def get_objects(
-    backend: ClusterBackend, kind: str, name: str, namespace: str, labels: dict[str, str], end: datetime
-) -> list[JsonValue]:
+def get_objects(backend: ClusterBackend, kind: str, name: str, namespace: str, end: datetime) -> list[JsonValue]:
     """Return the objects of a kind, each in a few words, or all fields of the one with a name.
 
     Raises `NotFound`, naming the kinds that there are, or the objects of the kind.
     """
     state = backend.state(end)
     there = state.of(kind, namespace or None)
-    found = [thing for thing in there if matches({"matchLabels": labels}, thing) and name in ("", ref_of(thing).name)]
+    found = [thing for thing in there if name in ("", ref_of(thing).name)]
     if not found and not state.of(kind):
         raise NotFound(_no_such_kind(state, kind))
     if name and not found:
@@ -163,12 +160,14 @@ def _when_empty(state: State) -> str | None:
     return None if len(state) else "No object of a cluster is on record here: check_cluster says what to do."
 
 
-def _when_new(seen: Sequence[Seen], before: State) -> str | None:
-    if not seen:
-        return "Nothing is wrong that the checks know of."
-    if not len(before):
-        return "No state before the window is known: what does not say since when it is so counts as new."
-    return None
+def _about(seen: Sequence[Seen], before: State, asked: Sequence[str], state: State) -> str | None:
+    well = [name for name in asked if not any(concerns(each, [name], state) for each in seen)][:_NAMED]
+    told = [f"Nothing is wrong with {', '.join(well)} that the checks know of."] if well else []
+    if not seen and not asked:
+        told.append("Nothing is wrong that the checks know of.")
+    if seen and not len(before):
+        told.append("No state before the window is known: what does not say since when it is so counts as new.")
+    return " ".join(told) or None
 
 
 def _there_is(things: Sequence[Json], kind: str) -> str:

@@ -66,21 +66,15 @@ def _offer_overview(server: EvidenceServer, backend: ClusterBackend) -> None:
 
     @server.tool(Role.CHECK, "Check cluster")
     def check_cluster() -> Answer:
-        """What of the cluster can be read, what to do if not."""
+        """What can be read, what to do if not."""
         return answers.check(backend)
 
 
 def _offer_details(server: EvidenceServer, backend: ClusterBackend) -> None:
     @server.drill_down("Get objects", line=answers.line_of_object)
-    def get_objects(
-        kind: str,
-        name: str = "",
-        namespace: str = "",
-        labels: dict[str, str] = {},  # noqa: B006 - never changed, and published as the default
-        end: str = "now",
-    ) -> list[JsonValue]:
+    def get_objects(kind: str, name: str = "", namespace: str = "", end: str = "now") -> list[JsonValue]:
         """Objects of a kind (Pod, Node…) in few words; by name, all fields of one."""
-        return answers.get_objects(backend, kind, name, namespace, labels, _moment(end))
+        return answers.get_objects(backend, kind, name, namespace, _moment(end))
 
     @server.drill_down("List cluster events")
     def list_cluster_events(window: Window, entity: str = "") -> list[JsonValue]:

@@ -208,9 +208,7 @@ def _in_thread(body: Callable[..., Any]) -> Callable[..., Awaitable[Answer]]:
 def _hints(writes: bool) -> types.ToolAnnotations:
     """What a tool may do: of one that only reads the protocol gives no other hint a meaning, so none is paid for."""
     if writes:
-        return types.ToolAnnotations(
-            read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
-        )
+        return types.ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True)
     return types.ToolAnnotations(read_only_hint=True)
 
 
