@@ -99,6 +99,13 @@ async def test_each_change_is_a_finding_with_its_facts_newest_first(
     }
 
 
+async def test_a_rollouts_step_names_its_new_instances(change_store: Write, change_client: Connect) -> None:
+    change_store(deploy("d-4", 1, "3f2c1ab", "9a8b7c6", Attributes={"instances": "forge-4,forge-5"}))
+    async with change_client() as client:
+        (step,) = await observed(client, **IN_WINDOW)
+    assert step.attributes["instances"] == "forge-4,forge-5"
+
+
 async def test_changes_of_the_baseline_are_surveyed_and_older_or_later_ones_are_not(
     change_store: Write, change_client: Connect
 ) -> None:

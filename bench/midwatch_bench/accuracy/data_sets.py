@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from midwatch_bench.accuracy.guess import Guess
-from midwatch_bench.importers import nezha, petshop
+from midwatch.journal import Journal
+from midwatch_bench.accuracy.guess import Guess, changes, guesses
+from midwatch_bench.importers import changerca, nezha, petshop
 from midwatch_bench.importers.case import Case
 
 
@@ -18,15 +19,18 @@ def entity_of(guess: Guess) -> str:
 class DataSet:
     """How to read a data set, and the settings that fit how coarse it is.
 
-    `label` puts a guess into the words of the set; a label that a case's `answers` hold is right.
+    `label` puts a guess into the words of the set; a label that a case's `answers` hold is right. `guesses` are what a
+    set's authors rank, from a journal and the name of an investigation.
     """
 
     cases: Callable[[Path], Iterable[Case]]
     lookback_seconds: float
     label: Callable[[Guess], str] = entity_of
+    guesses: Callable[[Journal, str], list[Guess]] = guesses
 
 
 SETS: Mapping[str, DataSet] = {
+    "changerca": DataSet(changerca.cases, lookback_seconds=600, guesses=changes),
     "nezha": DataSet(nezha.cases, lookback_seconds=300),
     "petshop": DataSet(petshop.cases, lookback_seconds=8 * 3600),
 }

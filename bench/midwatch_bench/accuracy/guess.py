@@ -28,6 +28,23 @@ def guesses(journal: Journal, investigation: str) -> list[Guess]:
     return [_guess(h, verdicts[h.id], seen) for h in tested]
 
 
+def changes(journal: Journal, investigation: str) -> list[Guess]:
+    """Return every change that was a hypothesis, by probability: for sets that ask which of several it was.
+
+    One of them is to blame, so none is left out: those that were refuted come last, by what speaks for them.
+    """
+    verdicts = {v.hypothesis: v for v in journal.values(investigation, Verdict)}
+    tested = [h for h in journal.values(investigation, Hypothesis) if h.kind is HypothesisKind.CHANGE]
+    known = [h for h in tested if h.id in verdicts]
+    seen = {o.id: o for o in journal.values(investigation, Observation)}
+
+    def suspicion(hypothesis: Hypothesis) -> tuple[float, float, str]:
+        verdict = verdicts[hypothesis.id]
+        return -verdict.probability, -sum(argument.weight for argument in verdict.arguments), hypothesis.id
+
+    return [_guess(h, verdicts[h.id], seen) for h in sorted(known, key=suspicion)]
+
+
 def _guess(hypothesis: Hypothesis, verdict: Verdict, seen: dict[str, Observation]) -> Guess:
     return Guess(
         entity=hypothesis.entity,

@@ -8,7 +8,7 @@ from midwatch.builtin.judge import log_odds
 from midwatch.journal import Journal
 from midwatch.records import Budget, Cause, Conclusion, Outcome, Scope, ToolCall, Verdict
 from midwatch_bench.accuracy.data_sets import DataSet
-from midwatch_bench.accuracy.guess import Guess, guesses
+from midwatch_bench.accuracy.guess import Guess
 from midwatch_bench.importers.case import Case
 
 _SLACK = timedelta(seconds=2)
@@ -60,7 +60,7 @@ class Measured:
 
 def measured(case: Case, data_set: DataSet, journal: Journal, investigation: str, cpu_seconds: float) -> Measured:
     """Return the measures of a finished investigation."""
-    held = guesses(journal, investigation)
+    held = data_set.guesses(journal, investigation)
     ranked = tuple(dict.fromkeys(data_set.label(guess) for guess in held))
     place = next((n for n, label in enumerate(ranked, 1) if label in case.answers), 0)
     conclusion = journal.values(investigation, Conclusion)[-1]

@@ -5,6 +5,8 @@ loses no more than they do, in units that add up along calls: seconds of request
 per second. What is left over begins in the service itself. This is what `Scene.beginnings` has for data without
 traces; where there are traces they know better, and metrics' figures of requests are left out.
 
+Who is only known to fail by the calls that it makes loses nothing of its own.
+
 A callee without any history explains nothing: that it is called at all is its caller's doing. Nothing here knows
 how often each caller calls; a callee's loss is taken off each of its callers in full.
 """
@@ -18,7 +20,7 @@ from midwatch.records import Scope
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
 from midwatch_topology import Topology
 
-FELT = frozenset({"latency_mean", "latency_p95", "error_rate", "request_rate"})
+FELT = frozenset({"latency_mean", "latency_p95", "error_rate", "request_rate", "edge_error_rate"})
 LATENCY_EXCESS, ERROR_EXCESS = "latency_excess", "error_excess"
 EXCESSES = frozenset({LATENCY_EXCESS, ERROR_EXCESS})
 _KINDS = {"latency_mean": LATENCY_EXCESS, "latency_p95": LATENCY_EXCESS, "error_rate": ERROR_EXCESS}
@@ -45,11 +47,16 @@ def without_doubles(observations: Iterable[Observation]) -> list[Observation]:
 def excesses(observations: Iterable[Observation], topology: Topology, scope: Scope) -> list[Observation]:
     """Return, for each service in which something of the loss begins, how much; each cites what it was made of."""
     found: list[Observation] = []
-    felt = [o for o in observations if o.signal is Signal.METRICS and o.entity in topology]
+    whole = (o for o in observations if "version" not in o.attributes)
+    felt = [o for o in whole if o.signal is Signal.METRICS and o.entity in topology]
     for kind in (LATENCY_EXCESS, ERROR_EXCESS):
         losses = {o.entity: _loss(o) for o in felt if _KINDS.get(o.subject) == kind}
         for entity, loss in sorted(losses.items()):
-            if loss.amount > 0 and (own := _own(entity, losses, topology)) > 0:
+            if (
+                loss.amount > 0
+                and loss.seen.attributes.get("of") != "calls"
+                and (own := _own(entity, losses, topology)) > 0
+            ):
                 found.append(_observation(kind, entity, own, losses, topology, scope))
     return found
 

@@ -20,6 +20,7 @@ from midwatch.builtin.observed import (
     waits_for_connection,
     words_of,
 )
+from midwatch.builtin.rollouts import Rollouts
 from midwatch.builtin.vocabulary import is_full
 from midwatch.builtin.weights import NEARLY_ALL, SHIFTED
 from midwatch.records import Hypothesis, HypothesisKind, Scope
@@ -45,6 +46,7 @@ class Scene:
 
         Requests that failed have harmed somebody, even if it is over or of one operation; one slow minute that is over
         has not. More requests that are served as well as before harm nobody, wherever it takes a little longer.
+        New instances that nobody can reach are trouble, though the old ones still serve.
         """
         rises = (o for o in self.scope.symptoms if got_worse(o))
         harm = (o for o in rises if not (o.subject == "request_rate" and o.direction == "up"))
@@ -52,7 +54,12 @@ class Scene:
         own = (o for o in self.anomalies if o.entity == self.scope.symptom and o.direction == "up")
         failing = (o for o in own if o.subject == "error_rate")
         begun = (o for o in self.beginnings.values() if not (o.subject in SLOWER and self._answers_well))
-        return any(o.score >= SHIFTED for o in (*lasting, *begun, *failing))
+        return any(o.score >= SHIFTED for o in (*lasting, *begun, *failing)) or bool(self.rollouts.stuck())
+
+    @cached_property
+    def rollouts(self) -> Rollouts:
+        """What was seen of the deploys that name their new instances."""
+        return Rollouts(self.scope, self.observations)
 
     @cached_property
     def _answers_well(self) -> bool:

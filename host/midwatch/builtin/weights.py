@@ -62,6 +62,13 @@ NEARLY_ALL = 0.95
 """One of several instances in which at least this share of a service's failing traces begins fails alone."""
 SOON_SECONDS = 300.0
 """A change this long before the onset has lost most of its weight; its weight falls off exponentially."""
+TAKES_UP_SECONDS = 120.0
+"""A new instance that is ready takes its first request within this time, wherever its siblings take some: a virtual
+machine is warm by then, and a scrape a minute has seen it."""
+FOLLOWS = 0.7
+"""A rank correlation from here on is strong (Schober et al., "Correlation Coefficients", Anesth. Analg. 126, 2018)."""
+FAILS_PERCENT = 1.0
+"""Old instances at which at least this share of the requests fails fail as well."""
 SLACK_SECONDS = 2.0
 """Clocks of different machines agree to within this."""
 SCATTER = 3.0

@@ -53,6 +53,7 @@ def facts_of(change: Change) -> dict[str, str]:
         "url": change.url,
         "outcome": change.outcome,
         "rolls_back": change.attributes.get("rolls_back", ""),
+        "instances": change.attributes.get("instances", ""),
         "ended": rfc3339(change.ended) if change.ended else "",
     }
     return {name: text for name, text in facts.items() if text}

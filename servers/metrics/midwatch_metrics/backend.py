@@ -39,7 +39,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series: the metric, who measured it and its own attributes; `bounds` are a histogram's."""
+    """One series: the metric, who measured it and its own attributes; `bounds` are a histogram's.
+
+    `version` is what the instance ran when it last measured; empty where nobody says.
+    """
 
     metric: str
     form: Form
@@ -48,6 +51,7 @@ class Series:
     instance: str
     attributes: tuple[tuple[str, str], ...] = ()
     bounds: tuple[float, ...] = ()
+    version: str = ""
 
     @property
     def entity(self) -> str:

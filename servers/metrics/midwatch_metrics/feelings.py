@@ -147,7 +147,13 @@ def finding_of(one: Felt, timeline: Timeline, row: int) -> CitedFinding:
     up, moved = one.score > 0, abs(one.score) >= MOVED
     kind = (ObservationKind.SPIKE if up else ObservationKind.DROP) if moved else ObservationKind.NORMAL
     started = None if one.onset is None else int(timeline.starts[one.onset])
-    figures = {"before": _figure(one.before), "spread": _figure(one.spread), "requests_per_s": _figure(one.pace)}
+    of = "calls" if one.golden.of_calls else ""
+    figures = {
+        "of": of,
+        "before": _figure(one.before),
+        "spread": _figure(one.spread),
+        "requests_per_s": _figure(one.pace),
+    }
     finding = Finding(
         entity=f"service:{one.golden.service}",
         kind=kind,

@@ -38,7 +38,8 @@ class Signal(StrEnum):
 class Golden:
     """One signal of one service by bucket (NaN where nothing): ms, percent or requests per second.
 
-    `requests` has the requests per second beside it, NaN where nobody counted them.
+    `requests` has the requests per second beside it, NaN where nobody counted them. `of_calls` says that it is of calls
+    that the service makes, for want of figures of those that it answers.
     """
 
     service: str
@@ -46,15 +47,21 @@ class Golden:
     unit: str
     values: Floats
     requests: Floats
+    of_calls: bool = False
 
 
 def golden_signals(figures: Figures) -> list[Golden]:
     """Return the signals of every service that has any, in order of the services' names."""
     by_service: dict[str, list[int]] = {}
     for i, measured in enumerate(figures.measured):
-        if not _NOT_OF_USERS.search(measured.series.metric.lower()):
+        if is_of_users(measured):
             by_service.setdefault(measured.series.service, []).append(i)
-    return [one for service in sorted(by_service) for one in _of_service(service, by_service[service], figures)]
+    return [one for service in sorted(by_service) for one in signals_of(service, by_service[service], figures)]
+
+
+def is_of_users(measured: Measured) -> bool:
+    """Whether a statistic may be of requests that a service answers, rather than of calls that it makes itself."""
+    return not _NOT_OF_USERS.search(measured.series.metric.lower())
 
 
 def is_share_of_requests(measured: Measured) -> bool:
@@ -64,7 +71,13 @@ def is_share_of_requests(measured: Measured) -> bool:
     return told and bool(_SOUND.search(name) or _UNSOUND.search(name))
 
 
-def _of_service(service: str, rows: Sequence[int], figures: Figures) -> list[Golden]:
+def tells_of_requests(measured: Measured) -> bool:
+    """Whether a statistic has figures only while a service answers requests: which share succeeds, or how many."""
+    return is_of_users(measured) and (is_share_of_requests(measured) or _counts_requests(measured))
+
+
+def signals_of(service: str, rows: Sequence[int], figures: Figures) -> list[Golden]:
+    """Return the signals of a service that these rows of the figures tell of."""
     counts = [i for i in rows if _counts_requests(figures.measured[i])]
     nothing = np.full(figures.values.shape[1], np.nan)
     requests = _total(figures.values[counts]) if counts else nothing

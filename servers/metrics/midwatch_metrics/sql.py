@@ -16,8 +16,8 @@ _INSTANCE: Final = """coalesce("ResourceAttributes"['service.instance.id'], "Res
 _TABLE: Final = """SELECT epoch_ns("TimeUnix") AS moment, coalesce(epoch_ns("StartTimeUnix"), 0) AS began,
     "MetricName" AS metric, "MetricUnit" AS unit, "MetricDescription" AS description,
     coalesce(nullif("ServiceName", ''), 'unknown_service') AS service, {instance} AS instance,
-    "Attributes" AS attributes, {form} AS form, {delta} AS delta, {value} AS value, {count} AS count,
-    {filled} AS filled, {bounds} AS bounds
+    "ResourceAttributes"['service.version'] AS version, "Attributes" AS attributes, {form} AS form, {delta} AS delta,
+    {value} AS value, {count} AS count, {filled} AS filled, {bounds} AS bounds
     FROM {table}
     WHERE (("TimeUnix" >= make_timestamp_ns($baseline_start) AND "TimeUnix" < make_timestamp_ns($baseline_end))
         OR ("TimeUnix" >= make_timestamp_ns($window_start) AND "TimeUnix" < make_timestamp_ns($window_end)))
@@ -59,7 +59,7 @@ _SELECTED: Final = f"""WITH every AS ({_POINTS}), points AS (
 
 SERIES: Final = f"""{_SELECTED}
 SELECT series, any_value(metric), form, any_value(unit), any_value(service), any_value(instance),
-    any_value(attributes), max(bounds), count(*)
+    any_value(attributes), max(bounds), count(*), max_by(version, moment)
 FROM points GROUP BY series, form ORDER BY 2, 5, 6, any_value(list_sort(map_entries(attributes)))"""  # noqa: S608
 
 _NO_FILL: Final = "list_resize([]::UBIGINT[], $filled, 0)"

@@ -155,7 +155,7 @@ def _alarm(row: tuple[Any, ...]) -> AlarmState:
 
 def _series(row: tuple[Any, ...]) -> Series:
     attributes = tuple(sorted((row[6] or {}).items()))
-    return Series(row[1], Form(row[2]), row[3] or "", row[4], row[5], attributes, tuple(row[7] or ()))
+    return Series(row[1], Form(row[2]), row[3] or "", row[4], row[5], attributes, tuple(row[7] or ()), row[9] or "")
 
 
 def _cells(parts: Sequence[Mapping[str, Any]], numbers: Mapping[int, int], width: int) -> Cells:

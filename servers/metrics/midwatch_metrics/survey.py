@@ -3,7 +3,7 @@
 Anomalies come first by score, then who fell silent or is not known, then who is well. What moved is found elsewhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,11 +14,13 @@ from midwatch_kit import CitedFinding, Finding, NotFound, ObservationKind, clock
 from midwatch_kit.statistics import Comparison, Shift
 from midwatch_metrics.anomalies import Anomaly, compare_figures, find_anomalies
 from midwatch_metrics.backend import Gathered
+from midwatch_metrics.calls import failing_calls, of_entrances
 from midwatch_metrics.feelings import MOVED, felt, finding_of, row_of
 from midwatch_metrics.figures import Figures, Measured, figures_of
 from midwatch_metrics.golden import golden_signals, is_share_of_requests
 from midwatch_metrics.presence import Silence, present, silences
 from midwatch_metrics.timeline import SECOND, Timeline, from_ns
+from midwatch_metrics.versions import compare_versions, findings_of, who_served
 from midwatch_metrics.words import amount, subject
 
 MOST_FINDINGS: Final = 200
@@ -47,16 +49,32 @@ def survey_metrics(gathered: Gathered, timeline: Timeline, unknown: Sequence[str
     rows += [silence.row() for silence in silent]
     found += [_missing(entity, i) for i, entity in enumerate(unknown, len(rows))]
     rows += [{"entity": entity, "points": 0} for entity in unknown]
-    signals = felt(golden_signals(figures), timeline)
+    measured = golden_signals(figures)
+    signals = felt([*measured, *of_entrances(figures, measured)], timeline)
     moved = {f"service:{one.golden.service}" for one in signals if abs(one.score) >= MOVED}
     unwell = {figures.measured[a.row].series.entity for a in anomalies} | {silence.entity for silence in silent} | moved
     found += _healthy(figures, compared, unwell, len(rows))
     rows += [_plain_row(figures.measured[i], compared, i) for i in range(len(figures.measured))]
     of_users = [finding_of(one, timeline, i) for i, one in enumerate(signals, len(rows))]
     rows += [row_of(one, timeline) for one in signals]
+    for more, told in _between_services(gathered, figures, timeline, len(rows)):
+        rows += more
+        of_users += told
     calm = [cited for cited in of_users if cited.finding.kind is ObservationKind.NORMAL]
     loud = [cited for cited in of_users if cited.finding.kind is not ObservationKind.NORMAL]
     return Surveyed(rows, [*loud, *found, *calm], _hint(gathered, compared, len(anomalies) - len(shown)))
+
+
+def _between_services(
+    gathered: Gathered, figures: Figures, timeline: Timeline, first_row: int
+) -> Iterator[tuple[list[JsonValue], list[CitedFinding]]]:
+    """Yield rows and findings of the calls between services, of versions side by side, and of who took requests."""
+    rows, found = failing_calls(figures, timeline, first_row)
+    yield rows, found
+    first_row += len(rows)
+    compared = compare_versions(figures)
+    yield [one.row for one in compared], findings_of(compared, first_row)
+    yield who_served(gathered, figures, first_row + len(compared))
 
 
 def unknown_entities(gathered: Gathered, asked: Sequence[str], sources: Sequence[tuple[str, str]]) -> list[str]:

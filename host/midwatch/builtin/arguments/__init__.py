@@ -1,17 +1,18 @@
 """The arguments for and against a hypothesis: each a pure function from a hypothesis and a scene.
 
 An argument rests on observations and weighs in log-odds; one that kills weighs minus infinity. Each looks at one
-independent thing: when (time, course), where (path, place, health, spread, victims), what (content, words, arrivals).
+independent thing: when (time, course), where (path, place, health, spread, victims), what (content, words, arrivals),
+rollout (new instances beside old ones).
 None knows of any application.
 """
 
 from collections.abc import Callable, Iterator
 
-from midwatch.builtin.arguments import what, when, where
+from midwatch.builtin.arguments import rollout, what, when, where
 from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis
 
-_ALL: tuple[Callable[[Hypothesis, Scene], Iterator[Argument]], ...] = (*when.ALL, *where.ALL, *what.ALL)
+_ALL: tuple[Callable[[Hypothesis, Scene], Iterator[Argument]], ...] = (*when.ALL, *where.ALL, *what.ALL, *rollout.ALL)
 
 
 def arguments(hypothesis: Hypothesis, scene: Scene) -> tuple[Argument, ...]:

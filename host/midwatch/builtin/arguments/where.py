@@ -45,11 +45,23 @@ def place(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     elif mine:
         yield argument("place", w.STRONG * (share - w.MOST), mine[0].statement, *mine, most)
     else:
-        yield _elsewhere(hypothesis.entity, most, scene)
+        yield _elsewhere(hypothesis, most, scene)
 
 
-def _elsewhere(entity: EntityId, most: Observation, scene: Scene) -> Argument:
-    """Nothing begins here; that kills when the place was looked at and found healthy, or begins elsewhere for sure."""
+def _elsewhere(hypothesis: Hypothesis, most: Observation, scene: Scene) -> Argument:
+    """Nothing begins here; that kills when the place was looked at and found healthy, or begins elsewhere for sure.
+
+    Metrics know which requests fail, not why: a change may make a service answer what others cannot use, which then
+    fails with them. Most likely that is who asked for it, less so whom the same caller asks next.
+    """
+    entity = hypothesis.entity
+    if most.subject in EXCESSES and hypothesis.kind is HypothesisKind.CHANGE:
+        if scene.can_hurt(scene.service_of(entity), most.entity):
+            text = f"{most.entity}, which needs it, may not be able to use its answers: {most.statement}"
+            return argument("place", 0.0, text, most)
+        if shared := sorted({*scene.users(scene.service_of(entity))} & {*scene.users(most.entity)}):
+            text = f"{shared[0]} asks it and {most.entity}, and may hand its answers on: {most.statement}"
+            return argument("place", -w.SLIGHT, text, most)
     healthy = scene.normal(entity) or scene.normal(scene.service_of(entity))
     text = f"it begins in {most.entity}, not in {entity}: {most.statement}"
     return argument("place", KILLS if healthy or most.score >= w.SHIFTED else -w.STRONG, text, most, healthy)
