@@ -26,6 +26,8 @@ EXCESSES = frozenset({LATENCY_EXCESS, ERROR_EXCESS})
 _KINDS = {"latency_mean": LATENCY_EXCESS, "latency_p95": LATENCY_EXCESS, "error_rate": ERROR_EXCESS}
 _UNITS = {LATENCY_EXCESS: "s/s", ERROR_EXCESS: "1/s"}
 _LOST = {LATENCY_EXCESS: "loses {} s of requests' time each second", ERROR_EXCESS: "fails {} requests each second"}
+_NOT_ITS_OWN = frozenset({"version", "of"})
+"""Attributes of figures that are not of all requests which a service answers: of one version, or of calls it makes."""
 _PER_UNIT = {"ms": 1e-3, "s": 1.0, "%": 1e-2}
 
 
@@ -47,16 +49,12 @@ def without_doubles(observations: Iterable[Observation]) -> list[Observation]:
 def excesses(observations: Iterable[Observation], topology: Topology, scope: Scope) -> list[Observation]:
     """Return, for each service in which something of the loss begins, how much; each cites what it was made of."""
     found: list[Observation] = []
-    whole = (o for o in observations if "version" not in o.attributes)
+    whole = (o for o in observations if not _NOT_ITS_OWN & o.attributes.keys())
     felt = [o for o in whole if o.signal is Signal.METRICS and o.entity in topology]
     for kind in (LATENCY_EXCESS, ERROR_EXCESS):
         losses = {o.entity: _loss(o) for o in felt if _KINDS.get(o.subject) == kind}
         for entity, loss in sorted(losses.items()):
-            if (
-                loss.amount > 0
-                and loss.seen.attributes.get("of") != "calls"
-                and (own := _own(entity, losses, topology)) > 0
-            ):
+            if loss.amount > 0 and (own := _own(entity, losses, topology)) > 0:
                 found.append(_observation(kind, entity, own, losses, topology, scope))
     return found
 
