@@ -1,6 +1,7 @@
 """The page on a set: what was measured, beside what others reach, and each failure by name."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from midwatch_bench.accuracy.data_sets import SETS
@@ -35,6 +36,11 @@ def test_each_half_has_a_table_of_its_own_and_a_failure_is_told_by_name(tmp_path
 
 def test_abstaining_is_right_where_the_likeliest_was_wrong(tmp_path: Path) -> None:
     assert "1 of 2 named no cause. Of these, 1 were right to" in page(tmp_path, [RIGHT, WRONG])
+
+
+def test_who_says_that_nothing_is_wrong_was_not_right_to_abstain(tmp_path: Path) -> None:
+    denied = replace(WRONG, outcome="no_incident", ranked=(), place=0)
+    assert "1 of 1 named no cause. Of these, 0 were right to" in page(tmp_path, [denied])
 
 
 def test_the_picture_stands_beside_the_page(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from midwatch.records import Outcome
 from midwatch_bench.accuracy.diagram import reliability_diagram
 from midwatch_bench.accuracy.measured import Measured
 from midwatch_bench.accuracy.published import PUBLISHED, Published
@@ -53,10 +54,10 @@ def _confidence(results: Sequence[Measured]) -> Iterator[str]:
 
 def _abstentions(results: Sequence[Measured]) -> Iterator[str]:
     silent = [result for result in results if result.abstained]
-    sound = sum(not result.right for result in silent)
+    sound = sum(not result.right and result.outcome != Outcome.NO_INCIDENT for result in silent)
     yield (
-        f"{len(silent)} of {len(results)} named no cause. Of these, {sound} were right to: the likeliest was "
-        f"wrong, or there was none. In {len(silent) - sound} it was right."
+        f"{len(silent)} of {len(results)} named no cause. Of these, {sound} were right to: the likeliest was wrong, or "
+        f"there was none. {len(silent) - sound} were not: the likeliest was right, or there was said to be no incident."
     )
     if silent:
         counted = sorted(Counter(result.outcome for result in silent).items())
