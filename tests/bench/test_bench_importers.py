@@ -136,7 +136,7 @@ def test_a_nezha_case_has_its_three_minutes_and_the_calm_ones_before_them(nezha_
     (case,) = nezha.cases(nezha_data)
     asked = 'SELECT count(*), count(DISTINCT "TraceId"), max("Timestamp") < \'2023-01-29 08:46\' FROM otel_traces'
     ((spans, traces, before),) = rows(case, tmp_path / "s", asked)
-    assert (spans, traces, before) == (3 * (3 + nezha.REPEATED), 3 + nezha.REPEATED, True)
+    assert (spans, traces, before) == (3 * (3 + 1), 3 + 1, True)
 
 
 def test_nezhas_spans_are_of_services_and_enter_them_where_pods_change(nezha_data: Path, tmp_path: Path) -> None:
@@ -152,15 +152,29 @@ def test_nezhas_spans_are_of_services_and_enter_them_where_pods_change(nezha_dat
 
 def test_nezhas_lines_without_a_time_are_left_out(nezha_data: Path, tmp_path: Path) -> None:
     (case,) = nezha.cases(nezha_data)
-    assert rows(case, tmp_path / "s", "SELECT count(*) FROM otel_logs") == [(3 + nezha.REPEATED,)]
+    assert rows(case, tmp_path / "s", "SELECT count(*) FROM otel_logs") == [(3 + 1,)]
+
+
+def test_nezhas_calm_minutes_end_where_the_case_begins_at_the_pace_of_its_first_minute(
+    nezha_data: Path, tmp_path: Path
+) -> None:
+    day, calm = (next(nezha_data.glob(f"{part}/*/trace")) for part in ("rca_data", "construct_data"))
+    first = int(DAY.timestamp())
+    (minute,) = calm.iterdir()
+    write_csv(minute, [_trace(0)[0], *(row for n in (0, 50) for row in _trace(first + 420 + n)[1:])])
+    write_csv(day / "08_43_trace.csv", [_trace(0)[0], *(row for n in (0, 8) for row in _trace(first + n)[1:])])
+    (case,) = nezha.cases(nezha_data)
+    asked = f'SELECT epoch("Timestamp") - {first} FROM otel_traces WHERE "SpanName" = \'/*\' ORDER BY 1 LIMIT 3'
+    assert [at for (at,) in rows(case, tmp_path / "s", asked)] == [-5, -1, 0]
 
 
 def test_nezhas_log_lines_lose_what_stands_in_columns_and_what_was_written_over_them(
     nezha_data: Path, tmp_path: Path
 ) -> None:
     (case,) = nezha.cases(nezha_data)
-    asked = 'SELECT DISTINCT "SeverityText", "SeverityNumber", "Body" FROM otel_logs'
-    assert rows(case, tmp_path / "s", asked) == [("WARN", 13, "s.StockImpl#31 [find][nothing found]")]
+    asked = """SELECT DISTINCT "SeverityText", "SeverityNumber", "LogAttributes"['code.namespace'],
+        "LogAttributes"['code.line.number'], "Body" FROM otel_logs"""
+    assert rows(case, tmp_path / "s", asked) == [("WARN", 13, "s.StockImpl", "31", "[find][nothing found]")]
 
 
 def test_nezhas_metrics_have_units_and_an_hour_of_history(nezha_data: Path, tmp_path: Path) -> None:

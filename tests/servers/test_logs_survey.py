@@ -196,3 +196,42 @@ async def test_the_survey_shows_the_sources_as_services_on_instances(
         (r["source"], r["kind"], r["target"]) for r in fragment["relations"]
     }
     assert {b["selector"].get("service") for b in fragment["bindings"]} >= {"forge", "bot"}
+
+
+async def test_a_line_that_always_followed_another_and_no_longer_does_is_told_by_its_place_in_the_code(
+    log_row: Story, log_store: Any, log_client: Any, log_now: datetime
+) -> None:
+    def request(number: int, ago: float, numbers: tuple[int, ...]) -> list[dict[str, Any]]:
+        said = [
+            {
+                "TraceId": f"{number:032x}",
+                "LogAttributes": {"code.file.path": "parts.py", "code.line.number": str(line)},
+            }
+            for line in numbers
+        ]
+        return [log_row(ago - 0.01 * i, f"part {chr(97 + number % 26)}", **more) for i, more in enumerate(said)]
+
+    sound = [request(n, 3600 - 12 * n, (10, 14, 20)) for n in range(250)]
+    turned = [request(n, 3600 - 12 * n, (10, 20)) for n in range(250, 299)]
+    log_store([*background(log_row), *(row for rows in (*sound, *turned) for row in rows)])
+    async with log_client() as client:
+        _, found = await survey(client, log_now)
+    (turn,) = [f for f in found if f.subject == "log_sequence"]
+    assert (turn.entity, turn.attributes["after"]) == ("service:forge", "parts.py:10")
+    assert turn.onset is not None
+    assert abs(turn.onset - (log_now - timedelta(seconds=600))) <= timedelta(seconds=30)
+    assert "service:forge" not in [f.entity for f in found if f.kind == "normal"]
+
+
+async def test_where_behaviour_stays_no_turn_is_told(
+    log_row: Story, log_store: Any, log_client: Any, log_now: datetime
+) -> None:
+    requests = [
+        log_row(3600 - 6 * n - 0.01 * i, said, TraceId=f"{n:032x}")
+        for n in range(590)
+        for i, said in enumerate(["begin", f"took {n} ms", "end"] if n % 7 else ["begin", "end"])
+    ]
+    log_store([*background(log_row), *requests])
+    async with log_client() as client:
+        _, found = await survey(client, log_now)
+    assert [f for f in found if f.subject == "log_sequence"] == []

@@ -173,6 +173,15 @@ async def test_a_share_at_its_limit_is_saturated(telemetry: Telemetry, connect: 
     assert (full.kind, full.subject) == ("saturation", "disk.utilization")
 
 
+@pytest.mark.parametrize(("level", "found"), [(0.85, True), (0.40, False)])
+async def test_a_share_that_just_jumped_by_half_of_its_limit_is_found_in_a_single_point(
+    level: float, *, found: bool, telemetry: Telemetry, connect: Connect
+) -> None:
+    telemetry.gauge("db-1", "cpu.utilization", "1", lambda i: level if i >= 210 else 0.02, iter(range(0, SECONDS, 30)))
+    seen, _ = await survey(connect)
+    assert [o.direction for o in seen if o.subject == "cpu.utilization" and o.kind != "normal"] == ["up"] * found
+
+
 async def test_errors_that_no_one_had_before_show_as_a_rate_from_nothing(
     telemetry: Telemetry, connect: Connect
 ) -> None:

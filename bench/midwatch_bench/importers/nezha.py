@@ -1,10 +1,10 @@
 """Nezha (Yu et al., FSE 2023): faults of one pod at a time in Train Ticket and Online Boutique, three minutes each.
 
 A case becomes: traces and logs of its three minutes (the fault begins at the end of the first), preceded by the
-fault-free minutes of its day, moved and repeated `REPEATED` times; the pods' metrics as they were, from an hour
-before. Where a day has no fault-free traces (Online Boutique), traces and logs are left out, and the published
-dependencies become a declared topology. Left out are lines without a time, and figures of nodes, which all pods of a
-node repeat.
+fault-free minutes of its day, moved; the pods' metrics as they were, from an hour before. The fault-free minutes were
+recorded under another load, so their requests follow each other at the pace of the case's first minute. Where a day
+has no fault-free traces (Online Boutique), traces and logs are left out, and the published dependencies become a
+declared topology. Left out are lines without a time, and figures of nodes, which all pods of a node repeat.
 
 The alert is of the entrance and says no more than that its requests misbehave. It comes when the third minute begins,
 and time ends with that minute. Of the fault list only the time is used for a snapshot.
@@ -13,15 +13,13 @@ and time ends with that minute. Of the fault list only the time is used for a sn
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, gauge
 
-REPEATED = 3
-"""How often the fault-free minutes (about three) go before a case."""
 HISTORY = timedelta(hours=1)
 _LATE = timedelta(seconds=5)
 """How long after a minute of traces its metrics are there: they were taken a second later."""
@@ -30,6 +28,7 @@ _TITLE = "Requests of {} misbehave"
 _SEVERITIES = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17, "FATAL": 21}
 _JSON = json.JSONDecoder()
 _PRINTED = re.compile(r"^[\d:.]+\s+([A-Z]+)\s+(.*?)\s*TraceID: \S* SpanID: \S*\s*(.*)$", re.DOTALL)
+_PLACE = re.compile(r"(\S+)#(\d+)")
 _GAUGES: Mapping[str, tuple[str, str, float, tuple[str, str] | None]] = {
     "CpuUsage(m)": ("k8s.pod.cpu.usage", "{cpu}", 1e-3, None),
     "CpuUsageRate(%)": ("k8s.pod.cpu_limit_utilization", "1", 1e-2, None),
@@ -114,44 +113,52 @@ def _telemetry(fault: _Fault, until: datetime) -> Tables:
     since = fault.at - HISTORY
     for path in _pods(fault):
         tables["otel_metrics_gauge"] += _points(path, since, until)
-    if _fault_free(fault, "trace"):
-        tables["otel_traces"] = _signal(fault, "trace", "StartTimeUnixNano", _spans)
-        tables["otel_logs"] = _signal(fault, "log", "TimeUnixNano", _lines)
+    if calm := _read(_fault_free(fault, "trace")):
+        spans, lines = _read(fault.files("trace")), _read(fault.files("log"))
+        moved = _moved(calm, _rows(fault.files("trace")[0]))
+        tables["otel_traces"] = [*_spans(calm, moved), *_spans(spans, {})]
+        tables["otel_logs"] = [*_lines(_read(_fault_free(fault, "log")), moved), *_lines(lines, {})]
     return tables
 
 
-def _signal(
-    fault: _Fault, what: str, time: str, read: Callable[[Sequence[Mapping[str, str]], int, str], list[Row]]
-) -> list[Row]:
-    """The rows of a fault's minutes, and before them those of the fault-free ones, moved, each time as new ids."""
-    minutes = [row for path in fault.files(what) if path.exists() for row in _rows(path) if int(row[time] or 0) > 0]
-    calm = [row for path in _fault_free(fault, what) for row in _rows(path) if int(row[time] or 0) > 0]
-    rows = read(minutes, 0, "")
-    if not minutes or not calm:
-        return rows
-    times = [int(row[time]) for row in calm]
-    length = max(times) - min(times) + SECOND
-    begin = min(int(row[time]) for row in minutes)
-    for n in range(1, REPEATED + 1):
-        rows += read(calm, begin - n * length - min(times), str(n))
-    return rows
+def _read(paths: Iterable[Path]) -> list[Mapping[str, str]]:
+    return [row for path in paths if path.exists() for row in _rows(path)]
 
 
-def _spans(rows: Sequence[Mapping[str, str]], moved: int, suffix: str) -> list[Row]:
+def _moved(calm: Sequence[Mapping[str, str]], first: Sequence[Mapping[str, str]]) -> dict[str, int]:
+    """By how many ns each fault-free trace is moved, to end where a case's first minute begins, at its pace."""
+    began, case_began = _begins(calm), _begins(first)
+    start, end = min(case_began.values()), max(case_began.values())
+    pace = (end - start) // len(case_began)
+    newest_first = sorted(began, key=lambda trace: (began[trace], trace), reverse=True)
+    return {trace: start - SECOND - pace * n - began[trace] for n, trace in enumerate(newest_first)}
+
+
+def _begins(spans: Iterable[Mapping[str, str]]) -> dict[str, int]:
+    began: dict[str, int] = {}
+    for row in spans:
+        time = int(row["StartTimeUnixNano"] or 0)
+        if time > 0:
+            began[row["TraceID"]] = min(time, began.get(row["TraceID"], time))
+    return began
+
+
+def _spans(rows: Sequence[Mapping[str, str]], moved: Mapping[str, int]) -> list[Row]:
     pods = {row["SpanID"]: row["PodName"] for row in rows}
-    return [_span(row, pods.get(row["ParentID"]), moved, suffix) for row in rows]
+    timed = (row for row in rows if int(row["StartTimeUnixNano"] or 0) > 0)
+    return [_span(row, pods.get(row["ParentID"]), moved.get(row["TraceID"], 0)) for row in timed]
 
 
-def _span(row: Mapping[str, str], parents_pod: str | None, moved: int, suffix: str) -> Row:
+def _span(row: Mapping[str, str], parents_pod: str | None, moved: int) -> Row:
     start, end = int(row["StartTimeUnixNano"]), int(row["EndTimeUnixNano"])
     root = row["ParentID"] == "root"
     entered = root or parents_pod not in (None, row["PodName"])
     called = row["OperationName"].startswith(("HTTP ", "Sent.", "hipstershop.")) and not entered
     return {
         "Timestamp": start + moved,
-        "TraceId": row["TraceID"] + suffix,
-        "SpanId": row["SpanID"] + suffix,
-        "ParentSpanId": "" if root else row["ParentID"] + suffix,
+        "TraceId": row["TraceID"],
+        "SpanId": row["SpanID"],
+        "ParentSpanId": "" if root else row["ParentID"],
         "SpanName": row["OperationName"],
         "SpanKind": "Server" if entered else "Client" if called else "Internal",
         "ServiceName": service_of(row["PodName"]),
@@ -161,23 +168,27 @@ def _span(row: Mapping[str, str], parents_pod: str | None, moved: int, suffix: s
     }
 
 
-def _lines(rows: Sequence[Mapping[str, str]], moved: int, suffix: str) -> list[Row]:
-    return [_line(row, moved, suffix) for row in rows]
+def _lines(rows: Iterable[Mapping[str, str]], moved: Mapping[str, int]) -> list[Row]:
+    """Lines of log; where traces are `moved`, those of traces that are not are left out: nobody knows where to."""
+    timed = (row for row in rows if int(row["TimeUnixNano"] or 0) > 0)
+    return [_line(row, moved.get(row["TraceID"], 0)) for row in timed if not moved or row["TraceID"] in moved]
 
 
-def _line(row: Mapping[str, str], moved: int, suffix: str) -> Row:
+def _line(row: Mapping[str, str], moved: int) -> Row:
     told, _ = _JSON.raw_decode(row["Log"])  # some lines have the rest of another written behind them
     printed = str(told["log"]).rstrip("\n")
     parsed = _PRINTED.match(printed)
-    level, body = (parsed[1], f"{parsed[2]} {parsed[3]}") if parsed else ("", printed)
+    level, place, body = (parsed[1], parsed[2], parsed[3]) if parsed else ("", "", printed)
+    code = _PLACE.fullmatch(place)
     return {
         "Timestamp": int(row["TimeUnixNano"]) + moved,
-        "TraceId": row["TraceID"] + suffix,
-        "SpanId": row["SpanID"] + suffix,
+        "TraceId": row["TraceID"],
+        "SpanId": row["SpanID"],
         "SeverityText": level,
         "SeverityNumber": _SEVERITIES.get(level, 0),
         "ServiceName": service_of(row["PodName"]),
-        "Body": body,
+        "Body": body if code else f"{place} {body}".strip(),
+        "LogAttributes": {"code.namespace": code[1], "code.line.number": code[2]} if code else {},
         "ResourceAttributes": {"service.instance.id": row["PodName"]},
     }
 

@@ -11,13 +11,23 @@ from typing import TypeAlias
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.excess import ERROR_EXCESS, LATENCY_EXCESS
-from midwatch.builtin.observed import PARTS, amount, error_said, times_out, waits_for_connection
+from midwatch.builtin.observed import (
+    PARTS,
+    TURN,
+    amount,
+    error_said,
+    is_exhausted,
+    times_out,
+    waits_for_connection,
+)
 from midwatch.builtin.vocabulary import speaks_of_name
 from midwatch.records import Scope
 from midwatch_kit.records import EntityId, Observation
 from midwatch_topology import Topology
 
 Begun: TypeAlias = dict[EntityId, Observation]
+_ANY = frozenset({"error_rate", "latency_p95", "request_rate"})
+"""What an alarm watches that doesn't say what it watches."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +45,15 @@ class Beginnings:
         Without traces, they are what metrics say is lost beyond what callees lose.
         A call that timed out says where somebody waited; where the time went is where it began.
         Requests that fail, or take far longer, are trouble under any alarm, so they count where the alarm's own figure
-        leads nowhere.
+        leads nowhere. Where an alarm says only that something is wrong, what ran out, and then what behaves differently
+        once it is asked, tells more than that it takes longer somewhere.
         """
         failing = self._first_hand(self._rises("error_origin")) or self._lasting(ERROR_EXCESS)
         slow = self._lost_time() or self._lasting(LATENCY_EXCESS)
         if _mostly(times_out, failing.values()) and (late := self._where_time_went(failing)):
             return late
+        if set(self.scope.watched) >= _ANY:
+            return failing or self._exhausted() or self._turned() or slow
         slow = slow if "latency_p95" in self.scope.watched else self._felt(slow)
         return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
 
@@ -50,6 +63,22 @@ class Beginnings:
 
     def _lasting(self, subject: str) -> Begun:
         return {entity: o for entity, o in self._rises(subject).items() if o.ended is None}
+
+    def _exhausted(self) -> Begun:
+        """Return the services of which an instance, or they themselves, used up what they have."""
+        short = [o for o in self.anomalies if o.ended is None and is_exhausted(o)]
+        return {_service(o): o for o in reversed(short)}
+
+    def _turned(self) -> Begun:
+        """Return who behaves differently once asked; errors of who asks another that does may quote that other's."""
+        turned = {o.entity: o for o in reversed(self.anomalies) if o.subject == TURN}
+        clear = [entity for entity, o in turned.items() if o.score >= w.SHIFTED]
+        passed_on = {
+            entity
+            for entity, o in turned.items()
+            if "error" in o.attributes and any(e != entity and can_hurt(self.topology, e, entity) for e in clear)
+        }
+        return {entity: o for entity, o in turned.items() if entity not in passed_on}
 
     def _lost_time(self) -> Begun:
         """Return who spends more time in itself; a service also where only one of its instances is seen to."""
@@ -115,6 +144,11 @@ class Beginnings:
         """
         much = amount(longer) >= w.HOLDS_UP * amount(lost) and not can_hurt(self.topology, waiting, held)
         return (longer.score > lost.score or much) and can_hurt(self.topology, held, waiting)
+
+
+def _service(seen: Observation) -> EntityId:
+    """Return the service that an observation is about, or about an instance of."""
+    return seen.related if seen.entity.startswith("instance:") and seen.related else seen.entity
 
 
 def can_hurt(topology: Topology, cause: EntityId, other: EntityId) -> bool:

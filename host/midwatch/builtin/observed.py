@@ -10,6 +10,8 @@ PARTS = frozenset({"version", "operation"})
 """Attributes of observations that speak of a part of an entity, not of all of it."""
 SLOWER = frozenset({"self_time", LATENCY_EXCESS})
 """What says that it takes longer somewhere; users feel that only where their own answers take longer."""
+TURN = "log_sequence"
+"""What says that a service, once asked, does something else than before."""
 _SHARES = ("utilization", "usage", "memory", "cpu", "disk", "pool", "connection.count", "lock")
 
 
@@ -18,6 +20,14 @@ def amount(observation: Observation | None) -> float:
     if observation is None or observation.magnitude is None:
         return 0.0
     return max(0.0, observation.magnitude - (observation.baseline or 0.0))
+
+
+def harm(observation: Observation) -> float:
+    """Return how much of the trouble an observation holds, beside others of its subject.
+
+    What turned to another behaviour did so whole, so what counts is how surely: the deviance, its score squared.
+    """
+    return observation.score**2 if observation.subject == TURN else amount(observation)
 
 
 def got_worse(observation: Observation) -> bool:
@@ -67,6 +77,12 @@ def is_shortage(observation: Observation) -> bool:
     shares = any(word in observation.subject for word in _SHARES)
     short = observation.kind is ObservationKind.SATURATION or (observation.kind is ObservationKind.SPIKE and shares)
     return short and observation.signal is Signal.METRICS
+
+
+def is_exhausted(observation: Observation) -> bool:
+    """Whether something is used up, or so much more of its limit is in use that little else can have happened."""
+    much_more = observation.unit == "%" and amount(observation) >= w.MUCH_OF_LIMIT and observation.direction == "up"
+    return is_shortage(observation) and (observation.kind is ObservationKind.SATURATION or much_more)
 
 
 def is_silent(observation: Observation) -> bool:

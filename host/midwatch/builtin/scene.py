@@ -10,6 +10,7 @@ from midwatch.builtin.beginnings import Beginnings, Begun, can_hurt
 from midwatch.builtin.observed import (
     PARTS,
     SLOWER,
+    TURN,
     amount,
     answered,
     got_worse,
@@ -54,7 +55,8 @@ class Scene:
         own = (o for o in self.anomalies if o.entity == self.scope.symptom and o.direction == "up")
         failing = (o for o in own if o.subject == "error_rate")
         begun = (o for o in self.beginnings.values() if not (o.subject in SLOWER and self._answers_well))
-        return any(o.score >= SHIFTED for o in (*lasting, *begun, *failing)) or bool(self.rollouts.stuck())
+        clear = any(o.score >= SHIFTED or o.subject == TURN for o in (*lasting, *begun, *failing))
+        return clear or bool(self.rollouts.stuck())
 
     @cached_property
     def rollouts(self) -> Rollouts:
@@ -141,9 +143,14 @@ class Scene:
         return frozenset(found)
 
     def explained(self, hypothesis: Hypothesis) -> tuple[Observation, ...]:
-        """Return the beginnings that a hypothesis explains, in order of their entities."""
+        """Return the beginnings that a hypothesis explains, in order of their entities.
+
+        However often it is asked, code does the same: slower perhaps, or failing, but nothing else.
+        """
         places = self.places(hypothesis)
-        return tuple(seen for place, seen in sorted(self.beginnings.items()) if place in places)
+        seen = [seen for place, seen in sorted(self.beginnings.items()) if place in places]
+        asked_more = hypothesis.kind is HypothesisKind.TRAFFIC
+        return tuple(o for o in seen if not (asked_more and o.subject == TURN and "error" not in o.attributes))
 
     def deepest(self, begun: Iterable[Observation]) -> tuple[EntityId, ...]:
         """Return the places that none of the others can hurt: who calls one of them may fail because of it."""

@@ -44,6 +44,8 @@ SOME_MORE = 0.2
 """Fewer more than these, as a share of those before, are as many as before."""
 MUCH_SLOWER, FELT_MS = 1.0, 100.0
 """Answers that take so much longer, as a share of before and in milliseconds, are felt whatever an alarm watches."""
+MUCH_OF_LIMIT = 50.0
+"""So many percent more of its limit in use is a shortage, whatever was usual."""
 ACCOUNTS_FOR = 0.25
 """Time lost in a place accounts for a wait from this share of it on: a busy machine slows all that it runs a little."""
 HOLDS_UP = 0.5

@@ -27,6 +27,10 @@ _SHARE_FLOOR: Final = 2.0
 _DURATION_FLOOR: Final = 0.1
 _SHORTEST_MS: Final = 1e-3
 _FAR: Final = 3.0
+_JUMP: Final = 50.0
+"""Percentage points of a limit: buckets so far above all before them are more than wild ones."""
+_FRESH: Final = 3
+"""The most buckets that are too few for a shift."""
 
 Bools: TypeAlias = NDArray[np.bool_]
 _FEWEST_BEFORE: Final = 3
@@ -122,10 +126,23 @@ def _anomaly(
         return None
     if shift and _concerns(shift, level.score, timeline):
         return _shifted(row, shift, figures, level.spread, timeline)
+    if shift is None and figures.measured[row].is_share and (jump := _just_jumped(figures.values[row], timeline)):
+        return Anomaly(row, *jump, min((jump[1] - jump[0]) / max(level.spread, 1e-12), SCORE_LIMIT), None)
     few = level.baseline_buckets + level.window_buckets < _FEW_BUCKETS
     if shift is None and few and abs(level.score) >= _CLEAR_SCORE:
         before, after = figures.values[row, : timeline.before], figures.values[row, timeline.before :]
         return Anomaly(row, float(np.nanmedian(before)), float(np.nanmedian(after)), abs(level.score), None)
+    return None
+
+
+def _just_jumped(values: Floats, timeline: Timeline) -> tuple[float, float] | None:
+    """Return the usual level of a share and its last one, if that is far above all before, too fresh to be a shift."""
+    known = np.flatnonzero(~np.isnan(values))
+    for last in range(1, _FRESH + 1):
+        earlier, late = values[known[:-last]], values[known[-last:]]
+        inside = len(earlier) >= _FEWEST_BEFORE and known[-last] >= timeline.before
+        if inside and float(np.min(late)) - float(np.max(earlier)) >= _JUMP:
+            return float(np.median(earlier)), float(np.median(late))
     return None
 
 

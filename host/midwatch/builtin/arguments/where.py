@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
 from midwatch.builtin.excess import EXCESSES
-from midwatch.builtin.observed import amount, answered, waits_for_connection
+from midwatch.builtin.observed import TURN, answered, harm, waits_for_connection
 from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis, HypothesisKind
 from midwatch_kit.records import EntityId, Observation
@@ -31,14 +31,15 @@ def path(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
 def place(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """Failures (or lost time) begin in the cause, not in what passes them on."""
     begun = scene.beginnings
-    total = sum(map(amount, begun.values()))
+    total = sum(map(harm, begun.values()))
     if total <= 0:
         return
     mine = scene.explained(hypothesis)
-    share = sum(map(amount, mine)) / total
-    most = max(begun.values(), key=amount)
+    share = sum(map(harm, mine)) / total
+    most = max(begun.values(), key=harm)
     roots = scene.deepest(mine)
-    of_its_own = share >= w.PART and bool(roots) and all(scene.apart(root, most.entity) for root in roots)
+    surely = share >= w.PART and most.subject != TURN  # the lesser one of two turns may be chance
+    of_its_own = surely and bool(roots) and all(scene.apart(root, most.entity) for root in roots)
     if mine and (share >= w.MOST or of_its_own):
         seen_there = mine[0].subject not in EXCESSES  # a loss that is reckoned from metrics was not seen to begin there
         yield argument("place", w.STRONG, mine[0].statement, *mine, decisive=seen_there)

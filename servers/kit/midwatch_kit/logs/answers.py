@@ -13,7 +13,7 @@ from midwatch_kit.check import answer_checks, lag_of
 from midwatch_kit.errors import BadInput
 from midwatch_kit.logs.backend import Around, Filter, LogBackend, Scope, Seen, TraceSpan, Walk, slice_time
 from midwatch_kit.logs.lines import entity_names, level_name, ns_of, read_level, row_of, text_of, time_of
-from midwatch_kit.logs.survey import patterns_worth_reading, survey_lines
+from midwatch_kit.logs.survey import patterns_worth_reading, survey_lines, traces_worth_following
 from midwatch_kit.paging import Page, open_page
 from midwatch_kit.records import Window
 from midwatch_kit.reply import Answer
@@ -56,10 +56,11 @@ def survey(backend: LogBackend, window: Window, baseline: Window, entities: Sequ
     rates = backend.rates(scope, buckets)
     wanted = patterns_worth_reading(rates.rows, entities)
     patterns = backend.patterns(scope, wanted, buckets.window_start)
+    steps = backend.steps(scope, wanted, buckets, traces_worth_following(rates.rows))
     newest = backend.newest()
-    surveyed = survey_lines(rates.rows, patterns.rows, buckets, window, entities, newest)
+    surveyed = survey_lines(rates.rows, patterns.rows, steps.rows, buckets, window, entities, newest)
     return Answer(
-        query=f"{rates.query}; {patterns.query} -- lines: {backend.describe(scope)}",
+        query=f"{rates.query}; {patterns.query}; {steps.query} -- lines: {backend.describe(scope)}",
         rows=surveyed.rows,
         lines=[_headline(cited.finding.kind, cited.finding.score, cited.finding.statement) for cited in surveyed.found],
         matched=surveyed.lines,

@@ -113,6 +113,22 @@ class PatternRow:
 
 
 @dataclass(frozen=True, slots=True)
+class StepRow:
+    """How often a service goes on from one kind of line to another within a trace; '' is the beginning or the end.
+
+    `bucket` is that of the trace's first line of this service; `millionths` of traces: one that takes several ways on
+    counts for each in part. `bad` is whether the line that follows is a warning or worse.
+    """
+
+    service: str
+    after: str
+    then: str
+    bad: bool
+    bucket: int
+    millionths: int
+
+
+@dataclass(frozen=True, slots=True)
 class TraceSpan:
     """Where a trace's lines lie in time (ns, inclusive), how many there are, and which (service, instance) wrote."""
 
@@ -178,6 +194,9 @@ class LogBackend(Protocol):
 
     def patterns(self, scope: Scope, wanted: Filter, window_start: int) -> Found[PatternRow]:
         """Return masked texts with counts; a line is in the window from `window_start` (ns) on."""
+
+    def steps(self, scope: Scope, wanted: Filter, buckets: Buckets, every: int) -> Found[StepRow]:
+        """Return what follows what in the lines of traces, of one in `every` traces."""
 
     def count(self, scope: Scope, wanted: Filter | Around) -> int:
         """Return exactly how many lines match."""

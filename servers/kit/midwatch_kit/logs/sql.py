@@ -22,6 +22,7 @@ from midwatch_kit.logs.backend import (
     Seen,
     SourceRow,
     Step,
+    StepRow,
     TraceSpan,
     Walk,
 )
@@ -46,6 +47,23 @@ _PATTERNS: Final = """SELECT {mask}, service, instance,
     least(greatest(severity - 1, 0) // 4 * 4 + 1, 21) * (severity > 0)::INTEGER,
     epoch_ns(time) >= $window, count(*), epoch_ns(min(time)), arg_min(left(message, {exemplar}), (time, seq))
     FROM lines WHERE {condition} GROUP BY ALL ORDER BY ALL"""
+_STEPS: Final = """SELECT * FROM (WITH told AS (SELECT service, trace_id, time, seq, severity, {text} AS text,
+        min(epoch_ns(time)) OVER (PARTITION BY service, trace_id) AS began
+        FROM lines WHERE {condition} AND trace_id <> '' AND ($every = 1 OR hash(trace_id) % $every = 0)),
+    ordered AS (SELECT service, trace_id, began, text, severity >= {warn} AS bad, row_number() OVER inside AS number,
+        lead(text, 1, '') OVER inside AS next, lead(severity >= {warn}, 1, false) OVER inside AS next_bad
+        FROM told WINDOW inside AS (PARTITION BY service, trace_id ORDER BY time, seq)),
+    steps AS (SELECT service, trace_id, began, text AS after, next, next_bad AS bad FROM ordered
+        UNION ALL SELECT service, trace_id, began, '', text, bad FROM ordered WHERE number = 1),
+    ways AS (SELECT *, count(*) AS taken FROM steps GROUP BY ALL),
+    shares AS (SELECT *, 1000000 * taken // sum(taken) OVER (PARTITION BY service, trace_id, after) AS share FROM ways)
+    SELECT service, after, next, bad, CASE WHEN began >= $window THEN $before + (began - $window) // $width
+        ELSE (began - $baseline) // $width END AS bucket, sum(share)::BIGINT
+    FROM shares WHERE began >= $baseline GROUP BY ALL) ORDER BY ALL"""
+_STEPS_SHOWN: Final = """SELECT service, line, lead(line) OVER (PARTITION BY service, trace_id ORDER BY time),
+    count(*) … FROM lines WHERE {condition} AND trace_id <> '' GROUP BY ALL"""
+_PLACE: Final = """coalesce(attributes['code.file.path'], attributes['code.filepath'], attributes['code.function.name'],
+    attributes['code.namespace']) || ':' || coalesce(attributes['code.line.number'], attributes['code.lineno'])"""
 _RATES_SHOWN: Final = "SELECT service, instance, (time - window) // {seconds:g} s, count(*) … FROM lines GROUP BY ALL"
 _PATTERNS_SHOWN: Final = "SELECT mask(message), service, level, count(*) … FROM lines WHERE {condition} GROUP BY ALL"
 _COUNT: Final = "SELECT count(*) FROM lines WHERE {condition}"
@@ -115,13 +133,7 @@ class SqlLogs:
     def rates(self, scope: Scope, buckets: Buckets) -> Found[RateRow]:
         """Return counts for each writer and bucket; buckets without a line are left out."""
         sql = _RATES.format(counts=_COUNTS)
-        parameters = {
-            "window": buckets.window_start,
-            "baseline": buckets.baseline_start,
-            "before": buckets.before,
-            "width": buckets.width,
-        }
-        rows = self._relation.run(sql, parameters, scope)
+        rows = self._relation.run(sql, _slices(buckets), scope)
         return Found([RateRow(*row) for row in rows], _RATES_SHOWN.format(seconds=buckets.width / 1e9))
 
     def patterns(self, scope: Scope, wanted: Filter, window_start: int) -> Found[PatternRow]:
@@ -133,6 +145,16 @@ class SqlLogs:
         rows = self._relation.run(sql, parameters, scope)
         shown = _PATTERNS_SHOWN.format(condition=condition)
         return Found([PatternRow(*row) for row in rows], _shown(shown, parameters))
+
+    def steps(self, scope: Scope, wanted: Filter, buckets: Buckets, every: int) -> Found[StepRow]:
+        """Return what follows what in the lines of traces, of one in `every` traces.
+
+        A line is known by its place in the code, where its attributes tell it, and else by its masked text.
+        """
+        condition, parameters = _condition(wanted)
+        sql = _STEPS.format(text=f"coalesce({_PLACE}, {_masked()})", condition=condition, warn=WARN)
+        rows = self._relation.run(sql, {**parameters, **_slices(buckets), "every": every}, scope)
+        return Found([StepRow(*row) for row in rows], _shown(_STEPS_SHOWN.format(condition=condition), parameters))
 
     def count(self, scope: Scope, wanted: Filter | Around) -> int:
         """Return exactly how many lines match."""
@@ -181,6 +203,15 @@ class SqlLogs:
         times = [time for time, _ in places]
         parameters = {"seqs": [seq for _, seq in places], "first": min(times), "last": max(times)}
         return [_line(row) for row in self._relation.run(sql, parameters, scope)]
+
+
+def _slices(buckets: Buckets) -> dict[str, object]:
+    return {
+        "window": buckets.window_start,
+        "baseline": buckets.baseline_start,
+        "before": buckets.before,
+        "width": buckets.width,
+    }
 
 
 def _condition(wanted: Filter | Around) -> tuple[str, dict[str, object]]:

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from midwatch_kit.errors import NotFound
-from midwatch_kit.logs.backend import Buckets, Filter, PatternRow, RateRow
+from midwatch_kit.logs.backend import Buckets, Filter, PatternRow, RateRow, StepRow
 from midwatch_kit.logs.lines import ERROR, WARN, entity_names, time_of
 from midwatch_kit.logs.patterns import (
     MOST_FINDINGS,
@@ -23,11 +23,14 @@ from midwatch_kit.logs.patterns import (
     telling_patterns,
 )
 from midwatch_kit.logs.rates import Covered, Measure, Rise, ServiceRates, covered, rises, row_of_service, service_rates
+from midwatch_kit.logs.sequences import cited_turn, row_of_turn, turns
 from midwatch_kit.records import Finding, ObservationKind, Window
 from midwatch_kit.reply import CitedFinding
 
 MOST_MASKED: Final = 250_000
 """Lines whose templates one survey looks at; beyond, it leaves out the mildest levels."""
+MOST_FOLLOWED: Final = 100_000
+"""Lines of traces that one survey follows step by step; of more, it follows those of a sample of the traces."""
 _ENOUGH_TO_MISS: Final = 10
 _NAMES: Final[dict[Measure, str]] = {"error": "error lines", "warn": "warnings"}
 
@@ -51,9 +54,15 @@ def patterns_worth_reading(rates: Sequence[RateRow], entities: Sequence[str]) ->
     return Filter(severity=severity, services=tuple(services), instances=tuple(instances))
 
 
+def traces_worth_following(rates: Sequence[RateRow]) -> int:
+    """Return of how many traces one is followed step by step."""
+    return max(1, -(-sum(row.lines for row in rates) // MOST_FOLLOWED))
+
+
 def survey_lines(
     rates: Sequence[RateRow],
     patterns: Sequence[PatternRow],
+    steps: Sequence[StepRow],
     buckets: Buckets,
     window: Window,
     entities: Sequence[str],
@@ -74,12 +83,15 @@ def survey_lines(
     telling = telling_patterns(surveyed)
     changes = [cited_pattern(pattern, periods, i) for i, pattern in enumerate(telling[:MOST_FINDINGS], len(rows))]
     rows.extend(row_of_pattern(pattern) for pattern in telling[:MOST_FINDINGS])
+    turned = turns(steps, buckets)
+    ways = [cited_turn(turn, i) for i, turn in enumerate(turned, len(rows))]
+    rows.extend(map(row_of_turn, turned))
     risen, silent = _risen(services, buckets, part), _silent(services, buckets, part)
-    found = sorted([*risen, *changes], key=lambda cited: -cited.finding.score) + silent
+    found = sorted([*risen, *changes, *ways], key=lambda cited: -cited.finding.score) + silent
     found += [_missing(entity, f"/rows/{len(rows)}/unknown/{i}") for i, entity in enumerate(unknown)]
     if unknown:
         rows.append({"unknown": [*unknown]})
-    unwell = {cited.finding.entity.removeprefix("service:") for cited in [*risen, *silent]}
+    unwell = {cited.finding.entity.removeprefix("service:") for cited in [*risen, *silent, *ways]}
     unwell |= {name for pattern in telling if pattern.severity >= WARN for name in pattern.services}
     found += _healthy(services, buckets, unwell)
     return Surveyed(rows, found, lines, _hint(len(telling) - MOST_FINDINGS, surveyed.overflowing_lines))
