@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 
+from midwatch.builtin.asked import asked_less
 from midwatch.builtin.conclude import conclude
 from midwatch.builtin.excess import excesses, without_doubles
 from midwatch.builtin.hypothesize import hypothesize
@@ -113,7 +114,7 @@ class Investigation:
         blind = frozenset(_SIGNALS) - {tool.signal for tool, _ in answers}
         noise = self._noise(seen, scope)
         timely = without_doubles(self._timely(_without(seen, noise), scope))
-        own = [*timely, *excesses(timely, topology, scope)]
+        own = [*timely, *excesses(timely, topology, scope), *asked_less(timely, topology, scope)]
         scene = Scene(scope, topology, (), blind).having([*scope.symptoms, *own])
         self.journal.note_all(self.incident.id, "observation", {o.id: o for o in scene.observations}, "survey")
         return scene, noise

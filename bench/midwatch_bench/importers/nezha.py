@@ -113,6 +113,9 @@ def _telemetry(fault: _Fault, until: datetime) -> Tables:
     since = fault.at - HISTORY
     for path in _pods(fault):
         tables["otel_metrics_gauge"] += _points(path, since, until)
+    for reporter in ("source", "destination"):
+        path = fault.day / "metric" / f"{reporter}_50.csv"
+        tables["otel_metrics_gauge"] += _edges(path, reporter, since, until) if path.exists() else []
     if calm := _read(_fault_free(fault, "trace")):
         spans, lines = _read(fault.files("trace")), _read(fault.files("log"))
         moved = _moved(calm, _rows(fault.files("trace")[0]))
@@ -207,6 +210,22 @@ def _point(row: Mapping[str, str]) -> Iterator[Row]:
             resource = {"ResourceAttributes": {"service.instance.id": pod}}
             time = int(row["TimeStamp"]) * SECOND
             yield gauge(service_of(pod), metric, unit, time, float(value) * factor, **resource, **more)
+
+
+def _edges(path: Path, reporter: str, since: datetime, until: datetime) -> list[Row]:
+    """What a mesh measured of each edge, as the one end or the other reports it; the columns are CALLER_CALLEE."""
+    first, last = since.timestamp(), until.timestamp()
+    rows = [row for row in _rows(path) if first <= float(row["timestamp"]) < last]
+    edges = [column for column in (rows[0] if rows else ()) if "_" in column]
+    return [_edge(row, edge, reporter) for row in rows for edge in edges if row[edge] not in ("", "NaN")]
+
+
+def _edge(row: Mapping[str, str], edge: str, reporter: str) -> Row:
+    source, destination = edge.split("_")
+    labels = {"reporter": reporter, "source_workload": source, "destination_workload": destination, "quantile": "p50"}
+    service = source if reporter == "source" else destination
+    time = int(row["timestamp"]) * SECOND
+    return gauge(service, "istio.request.duration", "s", time, float(row[edge]), Attributes=labels)
 
 
 def _dependencies(day: Path, services: set[str]) -> tuple[tuple[str, str], ...]:

@@ -12,8 +12,9 @@ from typing import TypeAlias
 from midwatch.builtin import weights as w
 from midwatch.builtin.excess import ERROR_EXCESS, LATENCY_EXCESS
 from midwatch.builtin.observed import (
+    ON_THE_WAY,
     PARTS,
-    TURN,
+    TURNS,
     amount,
     error_said,
     is_exhausted,
@@ -53,7 +54,7 @@ class Beginnings:
         if _mostly(times_out, failing.values()) and (late := self._where_time_went(failing)):
             return late
         if set(self.scope.watched) >= _ANY:
-            return failing or self._exhausted() or self._turned() or slow
+            return failing or self._exhausted() or self._delayed() or self._turned() or slow
         slow = slow if "latency_p95" in self.scope.watched else self._felt(slow)
         return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
 
@@ -69,9 +70,22 @@ class Beginnings:
         short = [o for o in self.anomalies if o.ended is None and is_exhausted(o)]
         return {_service(o): o for o in reversed(short)}
 
+    def _delayed(self) -> Begun:
+        """Return the ends that slow ways have in common: of each two, who has more lost time, and else the callee."""
+        left = [o for o in self.anomalies if o.subject == ON_THE_WAY and o.direction == "up" and o.ended is None]
+        left = [o for o in left if o.score >= w.SHIFTED and amount(o) >= w.FELT_MS and o.related]
+        found: Begun = {}
+        while left:
+            end = max(_ends(left), key=lambda e: (sum(amount(o) for o in left if e in (o.entity, o.related)), e))
+            mine = [o for o in left if end in (o.entity, o.related)]
+            callee = max(mine, key=amount).entity
+            found[end if len(mine) > 1 else callee] = max(mine, key=lambda o: (o.entity == end, amount(o)))
+            left = [o for o in left if o not in mine]
+        return found
+
     def _turned(self) -> Begun:
         """Return who behaves differently once asked; errors of who asks another that does may quote that other's."""
-        turned = {o.entity: o for o in reversed(self.anomalies) if o.subject == TURN}
+        turned = {o.entity: o for o in reversed(self.anomalies) if o.subject in TURNS}
         clear = [entity for entity, o in turned.items() if o.score >= w.SHIFTED]
         passed_on = {
             entity
@@ -144,6 +158,10 @@ class Beginnings:
         """
         much = amount(longer) >= w.HOLDS_UP * amount(lost) and not can_hurt(self.topology, waiting, held)
         return (longer.score > lost.score or much) and can_hurt(self.topology, held, waiting)
+
+
+def _ends(ways: Iterable[Observation]) -> list[EntityId]:
+    return sorted({end for o in ways for end in (o.entity, o.related) if end})
 
 
 def _service(seen: Observation) -> EntityId:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
-from midwatch.builtin.observed import waits_for_connection
+from midwatch.builtin.observed import ON_THE_WAY, waits_for_connection
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.vocabulary import kind_of
 from midwatch.builtin.weights import PRIORS
@@ -41,7 +41,7 @@ _TESTS: dict[HypothesisKind, tuple[str, str]] = {
         "nothing fails there, or a change explains it",
     ),
     HypothesisKind.PLATFORM: (
-        "one instance fails while others with the same version do not, and nobody touched it",
+        "one instance, or the way to it, fails while others like it do not, and nobody touched it",
         "its siblings fail as well, or somebody touched it",
     ),
 }
@@ -74,7 +74,7 @@ def _from_origins(scene: Scene) -> Iterable[Hypothesis]:
     for entity, origin in scene.beginnings.items():
         place = scene.alone(entity) or entity
         words = " ".join([origin.attributes.get("exception", ""), *_new_messages(place, scene)])
-        kind, whose = kind_of(words), place
+        kind, whose = HypothesisKind.PLATFORM if origin.subject == ON_THE_WAY else kind_of(words), place
         refused = kind is HypothesisKind.ACCESS and not entity.startswith("service:")
         if origin.related and (refused or waits_for_connection(origin)):
             whose = origin.related  # who is refused lacks the right, and who waits for a connection lacks that

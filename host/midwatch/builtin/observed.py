@@ -10,8 +10,11 @@ PARTS = frozenset({"version", "operation"})
 """Attributes of observations that speak of a part of an entity, not of all of it."""
 SLOWER = frozenset({"self_time", LATENCY_EXCESS})
 """What says that it takes longer somewhere; users feel that only where their own answers take longer."""
-TURN = "log_sequence"
+ASKS = "calls_per_request"
+TURNS = frozenset({"log_sequence", ASKS})
 """What says that a service, once asked, does something else than before."""
+ON_THE_WAY = "network_time"
+"""What says that calls spend time between caller and callee."""
 _SHARES = ("utilization", "usage", "memory", "cpu", "disk", "pool", "connection.count", "lock")
 
 
@@ -27,7 +30,7 @@ def harm(observation: Observation) -> float:
 
     What turned to another behaviour did so whole, so what counts is how surely: the deviance, its score squared.
     """
-    return observation.score**2 if observation.subject == TURN else amount(observation)
+    return observation.score**2 if observation.subject in TURNS else amount(observation)
 
 
 def got_worse(observation: Observation) -> bool:

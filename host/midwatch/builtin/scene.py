@@ -10,7 +10,7 @@ from midwatch.builtin.beginnings import Beginnings, Begun, can_hurt
 from midwatch.builtin.observed import (
     PARTS,
     SLOWER,
-    TURN,
+    TURNS,
     amount,
     answered,
     got_worse,
@@ -55,7 +55,7 @@ class Scene:
         own = (o for o in self.anomalies if o.entity == self.scope.symptom and o.direction == "up")
         failing = (o for o in own if o.subject == "error_rate")
         begun = (o for o in self.beginnings.values() if not (o.subject in SLOWER and self._answers_well))
-        clear = any(o.score >= SHIFTED or o.subject == TURN for o in (*lasting, *begun, *failing))
+        clear = any(o.score >= SHIFTED or o.subject in TURNS for o in (*lasting, *begun, *failing))
         return clear or bool(self.rollouts.stuck())
 
     @cached_property
@@ -150,7 +150,7 @@ class Scene:
         places = self.places(hypothesis)
         seen = [seen for place, seen in sorted(self.beginnings.items()) if place in places]
         asked_more = hypothesis.kind is HypothesisKind.TRAFFIC
-        return tuple(o for o in seen if not (asked_more and o.subject == TURN and "error" not in o.attributes))
+        return tuple(o for o in seen if not (asked_more and o.subject in TURNS and "error" not in o.attributes))
 
     def deepest(self, begun: Iterable[Observation]) -> tuple[EntityId, ...]:
         """Return the places that none of the others can hurt: who calls one of them may fail because of it."""

@@ -2,7 +2,7 @@
 
 Series are known by their unit and by words that semantic conventions and dashboards use, never by who sent them:
 server-side durations, availability or error ratios, and counts of requests. Figures of calls that a service itself
-makes (`client`) are left out. Nothing is compared here.
+makes (`client`, or a mesh's `reporter` is `source`) are left out. Nothing is compared here.
 """
 
 import re
@@ -54,7 +54,7 @@ def golden_signals(figures: Figures) -> list[Golden]:
     """Return the signals of every service that has any, in order of the services' names."""
     by_service: dict[str, list[int]] = {}
     for i, measured in enumerate(figures.measured):
-        if is_of_users(measured):
+        if is_of_users(measured) and not _of_own_calls(measured):
             by_service.setdefault(measured.series.service, []).append(i)
     return [one for service in sorted(by_service) for one in signals_of(service, by_service[service], figures)]
 
@@ -62,6 +62,11 @@ def golden_signals(figures: Figures) -> list[Golden]:
 def is_of_users(measured: Measured) -> bool:
     """Whether a statistic may be of requests that a service answers, rather than of calls that it makes itself."""
     return not _NOT_OF_USERS.search(measured.series.metric.lower())
+
+
+def _of_own_calls(measured: Measured) -> bool:
+    """Whether a service mesh reports it of the calls that a service makes, not of those that it serves."""
+    return ("reporter", "source") in measured.series.attributes
 
 
 def is_share_of_requests(measured: Measured) -> bool:

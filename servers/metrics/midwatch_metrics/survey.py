@@ -17,6 +17,7 @@ from midwatch_metrics.backend import Gathered
 from midwatch_metrics.calls import failing_calls, of_entrances
 from midwatch_metrics.feelings import MOVED, felt, finding_of, row_of
 from midwatch_metrics.figures import Figures, Measured, figures_of
+from midwatch_metrics.gaps import cited_gap, gaps, row_of_gap
 from midwatch_metrics.golden import golden_signals, is_share_of_requests
 from midwatch_metrics.presence import Silence, present, silences
 from midwatch_metrics.timeline import SECOND, Timeline, from_ns
@@ -60,6 +61,9 @@ def survey_metrics(gathered: Gathered, timeline: Timeline, unknown: Sequence[str
     for more, told in _between_services(gathered, figures, timeline, len(rows)):
         rows += more
         of_users += told
+    ways = gaps(figures, timeline)
+    found = [*(cited_gap(gap, i) for i, gap in enumerate(ways, len(rows))), *found]
+    rows += map(row_of_gap, ways)
     calm = [cited for cited in of_users if cited.finding.kind is ObservationKind.NORMAL]
     loud = [cited for cited in of_users if cited.finding.kind is not ObservationKind.NORMAL]
     return Surveyed(rows, [*loud, *found, *calm], _hint(gathered, compared, len(anomalies) - len(shown)))

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from midwatch_kit.records import Finding, ObservationKind
 from midwatch_kit.reply import CitedFinding
-from midwatch_kit.statistics import Shift, compare_rates
+from midwatch_kit.statistics import LatencyLevel, Shift, compare_rates
 from midwatch_kit.window import clock, rfc3339
 from midwatch_store import from_ns
 from midwatch_traces.groups import Family, Group
@@ -148,6 +148,8 @@ def _latency(family: Family, measured: Measured, number: int) -> Figure | None:
     latency, least = measured.latency.row(number), BREAKDOWN if family.breakdown else ANOMALY
     if latency.window_p95 is None or latency.baseline_p95 is None:
         return None
+    if family.of_all and not _of_all(latency):
+        return None
     score, levels = latency.score_p95, 0.0 if family.breakdown else float(measured.p95_levels.score[number])
     small = abs(latency.window_p95 - latency.baseline_p95) < LEAST_MS
     if small or max(abs(score), abs(levels)) < least or (family.breakdown and score < 0):
@@ -161,6 +163,13 @@ def _latency(family: Family, measured: Measured, number: int) -> Figure | None:
     edge = family.name not in ("requests", "versions")
     kind = ObservationKind.SLOW_EDGE if edge and score > 0 else _direction(score)
     return Figure(family.latency_subject, kind, "ms", score, "baseline/p95_ms", "window/p95_ms", shift)
+
+
+def _of_all(latency: LatencyLevel) -> bool:
+    """Whether the median moved by at least half of what the 95th percentile did."""
+    figures = latency.baseline_p50, latency.window_p50, latency.baseline_p95, latency.window_p95
+    known = [figure for figure in figures if figure is not None]
+    return len(known) == len(figures) and abs(known[1] - known[0]) >= 0.5 * abs(known[3] - known[2])
 
 
 def _rate(family: Family, measured: Measured, number: int) -> Figure | None:

@@ -17,6 +17,8 @@ from midwatch_traces.spans import Bools, Floats, Ints, Spans
 _FEWEST_SIBLINGS = 10
 """Requests of other versions in the window, under which a version has nobody to be compared with."""
 _MOST_VERSIONS = 50
+ON_THE_WAY = "network_time"
+"""The subject of the time that calls spend between caller and callee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Family:
     """Groups of one sort with their figures; an empty subject means that the figure says nothing here.
 
     `latency` names the duration in a sentence. A `breakdown` holds parts of one service against each other, and
-    counts only where the service as a whole is troubled.
+    counts only where the service as a whole is troubled. What is `of_all` shows in the median of all calls as well.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Family:
     rate_subject: str = ""
     latency: str = "p95 latency of"
     breakdown: bool = False
+    of_all: bool = False
 
 
 def families(spans: Spans, forest: Forest, calls: Calls, line: Timeline) -> tuple[Family, ...]:
@@ -62,6 +65,7 @@ def families(spans: Spans, forest: Forest, calls: Calls, line: Timeline) -> tupl
         *_split(spans, line, served, "operation", total),
         *_versions(spans, line, served),
         _calls(spans, calls, line, total),
+        _on_the_way(spans, calls, line),
         _own_time(spans, forest, calls, line, "service"),
         _own_time(spans, forest, calls, line, "instance"),
         _waits(spans, forest, calls, line),
@@ -192,6 +196,23 @@ def _calls(spans: Spans, calls: Calls, line: Timeline, total: tuple[Floats, Floa
     sample = _grouped(_requests(spans, line, calls.row[chosen]), group, len(groups))
     subjects = ("edge_error_rate", "edge_latency_p95", "edge_request_rate")
     return Family("calls", groups, measure(sample, line, total), *subjects)
+
+
+def _on_the_way(spans: Spans, calls: Calls, line: Timeline) -> Family:
+    """The time that calls spent between the two ends: what the caller waited beyond what the callee worked."""
+    pair = (calls.answer >= 0) & (calls.answer != calls.row) & (calls.callee >= 0) & (calls.callee != calls.caller)
+    chosen = np.flatnonzero(pair & ~_takes(calls))
+    pairs, group = distinct([calls.callee[chosen], calls.caller[chosen]])
+    groups = tuple(
+        Group(calls.names[to], calls.names[by], f"calls from {bare(calls.names[by])} to {bare(calls.names[to])}")
+        for to, by in pairs
+    )
+    waited = spans.duration[calls.row[chosen]] - spans.duration[calls.answer[chosen]]
+    sample = _grouped(_requests(spans, line, calls.row[chosen]), group, len(groups))
+    between = milliseconds(np.maximum(waited, 0))
+    ways = Sample(sample.group, sample.start, between, sample.failed, sample.after, len(groups))
+    named = "time (p95) on the way of"
+    return Family("on_the_way", groups, measure(ways, line), "", ON_THE_WAY, latency=named, of_all=True)
 
 
 def _own_time(spans: Spans, forest: Forest, calls: Calls, line: Timeline, of: str) -> Family:

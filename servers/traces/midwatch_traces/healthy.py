@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from midwatch_kit.records import Finding, ObservationKind
 from midwatch_traces.findings import LEAST_MS, LEAST_POINTS, Row, Table, level, row_of, say
-from midwatch_traces.groups import Family
+from midwatch_traces.groups import ON_THE_WAY, Family
 
 DOUBT = 2.0
 """A score from here on is too high for a figure to be called as before."""
@@ -32,7 +32,7 @@ def tell_rest(families: tuple[Family, ...], table: Table) -> None:
     worse = frozenset((finding.entity, finding.subject) for finding in up)
     troubled = frozenset((entity, _figure(subject)) for entity, subject in worse)
     told = frozenset((cited.finding.entity, cited.finding.subject) for cited in table.found)
-    ill = {entity for entity, _ in told}
+    ill = {entity for entity, subject in told if subject != ON_THE_WAY}  # that its answers come late says nothing of it
     services, instances, callees = families[0], families[1], families[-1]
     for number, group in enumerate(services.groups):
         if (group.entity, "request_rate") not in told:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
 from midwatch.builtin.excess import EXCESSES
-from midwatch.builtin.observed import TURN, answered, harm, waits_for_connection
+from midwatch.builtin.observed import ON_THE_WAY, TURNS, answered, harm, waits_for_connection
 from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis, HypothesisKind
 from midwatch_kit.records import EntityId, Observation
@@ -38,7 +38,7 @@ def place(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     share = sum(map(harm, mine)) / total
     most = max(begun.values(), key=harm)
     roots = scene.deepest(mine)
-    surely = share >= w.PART and most.subject != TURN  # the lesser one of two turns may be chance
+    surely = share >= w.PART and most.subject not in TURNS  # the lesser one of two turns may be chance
     of_its_own = surely and bool(roots) and all(scene.apart(root, most.entity) for root in roots)
     if mine and (share >= w.MOST or of_its_own):
         seen_there = mine[0].subject not in EXCESSES  # a loss that is reckoned from metrics was not seen to begin there
@@ -66,6 +66,13 @@ def _elsewhere(hypothesis: Hypothesis, most: Observation, scene: Scene) -> Argum
     healthy = scene.normal(entity) or scene.normal(scene.service_of(entity))
     text = f"it begins in {most.entity}, not in {entity}: {most.statement}"
     return argument("place", KILLS if healthy or most.score >= w.SHIFTED else -w.STRONG, text, most, healthy)
+
+
+def between(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """Time that is lost on the way to a place, and not in it, is lost by what carries the calls."""
+    ways = [o for o in scene.explained(hypothesis) if o.subject == ON_THE_WAY]
+    if ways and hypothesis.kind is HypothesisKind.PLATFORM:
+        yield argument("between", w.FAIR, f"it is lost on the way, not at either end: {ways[0].statement}", *ways)
 
 
 def health(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
@@ -162,4 +169,4 @@ def _counted(hit: Mapping[EntityId, float]) -> str:
     return ", ".join(f"{name.partition(':')[2]} {count:.0f}" for name, count in sorted(hit.items()))
 
 
-ALL = (symptom, path, place, health, spread, unasked, given_up, choosy, victim, exemplar)
+ALL = (symptom, path, place, between, health, spread, unasked, given_up, choosy, victim, exemplar)

@@ -67,10 +67,7 @@ def turns(rows: Iterable[StepRow], buckets: Buckets) -> list[Turn]:
 
 def row_of_turn(turn: Turn) -> dict[str, JsonValue]:
     """Return a turn as evidence."""
-    before, now = (
-        {"traces": round(traces, 2), "taken": round(taken, 2)}
-        for traces, taken in zip(turn.traces, turn.taken, strict=True)
-    )
+    before, now = (_side(traces, taken) for traces, taken in zip(turn.traces, turn.taken, strict=True))
     return {
         "entity": f"service:{turn.service}",
         "after": printable(turn.after),
@@ -79,6 +76,10 @@ def row_of_turn(turn: Turn) -> dict[str, JsonValue]:
         "baseline": before,
         "window": now,
     }
+
+
+def _side(traces: float, taken: float) -> dict[str, JsonValue]:
+    return {"traces": round(traces, 2), "taken": round(taken, 2)}
 
 
 def cited_turn(turn: Turn, row: int) -> CitedFinding:
