@@ -48,6 +48,9 @@ def agreed(claims: Mapping[str, Claim]) -> Claim:
     Where attributes differ, observed beats declared beats inferred, then the newest sighting wins. `learnt_from`
     names every server, in sorted order.
     """
+    if len(claims) == 1:  # most things are known to one server, and then there is nothing to rank
+        ((server, claim),) = claims.items()
+        return claim if claim.learnt_from == server else claim.model_copy(update={"learnt_from": server})
     ranked = [claims[server] for server in sorted(claims, key=lambda name: (*_rank(claims[name]), name))]
     return ranked[-1].model_copy(
         update={

@@ -12,9 +12,8 @@ through), noisy neighbours on one host, and relations that carry no harm, such a
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import networkx as nx
 
@@ -29,26 +28,18 @@ DEPENDENCIES = frozenset({"calls", "reads", "writes", "uses", "depends_on", "dep
 _EXPLORED_FOR_EACH_PATH = 20
 
 
-class Aspect(StrEnum):
-    """In what way an entity is hurt."""
-
-    WHOLE = "whole"
-    PART = "part"
-    STARVED = "starved"
-    CLOGGED = "clogged"
-    AT_ALL = "at all"
-
-
-_FELT = (Aspect.WHOLE, Aspect.PART, Aspect.STARVED)
+WHOLE, PART, STARVED, CLOGGED, AT_ALL = "whole", "part", "starved", "clogged", "at all"
+"""In what way an entity is hurt; plain texts, since a graph hashes them millions of times and an enum hashes slowly."""
+_ASPECTS = (WHOLE, PART, STARVED, CLOGGED)
+_FELT = (WHOLE, PART, STARVED)
 """In what way a service may be hurt so that its callers feel it."""
 
 
-@dataclass(frozen=True, order=True)
-class Hurt:
+class Hurt(NamedTuple):
     """An entity, and the aspect in which it is hurt."""
 
     entity: EntityId
-    aspect: Aspect = Aspect.WHOLE
+    aspect: str = WHOLE
 
 
 @dataclass(frozen=True)
@@ -68,9 +59,8 @@ def harm_graph(entities: Iterable[EntityId], relations: Iterable[Relation]) -> "
     """Return the graph of spreading harm over entities' aspects; edges between entities carry their `relation`."""
     graph: HarmGraph = nx.DiGraph()
     for entity in entities:
-        for aspect in Aspect:
-            if aspect is not Aspect.AT_ALL:
-                graph.add_edge(Hurt(entity, aspect), Hurt(entity, Aspect.AT_ALL))
+        at_all = Hurt(entity, AT_ALL)
+        graph.add_edges_from((Hurt(entity, aspect), at_all) for aspect in _ASPECTS)
     for relation in relations:
         for cause, victim in _harms(relation):
             if not graph.has_edge(cause, victim):
@@ -81,16 +71,16 @@ def harm_graph(entities: Iterable[EntityId], relations: Iterable[Relation]) -> "
 def hurt_by(graph: "HarmGraph", cause: EntityId, hops: int | None = None) -> dict[EntityId, int]:
     """Return what is hurt when `cause` breaks, with the number of hops, nearest first; itself left out."""
     lengths = nx.single_source_shortest_path_length(graph, Hurt(cause), cutoff=None if hops is None else hops + 1)
-    found = {hurt.entity: length - 1 for hurt, length in lengths.items() if hurt.aspect is Aspect.AT_ALL}
+    found = {hurt.entity: length - 1 for hurt, length in lengths.items() if hurt.aspect == AT_ALL}
     return _nearest_first(found, cause)
 
 
 def that_hurt(graph: "HarmGraph", symptom: EntityId, hops: int | None = None) -> dict[EntityId, int]:
     """Return what can hurt `symptom` by breaking, with the number of hops, nearest first; itself left out."""
     lengths = nx.single_source_shortest_path_length(
-        graph.reverse(copy=False), Hurt(symptom, Aspect.AT_ALL), cutoff=None if hops is None else hops + 1
+        graph.reverse(copy=False), Hurt(symptom, AT_ALL), cutoff=None if hops is None else hops + 1
     )
-    found = {hurt.entity: length - 1 for hurt, length in lengths.items() if hurt.aspect is Aspect.WHOLE}
+    found = {hurt.entity: length - 1 for hurt, length in lengths.items() if hurt.aspect == WHOLE}
     return _nearest_first(found, symptom)
 
 
@@ -100,7 +90,7 @@ def harm_paths(graph: "HarmGraph", cause: EntityId, symptom: EntityId, limit: in
     Simple paths in order of length (Yen 1971, as networkx has it).
     """
     found: dict[tuple[EntityId, ...], HarmPath] = {}
-    walks = nx.shortest_simple_paths(graph, Hurt(cause), Hurt(symptom, Aspect.AT_ALL))
+    walks = nx.shortest_simple_paths(graph, Hurt(cause), Hurt(symptom, AT_ALL))
     try:
         for walk in islice(walks, limit * _EXPLORED_FOR_EACH_PATH):
             path = _path(graph, walk)
@@ -119,18 +109,18 @@ def _harms(relation: Relation) -> Iterator[tuple[Hurt, Hurt]]:
         case kind if kind in DEPENDENCIES:
             yield from ((Hurt(target, aspect), Hurt(source)) for aspect in _FELT)
         case "runs_on":
-            yield Hurt(target), Hurt(source, Aspect.PART)
+            yield Hurt(target), Hurt(source, PART)
             if target.startswith("instance:"):
                 yield Hurt(source), Hurt(target)
         case "alarmed_by":
-            yield from ((Hurt(source, aspect), Hurt(target)) for aspect in Aspect if aspect is not Aspect.AT_ALL)
+            yield from ((Hurt(source, aspect), Hurt(target)) for aspect in _ASPECTS)
         case "sends_to":
-            yield from ((Hurt(target, aspect), Hurt(source)) for aspect in (Aspect.WHOLE, Aspect.CLOGGED))
-            yield from ((Hurt(source, aspect), Hurt(target, Aspect.STARVED)) for aspect in _FELT)
+            yield from ((Hurt(target, aspect), Hurt(source)) for aspect in (WHOLE, CLOGGED))
+            yield from ((Hurt(source, aspect), Hurt(target, STARVED)) for aspect in _FELT)
         case "receives_from":
             yield Hurt(target), Hurt(source)
-            yield Hurt(target, Aspect.STARVED), Hurt(source, Aspect.STARVED)
-            yield from ((Hurt(source, aspect), Hurt(target, Aspect.CLOGGED)) for aspect in (Aspect.WHOLE, Aspect.PART))
+            yield Hurt(target, STARVED), Hurt(source, STARVED)
+            yield from ((Hurt(source, aspect), Hurt(target, CLOGGED)) for aspect in (WHOLE, PART))
 
 
 def _path(graph: "HarmGraph", walk: list[Hurt]) -> HarmPath:
