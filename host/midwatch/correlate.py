@@ -26,6 +26,7 @@ def new_incident(alert: Alert, now: datetime) -> Incident:
         first_seen=now,
         symptoms=(alert.description or alert.title,),
         links=alert.links,
+        runbook=alert.runbook,
         alerts=(alert.id,),
     )
 

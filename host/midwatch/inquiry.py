@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from midwatch.journal import Journal
 from midwatch.links import Unanswered
+from midwatch.privacy import hidden, without_personal_data
 from midwatch.records import Budget, Gap, ToolCall
 from midwatch.toolbox import Answer, Eyes, Tool
 from midwatch_kit.errors import KitError
@@ -92,7 +93,10 @@ class Inquiry:
         return [(tool, answer) for (tool, _), answer in zip(asked, answers, strict=True) if answer is not None]
 
     def checked(self, observations: Iterable[Observation]) -> list[Observation]:
-        """Return the observations whose every citation stands in the stored bytes; the others become gaps."""
+        """Return the observations whose every citation stands in the stored bytes; the others become gaps.
+
+        What they say of persons is hidden: from here on they go into the journal, and into whatever is told.
+        """
         good: list[Observation] = []
         for observation in observations:
             stored = {c.evidence: kept for c in observation.citations if (kept := self._stored(c.evidence))}
@@ -100,13 +104,13 @@ class Inquiry:
                 by = f" by {observation.by}" if observation.by else ""
                 self.gap(f"observation of {observation.entity}{by}", "; ".join(faults), "nothing: it was dropped")
             else:
-                good.append(observation)
+                good.append(without_personal_data(observation))
         return good
 
     def gap(self, what: str, why: str, may_hide: str) -> None:
         """Put on record what could not be looked at."""
         key = hashlib.sha256(f"{what}|{why}".encode()).hexdigest()[:16]
-        self.journal.note(self.investigation, "gap", key, Gap(what=what, why=why[:600], may_hide=may_hide))
+        self.journal.note(self.investigation, "gap", key, Gap(what=what, why=hidden(why)[:600], may_hide=may_hide))
 
     def spent(self) -> Budget:
         """Return what has been spent so far, beside what may be."""
@@ -141,7 +145,7 @@ class Inquiry:
                 server=tool.server,
                 tool=tool.name,
                 arguments=dict(arguments),
-                error=str(error)[:600],
+                error=hidden(str(error))[:600],
                 seconds=_since(began),
             )
             self.journal.note(self.investigation, "tool_call", f"{key}:failed:{self.calls}", failed, by)
@@ -198,7 +202,7 @@ def _as_record(tool: Tool, arguments: Mapping[str, JsonValue], answer: Answer, s
         arguments=dict(arguments),
         evidence=evidence,
         records=answer.records,
-        lines=tuple(str(line)[:_LINE] for line in lines[:20]) if isinstance(lines, list) else (),
+        lines=tuple(hidden(str(line))[:_LINE] for line in lines[:20]) if isinstance(lines, list) else (),
         seconds=seconds,
     )
 

@@ -6,7 +6,7 @@ which field could not be used.
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, TypeVar
 
@@ -110,6 +110,7 @@ def from_generic(body: JsonValue) -> Alert:
         started_at=alert.started_at,
         labels=alert.labels,
         links=tuple(alert.links),
+        runbook=_runbook(alert.labels),
         raw=body,
     )
 
@@ -159,6 +160,7 @@ def _from_one(alert: _AlertmanagerAlert, common: dict[str, str], body: JsonValue
         started_at=alert.starts_at,
         labels=labels,
         links=(alert.generator_url,) if alert.generator_url else (),
+        runbook=_runbook({**labels, **alert.annotations}),
         raw=body,
     )
 
@@ -177,6 +179,11 @@ def _validated(shape: type[BodyT], body: JsonValue) -> BodyT:
         faults = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in told[:_MOST_FAULTS]]
         more = [f"and {len(told) - _MOST_FAULTS} more"] if len(told) > _MOST_FAULTS else []
         raise BadAlert("; ".join([*faults, *more])) from None
+
+
+def _runbook(said: Mapping[str, str]) -> str:
+    """Return the runbook that labels or annotations name, as rules of Prometheus do it by custom."""
+    return (said.get("runbook_url") or said.get("runbook") or "")[:400]
 
 
 def _severity(text: str) -> Severity:

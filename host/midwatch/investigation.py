@@ -15,6 +15,7 @@ import anyio
 
 from midwatch.builtin.asked import asked_less
 from midwatch.builtin.conclude import conclude
+from midwatch.builtin.contradictions import contradictions
 from midwatch.builtin.excess import excesses, without_doubles
 from midwatch.builtin.hypothesize import hypothesize
 from midwatch.builtin.judge import judge_all
@@ -98,6 +99,7 @@ class Investigation:
         if known:
             return known, Topology.merge({"journal": known.topology})
         self._note_missing_servers()
+        self._note_missing_runbook()
         end = self.incident.first_seen + timedelta(seconds=self.settings.gather_seconds)
         lookback = timedelta(seconds=self.settings.lookback_seconds)
         declared = declared_topology(self.settings)
@@ -113,6 +115,8 @@ class Investigation:
         seen = [o for _, answer in answers for o in self.inquiry.checked(answer.observations)]
         blind = frozenset(_SIGNALS) - {tool.signal for tool, _ in answers}
         noise = self._noise(seen, scope)
+        for doubt in contradictions(_without(seen, noise)):
+            self.inquiry.gap(doubt.what, doubt.why, doubt.may_hide)
         timely = without_doubles(self._timely(_without(seen, noise), scope))
         own = [*timely, *excesses(timely, topology, scope), *asked_less(timely, topology, scope)]
         scene = Scene(scope, topology, (), blind).having([*scope.symptoms, *own])
@@ -122,7 +126,9 @@ class Investigation:
     def _steering(self, scope: Scope) -> list[Steering]:
         """Return what guides this look: the files that apply, and what people told the investigation."""
         entities = [entity.id for entity in scope.topology.entities]
-        return [*(s for s in self.steering if s.applies(entities)), *map(as_steering, self.heard.values())]
+        named = self.incident.runbook
+        ours = (s for s in self.steering if s.applies(entities) or (named and s.is_runbook(named)))
+        return [*ours, *map(as_steering, self.heard.values())]
 
     def _noise(self, seen: Sequence[Observation], scope: Scope) -> list[Observation]:
         steering = self._steering(scope)
@@ -195,7 +201,8 @@ class Investigation:
 
     def _plan(self, conclusion: Conclusion, scene: Scene) -> Plan:
         """Propose a plan; that of a further look is another plan, so a no to an earlier one is none to it."""
-        plan = plan_for(conclusion, scene, self.hands.tools())
+        kept = {entity for s in self._steering(scene.scope) for entity in s.never_roll_back}
+        plan = plan_for(conclusion, scene, self.hands.tools(), frozenset(kept))
         if self.look > 1:
             plan = sealed(plan.model_copy(update={"reasoning": f"{plan.reasoning} (look {self.look})"}))
         return self.journal.note(self.incident.id, "plan", str(self.look), plan)
@@ -254,6 +261,12 @@ class Investigation:
     def _note_missing_servers(self) -> None:
         for server, why in sorted(self.inquiry.eyes.missing().items()):
             self.inquiry.gap(f"server {server}", why, f"everything that only {server} knows")
+
+    def _note_missing_runbook(self) -> None:
+        named = self.incident.runbook
+        if named and not any(s.is_runbook(named) for s in self.steering):
+            why = "the alert names it, and no steering file has its name"
+            self.inquiry.gap(f"runbook {named}", why, "what the team knows of this alert")
 
     def _becomes(self, status: Status) -> None:
         self.incident = becomes(self.journal, self.incident, status)

@@ -44,6 +44,7 @@ class Alert(Record):
     started_at: Moment
     labels: dict[str, str] = Field(default_factory=dict)
     links: tuple[str, ...] = ()
+    runbook: str = Field("", description="the name or the address of the runbook that it names")
     raw: JsonValue = None
 
 
@@ -75,6 +76,7 @@ class Incident(Record):
     first_seen: Moment
     symptoms: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    runbook: str = Field("", description="the name or the address of the runbook that its alert names")
     owner: str | None = None
     alerts: tuple[str, ...] = ()
     version: int = 1

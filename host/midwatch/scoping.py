@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 from pydantic import JsonValue
 
-from midwatch.builtin.observed import PARTS, got_worse
+from midwatch.builtin.observed import PARTS, got_worse, is_unwell
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.records import Incident, Scope
@@ -31,6 +31,8 @@ _ALSO = {"latency_p95": ("latency_mean",)}
 """What else a survey may call a subject, where its backend holds another statistic of it."""
 _NOTHING = Topology()
 _EDGE = timedelta(seconds=1)
+_FURTHER = (4, 16)
+"""So many times the lookback are tried where the symptom is as unwell as it was before: it was in progress by then."""
 _CHANGES_LOOKBACKS = 24
 """Changes are few, and some bite hours later: they are looked for so many times as far back as all else."""
 
@@ -102,6 +104,17 @@ async def _around(inquiry: Inquiry, symptom: EntityId, window: Window, declared:
 
 
 async def _follow(inquiry: Inquiry, incident: Incident, lookback: timedelta, now: datetime) -> Course:
+    """Settle how the symptom went; look further back for its onset where it was in progress before the baseline."""
+    course = await _settle(inquiry, incident, lookback, now)
+    for times in _FURTHER:
+        if course.onset or not any(map(is_unwell, course.symptoms)):
+            break
+        further = await _settle(inquiry, incident, times * lookback, now)
+        course = further if further.onset else course
+    return course
+
+
+async def _settle(inquiry: Inquiry, incident: Incident, lookback: timedelta, now: datetime) -> Course:
     """Look for the symptom's onset near the alert, then look again through windows that fit it."""
     near = Window(start=min(incident.started_at, now - _EDGE) - lookback / 2, end=now)
     before = Window(start=near.start - 1.5 * lookback, end=near.start)
@@ -169,7 +182,8 @@ async def _symptoms_in(
     answers = await inquiry.ask_all(asked, "triage")
     seen = [o for _, answer in answers for o in inquiry.checked(answer.observations)]
     named = {name for subject in subjects for name in (subject, *_ALSO.get(subject, ()))}
-    own = [o for o in seen if o.entity == symptom and o.subject in named and not PARTS & o.attributes.keys()]
+    whole = [o for o in seen if o.entity == symptom and not PARTS & o.attributes.keys()]
+    own = [o for o in whole if o.subject in named or is_unwell(o)]
     return sorted(own, key=lambda o: -o.score)
 
 

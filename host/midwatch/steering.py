@@ -45,12 +45,20 @@ class Steering(Record):
         (), description="texts; an observation that says one of them is left out"
     )
     leave_out: tuple[EntityId, ...] = Field((), description="entities that are noise: whatever is seen of them")
+    never_roll_back: tuple[EntityId, ...] = Field((), description="what only a person may take back to an old version")
     text: str = ""
 
     def applies(self, services: Iterable[EntityId]) -> bool:
         """Return whether the file has a say when these services are in scope."""
         wanted = {f"service:{name}" for name in self.applies_to.services}
         return not wanted or not wanted.isdisjoint(services)
+
+    def is_runbook(self, named: str) -> bool:
+        """Return whether an alert that names a runbook, by its name or its address, means this file."""
+        return (
+            self.name.casefold()
+            == named.partition("#")[0].rstrip("/").rpartition("/")[2].removesuffix(".md").casefold()
+        )
 
     def silences(self, observation: Observation) -> bool:
         """Return whether the file calls this observation noise: by what it says, or by what it is of."""

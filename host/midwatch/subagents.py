@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from midwatch.builtin.scene import Scene
-from midwatch.builtin.vocabulary import names_in
+from midwatch.builtin.vocabulary import alters_data, is_migration, names_in
 from midwatch.inquiry import Inquiry
 from midwatch.records import Hypothesis, Scope
 from midwatch.toolbox import Answer, Tool
@@ -103,10 +103,17 @@ def _content_of(hypothesis: Hypothesis, change: str, answer: Answer) -> Observat
         subject="content",
         statement=f"the change touches {', '.join(names[:6]) or 'nothing that has a name'}"[:200],
         onset=hypothesis.trigger.onset if hypothesis.trigger else None,
-        attributes={"change_id": change, "names": ",".join(names[:200])},
+        attributes={"change_id": change, "names": ",".join(names[:200]), "alters_data": _altering(row, diff)},
         citations=cite(answer.evidence, {"rows": rows}, [where]),
         by=hypothesis.id,
     )
+
+
+def _altering(row: Mapping[str, JsonValue], diff: str) -> str:
+    """Return by what a change alters how data are kept, if it does: a file of it, or the statements in its diff."""
+    files = row.get("files")
+    migrations = [str(file) for file in files if is_migration(str(file))] if isinstance(files, list) else []
+    return migrations[0] if migrations else "statements in its diff" if alters_data(diff) else ""
 
 
 def _where_it_ends(answer: Answer, trace: str, by: str) -> Observation | None:

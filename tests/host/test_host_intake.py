@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from midwatch.errors import BadAlert
-from midwatch.intake import alerts_from, from_sentence
+from midwatch.intake import alerts_from, from_generic, from_sentence
 from midwatch.records import Alert, Severity
 
 NOW = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
@@ -84,6 +84,19 @@ def test_the_same_alert_sent_again_has_the_same_id_and_another_start_another() -
     later = changed(ALERTMANAGER, "alerts.0.startsAt", "2026-11-20T02:59:00Z")
     ids = [alerts_from(body)[0].id for body in (ALERTMANAGER, resolved, later)]
     assert ids[0] == ids[1] != ids[2]
+
+
+@pytest.mark.parametrize(
+    ("labels", "named"),
+    [
+        ({"runbook": "checkout"}, "checkout"),
+        ({"runbook_url": "https://wiki.example.com/checkout"}, "https://wiki.example.com/checkout"),
+        ({}, ""),
+    ],
+)
+def test_an_alert_may_name_a_runbook(labels: dict[str, str], named: str) -> None:
+    body: JsonValue = {"title": "errors", "service": "web", "started_at": "2026-11-20T02:48:00Z", "labels": {**labels}}
+    assert from_generic(body).runbook == named
 
 
 def test_a_plain_body_becomes_an_alert_and_a_time_without_an_offset_is_utc() -> None:

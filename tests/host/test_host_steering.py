@@ -52,6 +52,15 @@ def test_a_file_says_when_it_applies_what_to_check_what_lags_and_what_is_noise(t
     assert forge.text.endswith("And more.")
 
 
+@pytest.mark.parametrize(
+    "named", ["forge", "Forge", "https://git.example.com/runbooks/forge.md#errors", "runbooks/forge/"]
+)
+def test_an_alert_names_its_runbook_by_name_or_address(tmp_path: Path, named: str) -> None:
+    (forge,) = load(tmp_path, forge=FORGE)
+    assert forge.is_runbook(named)
+    assert not forge.is_runbook("https://git.example.com/forge/other.md")
+
+
 def test_files_are_read_in_the_order_of_their_names_and_nothing_else_is(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not steering")
     other = FORGE.replace("name: forge", "name: other")

@@ -52,7 +52,7 @@ def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str
     if scene.blind >= _LOOKS:
         return Outcome.BLOCKED
     if not scene.shifted:
-        unseen = scene.blind & _ESSENTIAL or not scene.compared
+        unseen = scene.blind & _ESSENTIAL or not scene.compared or scene.in_progress
         return Outcome.INCONCLUSIVE if unseen else Outcome.NO_INCIDENT
     if not standing:
         return Outcome.INCONCLUSIVE
@@ -151,19 +151,26 @@ def _next_checks(
             why=f"without {signal} rivals cannot be told apart",
             cost="a minute",
         )
-    if not scene.compared:
-        symptom, start = scene.scope.symptom, rfc3339(scene.scope.window.start)
-        yield NextCheck(
-            what=f"find out how {symptom} did before {start}: a dashboard, an older store, or the same hour yesterday",
-            why="no earlier requests of it are known, so nobody can say whether its figures changed",
-            cost="one look by a person",
-        )
+    if not scene.compared or scene.in_progress:
+        yield _look_earlier(scene)
     for hypothesis in [h for h in ranked if verdicts[h.id].result == "inconclusive"][:2]:
         yield NextCheck(
             what=f"look at {hypothesis.entity}: is it so that {hypothesis.confirms}?",
             why=f"it would settle whether it was {hypothesis.kind}",
             cost="one look by a person",
         )
+
+
+def _look_earlier(scene: Scene) -> NextCheck:
+    began, why = scene.scope.window.start, "no earlier requests of it are known, so nobody can say whether it changed"
+    if scene.in_progress:
+        began, why = scene.scope.baseline.start, "it was as unwell before, so nobody can say what it began with"
+    return NextCheck(
+        what=f"find out how {scene.scope.symptom} did before {rfc3339(began)}: a dashboard, an older store, "
+        "or the same hour yesterday",
+        why=why,
+        cost="one look by a person",
+    )
 
 
 def _impact(scene: Scene) -> Impact | None:

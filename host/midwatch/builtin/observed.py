@@ -38,6 +38,23 @@ def got_worse(observation: Observation) -> bool:
     return observation.subject == "request_rate" or observation.direction != "down"
 
 
+def failing_percent(observation: Observation) -> float | None:
+    """Return the share of requests that fail, where an observation tells that of a whole entity, or else None."""
+    told = observation.attributes
+    if PARTS & told.keys():
+        return None
+    if observation.subject == "error_rate" and observation.unit == "%":
+        return observation.magnitude
+    if observation.kind is not ObservationKind.NORMAL or not told.get("errors") or not float(told.get("requests") or 0):
+        return None
+    return 100 * float(told["errors"]) / float(told["requests"])
+
+
+def is_unwell(observation: Observation) -> bool:
+    """Whether so many requests fail that nobody would call it well, whatever it was before."""
+    return (failing_percent(observation) or 0.0) >= w.UNWELL_PERCENT
+
+
 def says_what_failed(observation: Observation) -> bool:
     """Whether an observation holds the words of an error, from traces or from logs."""
     return observation.subject == "error_origin" or observation.kind is ObservationKind.NEW_PATTERN

@@ -4,7 +4,7 @@ A plan is made here and run elsewhere. Its digest covers every step with every a
 runs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from midwatch.builtin.scene import Scene
 from midwatch.records import Call, Cause, Conclusion, Expectation, HypothesisKind, Outcome, Plan, Step
@@ -25,21 +25,27 @@ _BY_HAND = {
 }
 
 
-def plan_for(conclusion: Conclusion, scene: Scene, hands: Iterable[Tool]) -> Plan:
-    """Return what to do about a conclusion; that nothing needs changing is a plan too."""
+def plan_for(
+    conclusion: Conclusion, scene: Scene, hands: Iterable[Tool], never_roll_back: frozenset[EntityId] = frozenset()
+) -> Plan:
+    """Return what to do about a conclusion; that nothing needs changing is a plan too.
+
+    What must not be rolled back, since data would suffer or a team forbids it, is left to a person, with the reason.
+    """
     if not conclusion.root_causes:
         well = conclusion.outcome is Outcome.NO_INCIDENT
         action = "nothing needs changing" if well else "change nothing yet: the next checks come first"
         return sealed(Plan(action=action, reasoning=conclusion.statement, risk="none", digest=""))
     causes = conclusion.root_causes
     # With two troubles at once health could not tell whose cure helped, so a person goes step by step.
-    steps = _roll_back_steps(causes[0], hands) if len(causes) == 1 else ()
-    steps = steps or _manual_steps(causes)
+    unsafe = {cause.entity: why for cause in causes if (why := _unsafe(cause, scene, never_roll_back))}
+    steps = _roll_back_steps(causes[0], hands) if len(causes) == 1 and not unsafe else ()
+    steps = steps or _manual_steps(causes, unsafe)
     return sealed(
         Plan(
             action=_action(steps),
             reasoning=conclusion.statement,
-            risk=_risk(steps),
+            risk=_risk(steps, unsafe.values()),
             blast_radius=tuple(dict.fromkeys(hit for cause in causes for hit in _blast_radius(cause.entity, scene))),
             steps=steps,
             digest="",
@@ -55,6 +61,16 @@ def digest(plan: Plan) -> str:
 def sealed(plan: Plan) -> Plan:
     """Return the plan with the digest of what it says."""
     return plan.model_copy(update={"digest": digest(plan)})
+
+
+def _unsafe(cause: Cause, scene: Scene, never_roll_back: frozenset[EntityId]) -> str:
+    """Return why a change must not simply be rolled back; empty when it may be."""
+    if cause.kind is not HypothesisKind.CHANGE or cause.trigger is None:
+        return ""
+    if forbidden := sorted(never_roll_back & {cause.entity, scene.service_of(cause.entity)}):
+        return f"a steering file says never to roll {forbidden[0]} back"
+    altered = scene.data_altered_since(cause.trigger)
+    return f"it altered how data are kept ({altered}): what ran before may lose or misread them" if altered else ""
 
 
 def _roll_back_steps(cause: Cause, hands: Iterable[Tool]) -> tuple[Step, ...]:
@@ -98,8 +114,8 @@ def _roll_back_steps(cause: Cause, hands: Iterable[Tool]) -> tuple[Step, ...]:
     )
 
 
-def _manual_steps(causes: Sequence[Cause]) -> tuple[Step, ...]:
-    commands = [_BY_HAND[cause.kind].format(entity=cause.entity) for cause in causes]
+def _manual_steps(causes: Sequence[Cause], unsafe: Mapping[EntityId, str]) -> tuple[Step, ...]:
+    commands = [_by_hand(cause, unsafe.get(cause.entity, "")) for cause in causes]
     by_hand = (
         Step(title=command, phase="apply", command=command, expect=Expectation.BY_A_PERSON, safety="mutating")
         for command in commands
@@ -113,11 +129,19 @@ def _manual_steps(causes: Sequence[Cause]) -> tuple[Step, ...]:
     )
 
 
+def _by_hand(cause: Cause, unsafe: str) -> str:
+    if unsafe:
+        return f"don't roll {cause.entity} back, {unsafe}; mend it by a new version, or switch off what is new"
+    return _BY_HAND[cause.kind].format(entity=cause.entity)
+
+
 def _action(steps: Sequence[Step]) -> str:
     return "; then ".join(step.title for step in steps if step.phase == "apply")
 
 
-def _risk(steps: Sequence[Step]) -> str:
+def _risk(steps: Sequence[Step], unsafe: Iterable[str]) -> str:
+    if why := "; ".join(unsafe):
+        return f"high: {why}"
     if any(step.inverse for step in steps):
         return "low: one service changes to a version that ran before, and the step has an undo"
     return "a person does it and judges it: midwatch has no undo for it"

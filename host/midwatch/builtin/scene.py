@@ -16,6 +16,7 @@ from midwatch.builtin.observed import (
     got_worse,
     is_shortage,
     is_silent,
+    is_unwell,
     says_what_failed,
     times_out,
     waits_for_connection,
@@ -74,6 +75,11 @@ class Scene:
     def compared(self) -> bool:
         """Whether the symptom's figures could be held against what they were before."""
         return bool(self.scope.symptoms) or self.normal(self.scope.symptom, as_a_whole=False) is not None
+
+    @cached_property
+    def in_progress(self) -> bool:
+        """Whether the symptom was as unwell as it is now all along: nothing shifted, and all is not well."""
+        return not self.shifted and any(map(is_unwell, self.scope.symptoms))
 
     def having(self, more: Iterable[Observation]) -> "Scene":
         """Return the scene with further observations, each of them once."""
@@ -215,6 +221,16 @@ class Scene:
         edges = (o for o in self.anomalies if o.entity == entity and o.subject == "edge_error_rate")
         origins = (o for o in self.anomalies if o.entity == entity and o.subject == "error_origin")
         return frozenset(o.related for o in (*edges, *origins) if o.related)
+
+    def data_altered_since(self, change: Observation) -> str:
+        """Return by what a change, or a later one of the same service, altered how data are kept; empty if none did.
+
+        What ran before may not understand such data, or lose what was written since.
+        """
+        family = self.family(change.entity)
+        contents = (o for o in self.observations if o.subject == "content" and o.attributes.get("alters_data"))
+        later = (o for o in contents if o.entity in family and o.onset and change.onset and o.onset >= change.onset)
+        return next((o.attributes["alters_data"] for o in sorted(later, key=lambda o: (o.onset, o.id))), "")
 
     def sound_requests_since(self, change: Observation) -> float | None:
         """Return how many requests a service answered well between a change of it and the symptom's onset, about.

@@ -47,6 +47,14 @@ _FULL = re.compile(
     r"out of memory|OOM|MemoryError|ENOMEM|no space left|ENOSPC|disk (is )?full|too many open files|EMFILE",
     re.IGNORECASE,
 )
+_MIGRATION = re.compile(
+    r"(^|[/_.-])(migrat\w*|schema|flyway|liquibase|changelog\.(xml|ya?ml|sql)|alembic)([/_.-]|$)", re.IGNORECASE
+)
+_DATA_DEFINITION = re.compile(
+    r"^\+.*\b(ALTER\s+(TABLE|TYPE|COLUMN)|(DROP|RENAME)\s+(TABLE|COLUMN|TYPE|SCHEMA|DATABASE)|TRUNCATE(\s+TABLE)?\s+\w"
+    r"|(drop|rename|alter|remove|change)_(table|column|field))\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
 _EVERYWHERE = frozenset({
     "error", "errors", "exception", "file", "files", "line", "lines", "self", "none", "true", "false", "return",
@@ -78,6 +86,16 @@ def is_pool_wait(text: str) -> bool:
 def is_full(text: str) -> bool:
     """Return whether an error says that memory, a disk or a table of files, which fill up bit by bit, are full."""
     return bool(_FULL.search(text))
+
+
+def is_migration(file: str) -> bool:
+    """Return whether a file is, by where it lies and what it is called, a migration of data."""
+    return bool(_MIGRATION.search(file))
+
+
+def alters_data(diff: str) -> bool:
+    """Return whether a diff adds statements that alter, rename or remove what holds data."""
+    return bool(_DATA_DEFINITION.search(diff))
 
 
 def speaks_of_name(name: str, text: str) -> bool:

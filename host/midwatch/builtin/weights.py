@@ -50,8 +50,8 @@ ACCOUNTS_FOR = 0.25
 """Time lost in a place accounts for a wait from this share of it on: a busy machine slows all that it runs a little."""
 HOLDS_UP = 0.5
 """Who lost this share of the time that a caller lost may have held it up: who asks again waits again."""
-HARDLY_ASKED = 0.5
-"""Asked for at most this share of what it was, by each request of its only caller: the caller does something else."""
+UNWELL_PERCENT = 5.0
+"""Who fails such a share of its requests is not well, however long it has done so."""
 HARDLY_ANY = 0.05
 """Who takes so small a share of the requests of before takes none."""
 SOUND_REQUESTS = 50

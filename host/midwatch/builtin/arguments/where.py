@@ -14,7 +14,7 @@ from midwatch_kit.records import EntityId, Observation
 def symptom(_: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """Where the symptom's figures are as well as before, there is nothing to explain."""
     seen = scene.normal(scene.scope.symptom, as_a_whole=False) or next(iter(scene.scope.symptoms), None)
-    if seen and not scene.shifted:
+    if seen and not scene.shifted and not scene.in_progress:
         yield argument("symptom", KILLS, f"there is no harm to explain: {seen.statement}", seen)
 
 
