@@ -32,11 +32,11 @@ def reach_without(left_out: frozenset[str]) -> Reach:
 
 
 def _built(spec: ServerSpec, evidence: Path) -> EvidenceServer:
-    """Return the server that a spec would start with `-m MODULE`, with the settings that its environment makes."""
+    """Return the server that a spec would start with `-m MODULE`, with the settings in its environment and flags."""
     build = importlib.import_module(f"{spec.args[1]}.server").build
     settings_class = get_type_hints(build)["settings"]
     with _environment(spec.env):
-        server: EvidenceServer = build(settings_class(evidence_dir=evidence))
+        server: EvidenceServer = build(settings_class(evidence_dir=evidence, _cli_parse_args=spec.args[2:]))
     return server
 
 
