@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 import anyio
 from pydantic import JsonValue
 
-from midwatch.builtin.observed import PARTS, got_worse, is_unwell
+from midwatch.builtin.observed import PARTS, got_worse
+from midwatch.builtin.ties import is_tied
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.records import Incident, Scope
@@ -95,12 +96,13 @@ async def find_scope(
 
 
 async def _around(inquiry: Inquiry, symptom: EntityId, window: Window, declared: Topology) -> Topology:
-    """Return what can hurt the symptom and what it hurts; the symptom alone when no server knows it."""
+    """Return what can hurt the symptom and what it hurts; all that is known, where nobody knows what those are."""
     topology = await discover(inquiry, window, declared)
     if symptom not in topology:
         inquiry.gap(f"{symptom} in the topology", "no server knows it", "what it depends on")
         topology |= Topology.merge({"alert": TopologyFragment(entities=(_named(symptom),))})
-    return topology.within([symptom, *topology.upstream_of(symptom), *topology.dependents(symptom)])
+    around = [symptom, *topology.upstream_of(symptom), *topology.dependents(symptom)]
+    return topology.within(around) if is_tied(symptom, topology) else topology
 
 
 async def _follow(inquiry: Inquiry, incident: Incident, lookback: timedelta, now: datetime) -> Course:
@@ -119,9 +121,19 @@ async def _settle(inquiry: Inquiry, incident: Incident, lookback: timedelta, now
     near = Window(start=min(incident.started_at, now - _EDGE) - lookback / 2, end=now)
     before = Window(start=near.start - 1.5 * lookback, end=near.start)
     first = await _look(inquiry, incident, near, before)
-    around = first.onset or _hint(first.symptoms, incident)
+    around = first.onset or await _closer(inquiry, incident, first, lookback)
     second = await _look(inquiry, incident, *_windows(incident, around, lookback, now))
     return replace(second, onset=second.onset or first.onset, symptoms=second.symptoms or first.symptoms)
+
+
+async def _closer(inquiry: Inquiry, incident: Incident, seen: Course, lookback: timedelta) -> Onset | None:
+    """Look where alerts mostly come from, just before them, when nothing clearly shifted in all the time before one."""
+    if not seen.symptoms or any(o.signal is not Signal.METRICS for o in seen.symptoms):
+        return None
+    start = max(seen.window.start, min(incident.started_at, seen.window.end - _EDGE) - lookback / 8)
+    near = Window(start=start, end=seen.window.end)
+    closer = await _look(inquiry, incident, near, Window(start=seen.baseline.start, end=start))
+    return closer.onset or _hint(closer.symptoms, incident)
 
 
 async def _look(inquiry: Inquiry, incident: Incident, window: Window, baseline: Window) -> Course:
@@ -188,8 +200,8 @@ async def _symptoms_in(
 
 
 def _hint(symptoms: Iterable[Observation], incident: Incident) -> Onset | None:
-    """Return where to look when nothing clearly shifted: since when the symptom may be a little unlike before."""
-    return _earliest((o for o in symptoms if o.kind is ObservationKind.NORMAL), incident)
+    """Return where to look when nothing clearly shifted: since when the symptom may be a little worse than before."""
+    return _earliest((o for o in symptoms if o.kind is ObservationKind.NORMAL and got_worse(o)), incident)
 
 
 def _onset(symptoms: Iterable[Observation], incident: Incident) -> Onset | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from midwatch_bench.importers import changerca, nezha, petshop
+from midwatch_bench.importers import nezha, petshop, sockshop
 from midwatch_bench.importers.case import Case, write_snapshot
 from midwatch_kit.records import TopologyFragment
 from midwatch_store.reader import Store
@@ -87,6 +87,35 @@ def test_the_graph_of_petshop_goes_from_caller_to_callee(petshop_data: Path, tmp
     text = (write_snapshot(case, tmp_path / "s") / "topology.json").read_text()
     (relation,) = TopologyFragment.model_validate_json(text).relations
     assert (relation.source, relation.kind, relation.target) == ("service:front", "calls", "service:back")
+
+
+NAMES = ("PetSite", "search_AWS::ECS::Fargate", "lists_AWS::ECS::Fargate", "www.example.com_remote")
+BALANCER = "Servi-searc.us-west-2.elb.amazonaws.com_remote"
+
+
+@pytest.mark.parametrize(
+    ("alias", "meant"),
+    [
+        ("lists_client", "lists_AWS::ECS::Fargate"),
+        (BALANCER, "search_AWS::ECS::Fargate"),
+        ("servi-petsi.us-west-2.elb.amazonaws.com_remote", "PetSite"),
+        ("servi-other.us-west-2.elb.amazonaws.com_remote", None),
+        ("www.example.com_remote", None),
+        ("search_AWS::ECS::Fargate", None),
+        ("PetSite", None),
+    ],
+)
+def test_a_client_or_a_load_balancer_of_petshop_stands_for_the_service_that_answers(
+    alias: str, meant: str | None
+) -> None:
+    assert petshop.meant_by(alias, (*NAMES, alias)) == meant
+
+
+def test_the_graph_of_petshop_has_no_aliases_and_no_service_that_calls_itself(tmp_path: Path) -> None:
+    names = ("PetSite", "search_AWS::ECS::Fargate", BALANCER, "servi-petsi.us-west-2.elb.amazonaws.com_remote")
+    calls = [["PetSite", 0.0, 1.0, 1.0, 1.0], *([name, 0.0, 0.0, 0.0, 0.0] for name in names[1:])]
+    write_csv(tmp_path / "graph.csv", [["", *names], *calls])
+    assert petshop.read_graph(tmp_path / "graph.csv") == (("PetSite", "search_AWS::ECS::Fargate"),)
 
 
 def test_the_half_of_a_case_follows_from_its_number(petshop_data: Path) -> None:
@@ -193,110 +222,46 @@ def test_the_alert_of_nezha_names_the_entrance_alone(nezha_data: Path) -> None:
     assert case.alert.started_at == datetime(2023, 1, 29, 8, 45, 4, tzinfo=UTC)
 
 
-DETECTED = 1_695_400_000
-MINUTES = range(DETECTED - 300, DETECTED + 301, 60)
-POD_COLUMNS = ["Time", "Timestamp", "SuccessRate", "Latency", "Cpu", "Memory", "NodeCpu", "NodeMemory"]
-
-
-def pod(folder: Path, name: str, caller: str, callee: str, rows: Sequence[tuple[int, float | str]]) -> None:
-    """Write a pod's file: when, and which share of the calls succeeded; CPU 20 %, memory 40 %, 5 ms."""
-    lines: list[list[object]] = [["", moment, success, 20, 40, 1, 1, 0.005] for moment, success in rows]
-    write_csv(folder / f"{name}_{caller}_{callee}.csv", [POD_COLUMNS, *lines])
+INJECTED = 1_700_000_000
 
 
 @pytest.fixture
-def changerca_data(tmp_path: Path) -> Path:
-    """Returns a case in which `stock` is at fault: its new pod fails, and `cart` is rolled out as well."""
-    folder = tmp_path / "data" / "2023-09-22" / "2023-09-22_3"
-    pairs = [("front", "stock"), ("front", "cart"), ("stock", "10.0.0.1")]
-    write_csv(folder / "dependency.csv", [["Source", "Target", "Weight"], *((a, b, 1) for a, b in pairs)])
-    pod(folder, "stock-v1-aa-old", "front", "stock", [(t, 100 if t < DETECTED - 100 else 10) for t in MINUTES])
-    pod(folder, "stock-v2-bb-new", "front", "stock", [(t, "NaN" if t > DETECTED + 100 else 10) for t in MINUTES[4:]])
-    for end in ("source", "destination"):
-        shares = [["", t, 90, 100] for t in MINUTES]
-        write_csv(folder / f"{end}_success.csv", [["time", "timestamp", "front_stock", "front_cart"], *shares])
-    first = DETECTED - 100
-    steps = {
-        str(first): ({"v1": 1, "v2": 1, "release_pod": ["stock-v2-bb-new"], "delete_pod": ["stock-v1-aa-old"]}, 65),
-        str(first + 80): (
-            {"v1": 0, "v2": 2, "release_pod": ["stock-v2-bb-two"], "delete_pod": ["stock-v1-aa-two"]},
-            220,
-        ),
-    }
-    plan = {name: {**step, "release_complete_timestamp": first + done} for name, (step, done) in steps.items()}
-    late = {"v1": 1, "v2": 1, "release_pod": ["cart-v2-cc-new"], "delete_pod": ["cart-v1-dd-old"]}
-    cart = {str(DETECTED + 190): {**late, "release_complete_timestamp": DETECTED + 250}}
-    told = {
-        "plan": {"stock": {"release_time": first, "process": plan}, "cart": {"release_time": 0, "process": cart}},
-        "fault": "exception",
-        "fault_release_service": "stock",
-        "normal_service_list": ["cart"],
-        "GIED_result": "front",
-        "detect_timestamp": DETECTED,
-    }
-    (folder / "2023-09-22_3.json").write_text(json.dumps(told), encoding="utf-8")
+def sockshop_data(tmp_path: Path) -> Path:
+    columns = ["time", "cart_cpu", "cart-db_mem", "cart_lod", "cart_lat_50", "cart_lat_90"]
+    for phase, begin, cpu in [("normal", INJECTED + 9_000, 2.0), ("anomalous", INJECTED, 99.0)]:
+        rows = [[begin + n, cpu, 1e6, 4.5, 0.1, "" if n == 0 else 0.2] for n in range(320)]
+        write_csv(tmp_path / "sock-shop-data" / "cart-cpu" / "3" / f"{phase}.csv", [columns, *rows])
     return tmp_path
 
 
-def test_time_ends_three_minutes_after_a_changerca_case_was_detected(changerca_data: Path, tmp_path: Path) -> None:
-    (case,) = changerca.cases(changerca_data)
-    found = rows(case, tmp_path / "s", 'SELECT max(epoch_ns("TimeUnix")) FROM otel_metrics_gauge')
-    assert found == [((DETECTED + 180) * 10**9,)]
-    assert case.alert.seen_at == datetime.fromtimestamp(DETECTED + 180, UTC)
-
-
-def test_the_alert_of_changerca_is_of_whom_nobody_calls_and_names_no_suspect(changerca_data: Path) -> None:
-    (case,) = changerca.cases(changerca_data)
-    assert (case.alert.service, case.alert.title) == ("front", "Requests of front misbehave")
-    assert case.calls == (("front", "cart"), ("front", "stock"))
-    assert case.answers == {"service:stock", "instance:stock-v2-bb-new", "instance:stock-v2-bb-two"}
-
-
-def test_each_step_of_a_changerca_rollout_that_began_in_time_is_a_deploy_with_its_new_pods(
-    changerca_data: Path, tmp_path: Path
+def test_a_case_of_sock_shop_has_five_minutes_on_each_side_of_the_injection(
+    sockshop_data: Path, tmp_path: Path
 ) -> None:
-    (case,) = changerca.cases(changerca_data)
-    asked = """SELECT "ServiceName", epoch_ns("Timestamp") // 1000000000, epoch_ns("EndTime") // 1000000000, "Version",
-        "PreviousVersion", "Attributes"['instances'], "Outcome" FROM changes ORDER BY 2"""
-    first = DETECTED - 100
+    (case,) = sockshop.cases(sockshop_data)
+    asked = """SELECT avg("Value"), min(epoch_ns("TimeUnix")) // 1000000000, max(epoch_ns("TimeUnix")) // 1000000000
+        FROM otel_metrics_gauge WHERE "MetricName" = 'container.cpu.utilization' AND epoch_ns("TimeUnix") {} 17e17"""
+    before, after = (rows(case, tmp_path / name, asked.format(sign)) for name, sign in (("a", "<"), ("b", ">=")))
+    assert before == [(pytest.approx(0.02), INJECTED - 300, INJECTED - 1)]
+    assert after == [(pytest.approx(0.99), INJECTED, INJECTED + 299)]
+
+
+def test_the_90th_percentile_stands_for_all_latencies_of_sock_shop_and_empty_cells_are_no_points(
+    sockshop_data: Path, tmp_path: Path
+) -> None:
+    (case,) = sockshop.cases(sockshop_data)
+    asked = 'SELECT "MetricName", "ServiceName", count(*) FROM otel_metrics_gauge GROUP BY ALL ORDER BY 1'
     assert rows(case, tmp_path / "s", asked) == [
-        ("stock", first, first + 65, "v2", "v1", "stock-v2-bb-new", "succeeded"),
-        ("stock", first + 80, first + 220, "v2", "v1", "stock-v2-bb-two", "succeeded"),
+        ("container.cpu.utilization", "cart", 600),
+        ("container.memory.usage", "cart-db", 600),
+        ("service.request.duration", "cart", 599),
+        ("service.requests", "cart", 600),
     ]
 
 
-def test_a_pod_of_changerca_says_nothing_once_it_is_replaced(changerca_data: Path, tmp_path: Path) -> None:
-    (case,) = changerca.cases(changerca_data)
-    asked = """SELECT max(epoch_ns("TimeUnix")) // 1000000000, min("Value") FROM otel_metrics_gauge
-        WHERE "ResourceAttributes"['service.instance.id'] = 'stock-v1-aa-old'
-        AND "MetricName" = 'server.request.success_rate'"""
-    assert rows(case, tmp_path / "s", asked) == [(DETECTED - 120, 100.0)]
-
-
-def test_a_minute_without_a_request_is_no_point_of_changerca(changerca_data: Path, tmp_path: Path) -> None:
-    (case,) = changerca.cases(changerca_data)
-    asked = """SELECT "MetricName", max(epoch_ns("TimeUnix")) // 1000000000, max("Value") FROM otel_metrics_gauge
-        WHERE "ResourceAttributes"['service.version'] = 'v2' AND "MetricName" LIKE '%success%' GROUP BY 1"""
-    assert rows(case, tmp_path / "s", asked) == [("server.request.success_rate", DETECTED + 60, 10.0)]
-
-
-def test_a_pods_columns_of_changerca_are_read_by_place(changerca_data: Path, tmp_path: Path) -> None:
-    (case,) = changerca.cases(changerca_data)
-    asked = """SELECT "MetricName", max("Value") FROM otel_metrics_gauge WHERE "MetricName" NOT LIKE '%success%'
-        GROUP BY 1 ORDER BY 1"""
-    assert rows(case, tmp_path / "s", asked) == [
-        ("k8s.pod.cpu_limit_utilization", 0.2),
-        ("k8s.pod.memory_limit_utilization", 0.4),
-        ("server.request.duration", 0.005),
-    ]
-
-
-def test_a_snapshot_of_changerca_does_not_hold_its_answer(changerca_data: Path, tmp_path: Path) -> None:
-    (case,) = changerca.cases(changerca_data)
-    folder = write_snapshot(case, tmp_path / "s")
-    alert = (folder / "incident.json").read_text()
-    assert "stock" not in alert
-    assert "exception" not in alert
-    with Store(folder) as reader:
-        services = [row[0] for row in reader.query('SELECT DISTINCT "ServiceName" FROM otel_metrics_gauge ORDER BY 1')]
-    assert services == ["cart", "front", "stock"]
+def test_the_alert_of_sock_shop_names_the_entrance_and_the_time_alone(sockshop_data: Path) -> None:
+    (case,) = sockshop.cases(sockshop_data)
+    assert (case.name, case.number, case.group, case.calls) == ("cart-cpu-3", 3, "cpu", ())
+    assert case.answers == {"service:cart", "service:cart-db"}
+    assert case.alert.started_at == datetime.fromtimestamp(INJECTED, UTC)
+    assert case.alert.seen_at == datetime.fromtimestamp(INJECTED + 300, UTC)
+    assert "cart" not in json.dumps(case.alert.body())

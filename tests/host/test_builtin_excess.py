@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from midwatch.builtin.conclude import conclude
 from midwatch.builtin.excess import excesses, without_doubles
 from midwatch.builtin.hypothesize import hypothesize
-from midwatch.builtin.judge import judge
+from midwatch.builtin.judge import judge, judge_all
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.weights import STRONG
 from midwatch.records import Scope
@@ -58,7 +59,7 @@ def felt(
         magnitude=now,
         baseline=was,
         unit=unit,
-        direction="up" if up else "none",
+        direction="up" if score >= 1 else "none",
         score=score,
         attributes={"before": str(was), "spread": str(spread), "requests_per_s": str(pace)},
         citations=(Citation(evidence="e" * 64, where=f"/{service}", quote=now),),
@@ -100,11 +101,11 @@ def test_a_callee_without_history_explains_nothing() -> None:
 
 
 def test_what_did_not_shift_explains_nothing_and_begins_nothing() -> None:
-    assert begun(slow("web", 120, 80, 10), slow("cart", 55, 50, 10, score=1)) == {"web": pytest.approx(0.4)}
+    assert begun(slow("web", 120, 80, 10), slow("cart", 55, 50, 10, score=0.9)) == {"web": pytest.approx(0.4)}
 
 
 def test_each_beginning_cites_its_own_figures_and_those_that_it_was_held_against() -> None:
-    seen = [slow("web", 180, 80, 10), slow("cart", 60, 50, 10), slow("stock", 40, 39, 1, score=1)]
+    seen = [slow("web", 180, 80, 10), slow("cart", 60, 50, 10), slow("stock", 40, 39, 1, score=0.9)]
     found = {o.entity: o for o in excesses(seen, TOPOLOGY, scope())}
     assert [c.where for c in found["service:web"].citations] == ["/web", "/cart"]
     assert [c.where for c in found["service:cart"].citations] == ["/cart"]
@@ -120,6 +121,57 @@ def test_where_traces_were_found_metrics_of_requests_are_left_out() -> None:
 def test_a_loss_reckoned_from_metrics_alone_is_no_decisive_evidence() -> None:
     seen = [failing("web", 4, 0, 50), failing("pay", 20, 0, 10)]
     scene = Scene(scope("error_rate"), TOPOLOGY, (*seen, *excesses(seen, TOPOLOGY, scope("error_rate"))))
-    found = {h.entity: judge(h, scene) for h in hypothesize(scene, []) if h.entity == "service:pay"}
-    weights = {a.name: (a.weight, a.decisive) for a in found["service:pay"].arguments}
-    assert weights["place"] == (STRONG, False)
+    assert places(scene)["pay"] == (STRONG, False)
+
+
+def places(scene: Scene) -> dict[str, tuple[float, bool]]:
+    """Return how each service's place weighs for it, and whether it decides."""
+    found = {h.entity.removeprefix("service:"): judge(h, scene) for h in hypothesize(scene, [])}
+    named = ((entity, a) for entity, verdict in found.items() for a in verdict.arguments if a.name == "place")
+    return {entity: (a.weight, a.decisive) for entity, a in named}
+
+
+def look_at(*seen: Observation, symptom: Observation, watched: str = "error_rate") -> Scene:
+    look = scope(watched).model_copy(update={"symptoms": (symptom,)})
+    return Scene(look, TOPOLOGY, (*seen, *excesses(seen, TOPOLOGY, look)))
+
+
+def concluded(scene: Scene) -> tuple[str, list[str]]:
+    """Return the outcome, and who is not ruled out, the likeliest first."""
+    hypotheses = hypothesize(scene, [])
+    verdicts = judge_all(hypotheses, scene)
+    left = [h for h in hypotheses if verdicts[h.id].result != "refuted"]
+    left.sort(key=lambda h: (-verdicts[h.id].probability, h.id))
+    names = list(dict.fromkeys(h.entity.removeprefix("service:") for h in left))
+    return conclude(scene, hypotheses, verdicts, []).outcome, names
+
+
+def test_of_several_losses_the_greatest_is_the_likeliest_beginning_even_if_it_is_less_than_half() -> None:
+    seen = [slow("web", 140, 80, 10), slow("cart", 65, 40, 10), slow("pay", 60, 40, 10)]
+    weights = places(look_at(*seen, symptom=seen[0], watched="latency_p95"))
+    assert weights["cart"] == (STRONG, False)
+    assert weights["pay"][0] == pytest.approx(STRONG * 20 / 25)
+
+
+def test_an_alert_whose_figure_is_a_little_worse_is_never_called_mistaken() -> None:
+    leaning = failing("web", 0.6, 0.1, 50, score=2)
+    assert concluded(look_at(leaning, symptom=leaning))[0] == "inconclusive"
+    level = failing("web", 0.1, 0.1, 50, score=0.2)
+    assert concluded(look_at(level, symptom=level))[0] == "no_incident"
+
+
+def test_a_figure_that_the_alert_does_not_speak_of_may_be_a_little_worse() -> None:
+    leaning = failing("web", 0.6, 0.1, 50, score=2)
+    assert concluded(look_at(leaning, symptom=leaning, watched="latency_p95"))[0] == "no_incident"
+
+
+def test_a_clear_loss_below_a_symptom_that_is_only_a_little_worse_is_named() -> None:
+    seen = [failing("web", 0.6, 0.1, 50, score=2), failing("pay", 3, 0, 10, score=4.1)]
+    outcome, suspects = concluded(look_at(*seen, symptom=seen[0]))
+    assert (outcome, suspects[0]) == ("best_effort", "pay")
+
+
+def test_where_all_is_only_a_little_worse_there_is_a_first_suspect_and_no_cause() -> None:
+    seen = [failing("web", 0.4, 0.1, 50, score=1.3), failing("pay", 1.5, 0, 10, score=2.9)]
+    outcome, suspects = concluded(look_at(*seen, symptom=seen[0]))
+    assert (outcome, suspects[0]) == ("inconclusive", "pay")

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from midwatch.journal import Journal
-from midwatch_bench.accuracy.guess import Guess, changes, guesses
-from midwatch_bench.importers import changerca, nezha, petshop
+from midwatch_bench.accuracy.guess import Guess
+from midwatch_bench.importers import nezha, petshop, sockshop
 from midwatch_bench.importers.case import Case
 
 
@@ -33,4 +32,5 @@ SETS: Mapping[str, DataSet] = {
     "changerca": DataSet(changerca.cases, lookback_seconds=600, guesses=changes),
     "nezha": DataSet(nezha.cases, lookback_seconds=300),
     "petshop": DataSet(petshop.cases, lookback_seconds=8 * 3600),
+    "sockshop": DataSet(sockshop.cases, lookback_seconds=120),
 }

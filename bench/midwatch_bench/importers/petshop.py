@@ -4,11 +4,16 @@ A case becomes: the fault-free metrics of its scenario, moved so that they end w
 recorded months apart); the rows of the case up to the first one that starts after the alert, which is the row that
 the authors' own code looks at; and the graph as published, as a declared topology. Of `target.json` only the watched
 figure and the time go into the alert. `metadata` names the cause and is never read.
+
+X-Ray draws some calls twice: once where they are served, and once more as a client or a load balancer saw them, under
+a name of its own (`_client`, `..elb.amazonaws.com_remote`). Such a name is resolved to the service that answers: its
+edges become that service's, its figures, which are part of the service's own, are left out.
 """
 
 import csv
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +27,9 @@ HISTORY = 180
 SCENARIOS = ("low_traffic", "high_traffic", "temporal_traffic1", "temporal_traffic2")
 _TITLES = {"latency": "Latency of {} is above its usual level", "availability": "Availability of {} has dropped"}
 _STATISTICS = {"Average": "mean", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99"}
+
+_BALANCER = re.compile(r"servi-(\w{5})\..*\.elb\.amazonaws\.com_remote", re.IGNORECASE)
+"""A load balancer, named after the first letters of the service behind it."""
 
 Column = tuple[str, str, str]
 
@@ -52,11 +60,31 @@ def read_sheet(path: Path) -> Sheet:
 
 
 def read_graph(path: Path) -> tuple[tuple[str, str], ...]:
-    """Return who calls whom, from an adjacency matrix whose rows are callers."""
+    """Return who calls whom, each once, from an adjacency matrix whose rows are callers; nobody calls itself."""
+    head, lines = _matrix(path)
+    marked = ((line[0], name, cell) for line in lines for name, cell in zip(head, line[1:], strict=True))
+    meant = {alias: name for alias in head if (name := meant_by(alias, head))}
+    calls = ((meant.get(a, a), meant.get(b, b)) for a, b, cell in marked if cell and float(cell) == 1)
+    return tuple(dict.fromkeys((caller, callee) for caller, callee in calls if caller != callee))
+
+
+def meant_by(alias: str, names: Sequence[str]) -> str | None:
+    """Return the service that a client's or a load balancer's name stands for; None where it is no alias of one."""
+    balancer, client = _BALANCER.fullmatch(alias), alias.removesuffix("_client")
+    services = {
+        name: name.partition("_AWS::")[0].lower() for name in names if not name.endswith(("_remote", "_client"))
+    }
+    if balancer:
+        found = [name for name, short in services.items() if balancer[1].lower() in short]
+    else:
+        found = [name for name, short in services.items() if client != alias and short == client.lower()]
+    return found[0] if len(found) == 1 else None
+
+
+def _matrix(path: Path) -> tuple[list[str], list[list[str]]]:
     with path.open(newline="", encoding="utf-8") as file:
         head, *lines = list(csv.reader(file))
-    marked = ((line[0], name, cell) for line in lines for name, cell in zip(head[1:], line[1:], strict=True))
-    return tuple((caller, callee) for caller, callee, cell in marked if cell and float(cell) == 1)
+    return head[1:], lines
 
 
 def _issues(data: Path) -> list[Path]:
@@ -108,8 +136,10 @@ def _telemetry(fault_free: Path, case: Sheet) -> Tables:
 
 def _add(tables: Mapping[str, list[Row]], columns: Sequence[Column], start: int, values: Sequence[float]) -> None:
     end = start + STEP * SECOND
+    names = sorted({service for service, _, _ in columns})
+    aliases = {name for name in names if meant_by(name, names)}
     for (service, metric, statistic), value in zip(columns, values, strict=True):
-        if math.isnan(value):
+        if math.isnan(value) or service in aliases:
             continue
         if metric == "requests":
             tables["otel_metrics_sum"].append(count(service, "service.requests", "{request}", start, end, value))

@@ -52,8 +52,8 @@ def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str
     if scene.blind >= _LOOKS:
         return Outcome.BLOCKED
     if not scene.shifted:
-        unseen = scene.blind & _ESSENTIAL or not scene.compared or scene.in_progress
-        return Outcome.INCONCLUSIVE if unseen else Outcome.NO_INCIDENT
+        in_doubt = scene.blind & _ESSENTIAL or not scene.compared or scene.leans
+        return Outcome.INCONCLUSIVE if in_doubt else Outcome.NO_INCIDENT
     if not standing:
         return Outcome.INCONCLUSIVE
     decisive = any(argument.decisive for argument in verdicts[standing[0].id].arguments)

@@ -62,7 +62,7 @@ def excesses(observations: Iterable[Observation], topology: Topology, scope: Sco
 def _loss(seen: Observation) -> _Loss:
     """What is above both the baseline and the level just before, beyond the usual scatter; nothing when it is not."""
     figures = {name: _number(seen.attributes.get(name)) for name in ("before", "spread", "requests_per_s")}
-    if seen.score < w.SHIFTED or seen.direction != "up" or seen.magnitude is None:
+    if seen.score < w.LEANS or seen.direction != "up" or seen.magnitude is None:
         return _Loss(0.0, seen)
     usual = max(seen.baseline or 0.0, figures["before"] or 0.0)
     scatter = w.SCATTER * (figures["spread"] or 0.0) if seen.subject != "error_rate" else 0.0

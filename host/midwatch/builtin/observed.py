@@ -99,15 +99,18 @@ def is_shortage(observation: Observation) -> bool:
     return short and observation.signal is Signal.METRICS
 
 
-def is_exhausted(observation: Observation) -> bool:
-    """Whether something is used up, or so much more of its limit is in use that little else can have happened."""
-    much_more = observation.unit == "%" and amount(observation) >= w.MUCH_OF_LIMIT and observation.direction == "up"
-    return is_shortage(observation) and (observation.kind is ObservationKind.SATURATION or much_more)
+def outgrows(one: Observation | None, other: Observation) -> bool:
+    """Whether a figure grew by a factor so much greater than another's that it is not the other's doing."""
+    if one is None or not one.magnitude or not other.magnitude:
+        return False
+    grown, others = (o.magnitude / max(o.baseline or 0.0, 1e-9) for o in (one, other) if o.magnitude)
+    return grown >= w.OUTGROWS * others
 
 
 def is_silent(observation: Observation) -> bool:
     """Whether a process or a service fell silent: its metrics ended, or it takes no requests any more."""
     gone = observation.kind is ObservationKind.ABSENCE and observation.signal is Signal.METRICS
-    fell = observation.subject == "request_rate" and observation.direction == "down" and observation.ended is None
+    down = observation.direction == "down" and observation.kind is not ObservationKind.NORMAL
+    fell = observation.subject == "request_rate" and down and observation.ended is None
     idle = fell and (observation.magnitude or 0.0) <= w.HARDLY_ANY * (observation.baseline or 0.0)
     return (gone or idle) and observation.entity.startswith(("instance:", "service:"))

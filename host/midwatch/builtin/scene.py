@@ -56,13 +56,18 @@ class Scene:
         own = (o for o in self.anomalies if o.entity == self.scope.symptom and o.direction == "up")
         failing = (o for o in own if o.subject == "error_rate")
         begun = (o for o in self.beginnings.values() if not (o.subject in SLOWER and self._answers_well))
-        clear = any(o.score >= SHIFTED or o.subject in TURNS for o in (*lasting, *begun, *failing))
-        return clear or bool(self.rollouts.stuck())
+        return any(o.score >= SHIFTED for o in (*lasting, *begun, *failing)) or self.only_short
 
     @cached_property
-    def rollouts(self) -> Rollouts:
-        """What was seen of the deploys that name their new instances."""
-        return Rollouts(self.scope, self.observations)
+    def only_short(self) -> bool:
+        """Whether something runs short, where nobody measures how the symptom does, nor where failures begin."""
+        return not self.compared and not self.beginnings and bool(self.shortages)
+
+    @cached_property
+    def leans(self) -> bool:
+        """Whether a figure of the symptom that the alert is about is a little worse than before, without a shift."""
+        own = (o for o in self.scope.symptoms if o.subject in self.scope.watched and o.subject != "request_rate")
+        return any(o.kind is ObservationKind.NORMAL and o.direction == "up" and o.score >= w.LEANS for o in own)
 
     @cached_property
     def _answers_well(self) -> bool:

@@ -34,12 +34,16 @@ WITH_BLIND_SPOT = 0.7
 
 SHIFTED = 3.5
 """A score from here on is a shift (Iglewicz and Hoaglin 1993 recommend 3.5 for modified z scores)."""
+LEANS = 1.0
+"""A score from here on, in the bad direction, is no shift, but too much to say that an alert about it is mistaken."""
 MOST = 0.5
 """A share of the failing traces from here on makes an entity the place where they begin."""
 PART = 0.15
 """A share of the failing traces from here on is a trouble of its own, where its place has no tie to the first one's."""
 MUCH_MORE = 0.5
 """So many more requests, as a share of those before, are a surge and not a busy minute."""
+OUTGROWS = 3.0
+"""What grew by a factor so many times that of the requests is not used up by them."""
 SOME_MORE = 0.2
 """Fewer more than these, as a share of those before, are as many as before."""
 MUCH_SLOWER, FELT_MS = 1.0, 100.0

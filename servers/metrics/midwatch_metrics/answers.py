@@ -59,7 +59,8 @@ def survey(
     baseline = resolve_baseline(window, baseline_start, baseline_end)
     timeline = slice_time(window, baseline)
     gathered = backend.gather(timeline, _selection(entities), MOST_SERIES)
-    if (width := width_that_fits(gathered.cells, timeline)) != timeline.width:
+    back = to_ns(baseline.end) - to_ns(baseline.start)
+    if (width := width_that_fits(gathered.cells, timeline, back)) != timeline.width:
         timeline = slice_time(window, baseline, least=width)
         gathered = backend.gather(timeline, _selection(entities), MOST_SERIES)
     unknown = unknown_entities(gathered, entities, backend.sources()) if entities else []

@@ -1,29 +1,36 @@
 """What users feel now beside what they felt before: golden signals of a window against a baseline, as findings.
 
 Every signal gets a finding, whether it moved or not: what stayed as it was clears a service. Few points are enough
-here, unlike for other series: a level is held against the baseline's and against the one just before the window, so
-that slow drift doesn't count; in robust deviations, or for failures by their count against the one to expect, since
-the deviation of a share of 0 is 0. An onset is the start of the run that lasts to the end, cut at its greatest step;
-what has not moved enough to be told may have one too: where to look, if anything is wrong.
+here, unlike for other series: a level is held against the baseline's and against the one just before it, so that slow
+drift doesn't count; in robust deviations, or for failures by a test of their count (`compare_shares`), since the
+deviation of a share of 0 is 0. Where nothing is known from before the window, its own first points are what is
+compared with. An onset is where the points since then are least like those before. What has not moved enough to be
+told may have one too, and a direction: where to look, if somebody says that anything is wrong.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import JsonValue
 
 from midwatch_kit import CitedFinding, Finding, ObservationKind, clock, rfc3339
+from midwatch_kit.statistics import compare_shares
 from midwatch_metrics.backend import Floats, Ints
 from midwatch_metrics.golden import Golden, Signal
 from midwatch_metrics.timeline import Timeline, from_ns
 from midwatch_metrics.words import amount
 
 MOVED: Final = 3.5
-_IN_RUN: Final = 2.0
+LEANS: Final = 1.0
+"""From here on a direction is told: far too little to say that anything moved, but something where an alert says so."""
 _JUST_BEFORE: Final = 2
-_FEWEST: Final = 3
+_FEWEST: Final = 2
+_TOO_FEW: Final = 3
+_FEW: Final = 6
 _RELATIVE_FLOOR: Final = 0.05
 _POINT_FLOOR: Final = 0.5
 _WORST: Final = 0.05
@@ -59,36 +66,63 @@ def felt(signals: Sequence[Golden], timeline: Timeline) -> list[Felt]:
     return sorted(compared, key=lambda one: (-abs(one.score), one.golden.service, one.golden.signal))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Course:
-    """A signal's points, and those (by bucket) that are its baseline."""
+    """A signal's points, the seconds from each to the next, and those (by bucket) that are held to be as usual."""
 
     golden: Golden
     seconds: float
     earlier: Ints
-    spread: float
 
     def score(self, at: Ints, before: Ints) -> float:
-        """How far the level of points is beyond the baseline's and that of the points before them; 0 between these."""
+        """How far the level of points is beyond the usual one and that of the points before them; 0 between these."""
         references = [self.usual, *([self.level(before[-_JUST_BEFORE:])] if len(before) else [])]
         low, high, level = min(references), max(references), self.level(at)
         beyond = max(level - high, 0.0) + min(level - low, 0.0)
-        if self.golden.signal is Signal.ERRORS and np.isfinite(self.golden.requests[at]).all():
-            count = float(self.golden.requests[at].sum()) * self.seconds
-            expected = (high if beyond > 0 else low) / 100 * count
-            return float(np.clip(beyond / 100 * count / np.sqrt(expected + 1), -_SCORE_LIMIT, _SCORE_LIMIT))
-        return float(np.clip(beyond / self.spread, -_SCORE_LIMIT, _SCORE_LIMIT))
+        if not self._counted(at) or not self._counted(self.earlier):
+            return float(np.clip(beyond / self.spread, -_SCORE_LIMIT, _SCORE_LIMIT))
+        return self._failures_score(high if beyond > 0 else low, at) if beyond else 0.0
 
-    @property
+    def evidence(self, at: Ints, before: Ints) -> float:
+        """How clearly points are beyond what was before them: a level of many points is known better than of one."""
+        return abs(self.score(at, before)) * (1.0 if self._counted(at) else float(np.sqrt(len(at))))
+
+    @cached_property
     def usual(self) -> float:
         """The baseline's median; of failures, which most points have none of, their share of all its requests.
 
-        The worst twentieth of its points is left out then, so that an outage long ago is not the norm.
+        Points whose failures are no accident are left out then, so that an outage long ago is not the norm.
         """
         if self.golden.signal is not Signal.ERRORS:
             return float(np.median(self.golden.values[self.earlier]))
         ordered = self.earlier[np.argsort(self.golden.values[self.earlier], kind="stable")]
-        return self.level(ordered[: max(1, round(len(ordered) * (1 - _WORST)))])
+        calm = ordered[: max(1, round(len(ordered) * (1 - _WORST)))]
+        if not self._counted(self.earlier):
+            return self.level(calm)
+        requests = self.golden.requests[ordered] * self.seconds
+        failed = _shares_of(self.golden.values[ordered], requests)
+        before = float(requests[: len(calm)].sum())
+        scores = compare_shares(_shares_of(self.level(calm), before), before, failed, requests).score
+        return self.level(ordered[scores < MOVED])
+
+    @cached_property
+    def spread(self) -> float:
+        """The robust deviation of points; never below what chance does to a count, or matters to nobody.
+
+        Few points tell little of it. Then times of requests are taken to scatter as much as they are long, as
+        exponential ones do, so that the mean of n of them scatters by a share of 1/sqrt(n).
+        """
+        values: Floats = self.golden.values[self.earlier]
+        usual = float(np.median(values))
+        floor = _RELATIVE_FLOOR * abs(usual)
+        if self.golden.signal is Signal.ERRORS:
+            floor = _POINT_FLOOR
+        elif self.golden.signal is Signal.REQUESTS:
+            few = abs(usual) if len(values) < _TOO_FEW else 0.0  # how many come changes by more than chance
+            floor = max(floor, few, np.sqrt(max(float(values.mean()) * self.seconds, 1.0)) / self.seconds)
+        elif len(values) < _FEW:
+            floor = max(floor, abs(usual) / np.sqrt(self._requests_of_a_point()))
+        return max(1.4826 * float(np.median(np.abs(values - usual))), floor, 1e-9)
 
     def level(self, at: Ints) -> float:
         """The mean over requests, or over points where nobody counted requests; of requests, over points."""
@@ -96,50 +130,53 @@ class _Course:
         counted = self.golden.signal is not Signal.REQUESTS and np.isfinite(requests).all() and requests.sum() > 0
         return float(np.average(values, weights=requests if counted else None))
 
-    def run(self, later: Ints) -> Ints:
-        """The points since the last shift that lasts to the end; none when the end is as it was before."""
-        scores = np.array([self.score(later[i : i + 1], later[:0]) for i in range(len(later))])
-        unlike = scores * np.sign(scores[-1]) >= _IN_RUN
-        first = len(later) - int(np.argmin(unlike[::-1])) if not unlike.all() else 0
-        points = np.concatenate([self.earlier, later])
-        steps = [abs(self._step(points, len(self.earlier) + i)) for i in range(first, len(later))]
-        return later[first + int(np.argmax(steps)) :] if steps else later[:0]
+    def _counted(self, at: Ints) -> bool:
+        """Whether points are shares of requests that somebody counted."""
+        requests = self.golden.requests[at]
+        return self.golden.signal is Signal.ERRORS and bool(np.isfinite(requests).all()) and requests.sum() > 0
 
-    def _step(self, points: Ints, at: int) -> float:
-        return self.level(points[at:]) - self.level(points[at - _JUST_BEFORE : at])
+    def _failures_score(self, share: float, at: Ints) -> float:
+        """The score of the failures at points, where such a share (in percent) was seen in as many as usual."""
+        before, after = (float(self.golden.requests[points].sum()) * self.seconds for points in (self.earlier, at))
+        failed = _shares_of(share, before), _shares_of(self.level(at), after)
+        return float(compare_shares(failed[0], before, failed[1], after).score[0])
+
+    def _requests_of_a_point(self) -> float:
+        requests = self.golden.requests[self.earlier]
+        known = requests[np.isfinite(requests)]
+        return max(float(known.mean()) * self.seconds, 1.0) if len(known) else 1.0
+
+
+def _shares_of(percent: ArrayLike, requests: ArrayLike) -> Floats:
+    """So many percent of requests, and never more than there are."""
+    return np.minimum(np.asarray(percent) / 100, 1.0) * np.asarray(requests)
 
 
 def _compare(golden: Golden, timeline: Timeline) -> Felt | None:
     known = np.flatnonzero(np.isfinite(golden.values))
     earlier, later = known[known < timeline.before], known[known >= timeline.before]
-    if len(earlier) < _FEWEST or not len(later):
+    if not len(later) or len(known) < _FEWEST:
         return None
-    course = _Course(golden, timeline.seconds, earlier, _spread(golden, earlier, timeline.seconds))
-    run = course.run(later)
-    scores = [course.score(at, known[known < at[0]]) for at in (later, run) if len(at)]
-    pace = golden.requests[later]
+    seconds = timeline.seconds * float(np.median(np.diff(known)))
+    splits = [later[i:] for i in range(0 if len(earlier) else 1, len(later))]
+    usual = _Course(golden, seconds, earlier)
+    courses = [usual if len(earlier) else _Course(golden, seconds, later[: -len(at)]) for at in splits]
+    clear = [course.evidence(at, known[known < at[0]]) for course, at in zip(courses, splits, strict=True)]
+    best = int(np.argmax(clear))
+    course, run = courses[best], splits[best]
+    whole = later if len(earlier) else run
+    scores = [course.score(at, known[known < at[0]]) for at in (whole, run)]
+    pace = golden.requests[whole]
     return Felt(
         golden=golden,
         usual=course.usual,
-        before=course.level(earlier[-_JUST_BEFORE:]),
-        level=course.level(later),
+        before=course.level(course.earlier[-_JUST_BEFORE:]),
+        level=course.level(whole),
         spread=course.spread,
         score=max(scores, key=abs),
         pace=float(np.nanmean(pace)) if np.isfinite(pace).any() else None,
-        onset=int(run[0]) if len(run) else None,
+        onset=int(run[0]) if clear[best] >= LEANS else None,
     )
-
-
-def _spread(golden: Golden, earlier: Ints, seconds: float) -> float:
-    """The baseline's robust deviation; never below what chance does to a count, or matters to nobody."""
-    values: Floats = golden.values[earlier]
-    usual = float(np.median(values))
-    floor = _RELATIVE_FLOOR * abs(usual)
-    if golden.signal is Signal.ERRORS:
-        floor = _POINT_FLOOR
-    elif golden.signal is Signal.REQUESTS:
-        floor = max(floor, np.sqrt(max(float(values.mean()) * seconds, 1.0)) / seconds)
-    return max(1.4826 * float(np.median(np.abs(values - usual))), floor, 1e-9)
 
 
 def finding_of(one: Felt, timeline: Timeline, row: int) -> CitedFinding:
@@ -165,7 +202,7 @@ def finding_of(one: Felt, timeline: Timeline, row: int) -> CitedFinding:
         magnitude=_rounded(one.level),
         baseline=_rounded(one.usual),
         unit=one.golden.unit,
-        direction=("up" if up else "down") if moved else "none",
+        direction=("up" if up else "down") if moved or abs(one.score) >= LEANS else "none",
         score=round(abs(one.score), 2),
         attributes={name: text for name, text in figures.items() if text},
     )
@@ -195,8 +232,10 @@ def row_of(one: Felt, timeline: Timeline) -> JsonValue:
 def _statement(one: Felt, started: int | None) -> str:
     what, unit = f"{_SAID[one.golden.signal]} of {one.golden.service[:80]}", one.golden.unit
     now, was = amount(one.level, unit), amount(one.usual, unit)
-    if abs(one.score) < MOVED:
+    if abs(one.score) < LEANS:
         return f"{what} as before: {now}, was {was}"[:200]
+    if abs(one.score) < MOVED:
+        return f"{what} a little {'above' if one.score > 0 else 'below'} before: {now}, was {was}"[:200]
     verb = "rose" if one.score > 0 else "fell"
     when = "" if started is None else f" at {clock(from_ns(started))}Z"
     return f"{what} {verb} from {was} to {now}{when}"[:200]

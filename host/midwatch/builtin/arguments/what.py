@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
-from midwatch.builtin.observed import amount, says_what_failed, words_of
+from midwatch.builtin.observed import amount, outgrows, says_what_failed, words_of
 from midwatch.builtin.scene import BY_PEOPLE, Scene
 from midwatch.builtin.vocabulary import kind_named, names_in
 from midwatch.records import Argument, Hypothesis, HypothesisKind
@@ -99,8 +99,19 @@ def flooded(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     if hypothesis.kind in (HypothesisKind.TRAFFIC, *BY_PEOPLE):
         return
     surge = scene.surge(scene.service_of(hypothesis.entity))
-    if surge and amount(surge) >= w.MUCH_MORE * (surge.baseline or 0.0):
+    if surge is None or outgrows(hypothesis.trigger, surge):
+        return
+    if amount(surge) >= w.MUCH_MORE * (surge.baseline or 0.0):
         yield argument("flooded", -w.FAIR, f"it is asked far more often than before: {surge.statement}", surge)
+
+
+def shortage(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """Where only resources are measured, what is furthest from what it was is the likeliest cause."""
+    if not scene.only_short or hypothesis.kind is not HypothesisKind.RESOURCE or hypothesis.trigger is None:
+        return
+    mine, most = hypothesis.trigger, scene.shortages[0]
+    text = mine.statement if mine is most else f"{mine.statement}; further from before is this: {most.statement}"
+    yield argument("shortage", w.STRONG * mine.score / most.score, text, mine, most)
 
 
 def _errors(hypothesis: Hypothesis, scene: Scene) -> list[Observation]:
@@ -109,4 +120,4 @@ def _errors(hypothesis: Hypothesis, scene: Scene) -> list[Observation]:
     return [o for o in scene.anomalies if says_what_failed(o) and o.entity in where]
 
 
-ALL = (content, words, arrivals, unexplained, flooded)
+ALL = (content, words, arrivals, unexplained, flooded, shortage)

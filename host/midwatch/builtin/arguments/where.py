@@ -7,6 +7,7 @@ from midwatch.builtin.arguments.argument import KILLS, argument
 from midwatch.builtin.excess import EXCESSES
 from midwatch.builtin.observed import ON_THE_WAY, TURNS, answered, harm, waits_for_connection
 from midwatch.builtin.scene import Scene
+from midwatch.builtin.ties import is_tied
 from midwatch.records import Argument, Hypothesis, HypothesisKind
 from midwatch_kit.records import EntityId, Observation
 
@@ -14,7 +15,7 @@ from midwatch_kit.records import EntityId, Observation
 def symptom(_: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """Where the symptom's figures are as well as before, there is nothing to explain."""
     seen = scene.normal(scene.scope.symptom, as_a_whole=False) or next(iter(scene.scope.symptoms), None)
-    if seen and not scene.shifted and not scene.in_progress:
+    if seen and not scene.shifted and not scene.leans:
         yield argument("symptom", KILLS, f"there is no harm to explain: {seen.statement}", seen)
 
 
@@ -22,6 +23,8 @@ def path(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """A cause needs a way to the symptom."""
     known, target = scene.topology, scene.scope.symptom
     if hypothesis.entity == target or hypothesis.entity not in known or target not in known:
+        return
+    if not is_tied(target, known):
         return
     if not known.paths(hypothesis.entity, target, limit=1):
         seen = [o for o in (hypothesis.trigger, *scene.scope.symptoms[:1]) if o]
@@ -38,11 +41,12 @@ def place(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     share = sum(map(harm, mine)) / total
     most = max(begun.values(), key=harm)
     roots = scene.deepest(mine)
-    surely = share >= w.PART and most.subject not in TURNS  # the lesser one of two turns may be chance
-    of_its_own = surely and bool(roots) and all(scene.apart(root, most.entity) for root in roots)
-    if mine and (share >= w.MOST or of_its_own):
-        seen_there = mine[0].subject not in EXCESSES  # a loss that is reckoned from metrics was not seen to begin there
-        yield argument("place", w.STRONG, mine[0].statement, *mine, decisive=seen_there)
+    of_its_own = share >= w.PART and bool(roots) and all(scene.apart(root, most.entity) for root in roots)
+    if mine and mine[0].subject in EXCESSES:  # a loss that is reckoned from metrics was not seen to begin there
+        weight = w.STRONG * min(1.0, sum(map(amount, mine)) / amount(most))
+        yield argument("place", weight, mine[0].statement, *mine, most)
+    elif mine and (share >= w.MOST or of_its_own):
+        yield argument("place", w.STRONG, mine[0].statement, *mine, decisive=True)
     elif mine:
         yield argument("place", w.STRONG * (share - w.MOST), mine[0].statement, *mine, most)
     else:
