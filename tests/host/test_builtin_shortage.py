@@ -54,6 +54,10 @@ def test_where_nothing_is_short_and_nothing_is_measured_nobody_is_suspected() ->
     assert judged.conclusion.root_causes == ()
 
 
+def test_what_is_hardly_short_of_anything_is_not_suspected() -> None:
+    assert reason(unmapped(busy("cart", now=2.1, score=0.0))).conclusion.outcome == "inconclusive"
+
+
 def test_where_the_symptom_is_known_to_be_well_a_shortage_elsewhere_is_no_incident() -> None:
     scene = unmapped(busy("cart"))
     well = seen("service:gateway", "error_rate", ObservationKind.NORMAL, magnitude=0.0, baseline=0.0)

@@ -61,7 +61,8 @@ class Scene:
     @cached_property
     def only_short(self) -> bool:
         """Whether something runs short, where nobody measures how the symptom does, nor where failures begin."""
-        return not self.compared and not self.beginnings and bool(self.shortages)
+        short = any(o.score >= SHIFTED for o in self.shortages)
+        return short and not self.compared and not self.beginnings
 
     @cached_property
     def leans(self) -> bool:
