@@ -11,6 +11,8 @@ from midwatch_cluster.quantity import amount
 from midwatch_cluster.state import Json, State, has_labels, look, ref_of
 
 _CORDON = "node.kubernetes.io/unschedulable"
+_NOT_READY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+"""Taints by which the node controller repeats what a condition of the node says."""
 _DONE = ("Succeeded", "Failed")
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
@@ -25,9 +27,9 @@ def cordoned(_: State, spec: Json, node: Json) -> str | None:
 
 
 def tainted(_: State, spec: Json, node: Json) -> str | None:
-    """The node has a taint that the pod does not tolerate."""
+    """The node has a taint that the pod does not tolerate, and that says more than that it is cordoned or not ready."""
     for number, taint in enumerate(look(node, "/spec/taints", [])):
-        if taint.get("key") == _CORDON or taint.get("effect") == "PreferNoSchedule":
+        if taint.get("key") in (_CORDON, *_NOT_READY) or taint.get("effect") == "PreferNoSchedule":
             continue
         if not _tolerated(taint, spec):
             return f"/spec/taints/{number}"

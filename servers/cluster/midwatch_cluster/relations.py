@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from midwatch_cluster.checks.routing import addresses, selecting
 from midwatch_cluster.entities import entity_of, service_name
+from midwatch_cluster.fit import is_control_plane
 from midwatch_cluster.state import WORKLOADS, Json, Ref, State, has_labels, look, pod_spec, ref_of, template_of
 from midwatch_kit import Basis, Binding, Entity, Relation, Signal, TopologyFragment
 
@@ -37,6 +38,7 @@ def _ties(state: State) -> Iterator[Tie]:
         yield from _of_pod(state, pod)
     for workload in state.workloads:
         yield from _of_workload(state, workload)
+    yield from _of_namespaces(state)
     for service in selecting(state):
         yield from _of_service(state, service)
     for ingress in state.of("Ingress"):
@@ -56,6 +58,8 @@ def _of_pod(state: State, pod: Json) -> Iterator[Tie]:
         yield owner, "runs_on", ref, Basis.OBSERVED
     if node := look(pod, "/spec/nodeName"):
         yield ref, "runs_on", Ref("Node", "", node), Basis.OBSERVED
+        if owner.kind in WORKLOADS:  # what is wrong with a machine hurts a part of what runs there
+            yield owner, "runs_on", Ref("Node", "", node), Basis.OBSERVED
 
 
 def _of_workload(state: State, workload: Json) -> Iterator[Tie]:
@@ -67,10 +71,19 @@ def _of_workload(state: State, workload: Json) -> Iterator[Tie]:
                 yield ref, "mounts", Ref(kind, ref.namespace, name), Basis.DECLARED
     if account := spec.get("serviceAccountName"):
         yield ref, "acts_as", Ref("ServiceAccount", ref.namespace, account), Basis.DECLARED
-    for _, host, _ in addresses(workload):
+    for host in sorted({*(host for _, host, _ in addresses(workload)), *_hosts(state, workload)}):
         service = state.get("Service", ref.namespace, host)
         for callee in _selected(state, service) if service is not None else ():
             yield ref, "calls", callee, Basis.DECLARED
+
+
+def _of_namespaces(state: State) -> Iterator[Tie]:
+    """What is in a namespace is its workloads; without the control plane none is scheduled, mended or scaled."""
+    for workload in state.workloads:
+        yield Ref("Namespace", "", ref_of(workload).namespace), "depends_on", ref_of(workload), Basis.OBSERVED
+    for namespace in sorted({ref_of(workload).namespace for workload in state.workloads}):
+        for node in filter(is_control_plane, state.of("Node")):
+            yield Ref("Namespace", "", namespace), "depends_on", ref_of(node), Basis.OBSERVED
 
 
 def _of_service(state: State, service: Json) -> Iterator[Tie]:
@@ -78,15 +91,26 @@ def _of_service(state: State, service: Json) -> Iterator[Tie]:
         yield ref_of(service), "routes_to", workload, Basis.DECLARED
 
 
+def _hosts(state: State, workload: Json) -> Iterator[str]:
+    """The Services that a workload's environment names by a ConfigMap; those of its namespace."""
+    namespace, (spec, _) = ref_of(workload).namespace, pod_spec(workload)
+    for container in spec.get("containers", []):
+        for source in container.get("envFrom") or []:
+            config = state.get("ConfigMap", namespace, look(source, "/configMapRef/name", ""))
+            told = look(config, "/data", {}).values() if config is not None else ()
+            yield from (str(host).partition(".")[0] for host in told)
+
+
 def _selected(state: State, service: Json) -> list[Ref]:
-    selector = look(service, "/spec/selector", {})
-    return [
+    """The workloads that make pods for a Service, or whose pods it selects, as one that looks for a role does."""
+    selector, namespace = look(service, "/spec/selector", {}), ref_of(service).namespace
+    makers = [
         ref_of(workload)
         for workload in state.workloads
-        if ref_of(workload).namespace == ref_of(service).namespace
-        and selector
-        and has_labels(template_of(workload)[0], selector)
+        if ref_of(workload).namespace == namespace and selector and has_labels(template_of(workload)[0], selector)
     ]
+    owners = (state.owner(pod) for pod in state.matching("Pod", namespace, selector))
+    return list(dict.fromkeys([*makers, *(owner for owner in owners if owner.kind in WORKLOADS)]))
 
 
 def _entity(ref: Ref, state: State, server: str) -> Entity:

@@ -13,7 +13,8 @@ from midwatch_cluster.state import State, look
 from midwatch_kit import CitedFinding, EntityId, Finding, ObservationKind, Window, rfc3339
 
 MOST = 200
-_SURE, _UNSURE, _AS_BEFORE = 10.0, 3.0, 0.5
+_COMMON = ("Node", "ComponentStatus", "ResourceQuota", "PersistentVolume", "StorageClass")
+_SURE, _EFFECT, _UNSURE, _AS_BEFORE = 10.0, 6.0, 3.0, 0.5
 """Scores that only rank: a problem is or is not there, and has no standard deviations."""
 
 
@@ -41,8 +42,11 @@ def problems(state: State, before: State, window: Window) -> list[Seen]:
 
 
 def score(seen: Seen) -> float:
-    """Return how much a problem deserves to be looked at: new before old, certain before possible."""
-    return _AS_BEFORE if seen.before else _SURE if seen.problem.certain else _UNSURE
+    """Return how much a problem deserves to be looked at: new before old, certain before possible, why before that."""
+    if seen.before:
+        return _AS_BEFORE
+    certain = _EFFECT if seen.problem.effect else _SURE
+    return certain if seen.problem.certain else _UNSURE
 
 
 def row_of(seen: Seen, state: State) -> JsonValue:
@@ -82,6 +86,7 @@ def finding_of(seen: Seen, number: int, state: State) -> CitedFinding:
             "check": seen.check,
             **({"was_so_before": "true"} if seen.before else {}),
             **({} if problem.certain else {"certain": "false"}),
+            **({"effect": "true"} if problem.effect else {}),
         },
     )
     where = [f"/rows/{number}/fields/{place}/value" for place in range(len(problem.fields))]
@@ -89,9 +94,14 @@ def finding_of(seen: Seen, number: int, state: State) -> CitedFinding:
 
 
 def concerns(seen: Seen, entities: Sequence[EntityId], state: State) -> bool:
-    """Whether a problem is of one of some entities, or makes one suffer; all are asked for when there are none."""
-    refs = [ref for ref in (seen.problem.about, seen.problem.victim) if ref is not None]
-    return not entities or any(entity_of(ref, state) in entities for ref in refs)
+    """Whether a problem is of one of some entities, or makes one suffer; all are asked for when there are none.
+
+    What belongs to no workload, such as a node, a quota or a part of the control plane, concerns everybody.
+    """
+    problem = seen.problem
+    refs = [ref for ref in (problem.about, problem.victim) if ref is not None]
+    common = problem.victim is None and problem.about.kind in _COMMON
+    return not entities or common or any(entity_of(ref, state) in entities for ref in refs)
 
 
 def line_of(seen: Seen) -> str:

@@ -7,7 +7,17 @@ object that is well says nothing.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from midwatch_cluster.checks import admission, nodes, performance, routing, runtime, scheduling, startup, storage
+from midwatch_cluster.checks import (
+    admission,
+    nodes,
+    performance,
+    routes,
+    routing,
+    runtime,
+    scheduling,
+    startup,
+    storage,
+)
 from midwatch_cluster.checks.problem import Problem
 from midwatch_cluster.state import State
 
@@ -33,7 +43,7 @@ CHECKS: Sequence[NamedCheck] = [
     *_named("scheduling", [*scheduling.CHECKS, *storage.CHECKS]),
     *_named("start-up", startup.CHECKS),
     *_named("run time", runtime.CHECKS),
-    *_named("routing", routing.CHECKS),
+    *_named("routing", [*routing.CHECKS, *routes.CHECKS]),
     *_named("performance", performance.CHECKS),
     *_named("node", nodes.CHECKS),
 ]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from midwatch_cluster.checks.problem import Problem, earliest, said
+from midwatch_cluster.checks.routing import addresses
 from midwatch_cluster.quantity import amount
 from midwatch_cluster.state import Json, Ref, State, condition, last_seen, look, pod_spec, ref_of
 
@@ -29,7 +30,10 @@ def quota_exceeded(state: State) -> Iterator[Problem]:
 
 
 def quota_used_up(state: State) -> Iterator[Problem]:
-    """A count in a ResourceQuota is used to its limit, so that nothing more of its sort can be made."""
+    """A count in a ResourceQuota is used to its limit, so that nothing more of its sort can be made.
+
+    That may be meant so, but not where a Service is missing that workloads ask for.
+    """
     for quota in state.of("ResourceQuota"):
         for resource, hard in look(quota, "/status/hard", look(quota, "/spec/hard", {})).items():
             used = look(quota, "/status/used", {}).get(resource)
@@ -42,7 +46,7 @@ def quota_used_up(state: State) -> Iterator[Problem]:
                     "access",
                     f"quota {where.name} of {where.namespace} has no {resource} left: {used} of {hard} are used",
                     ((where, f"/status/used/{pointer}"), (where, f"/status/hard/{pointer}")),
-                    certain=False,
+                    certain=resource == "services" and _lacks_service(state, where.namespace),
                 )
 
 
@@ -108,6 +112,14 @@ def _short(state: State, quota: Ref, resource: str, workload: Ref, event: Json) 
         victim=workload,
         since=earliest([event]),
     )
+
+
+def _lacks_service(state: State, namespace: str) -> bool:
+    """Whether a workload is asked for by its name, and the Service of that name is not there."""
+    own = [workload for workload in state.workloads if ref_of(workload).namespace == namespace]
+    names = {ref_of(workload).name for workload in own}
+    asked = {host for workload in own for _, host, _ in addresses(workload)}
+    return any(state.lacks("Service", namespace, name) for name in sorted(names & asked))
 
 
 def _resource(name: str) -> str:

@@ -31,6 +31,7 @@ def node_not_ready(state: State) -> Iterator[Problem]:
                 "its kubelet says nothing any more" if silent else f"is not ready: {found[0].get('message', '')}",
                 f"{found[1]}/status",
                 found[0],
+                effect=not silent,
             )
 
 
@@ -82,7 +83,13 @@ def system_pods_missing(state: State) -> Iterator[Problem]:
                 events = [event for pod in state.pods_of(ref) for event in state.events_about(ref_of(pod))]
                 field = ready if look(workload, ready) is not None else wanted
                 yield Problem(
-                    ref, f"{_snake(ref.name)}_unready", "platform", says, ((ref, field),), since=earliest(events)
+                    ref,
+                    f"{_snake(ref.name)}_unready",
+                    "platform",
+                    says,
+                    ((ref, field),),
+                    since=earliest(events),
+                    effect=True,
                 )
 
 
@@ -139,10 +146,10 @@ def _is_ready(node: Json) -> bool:
     return found is not None and found[0].get("status") == "True"
 
 
-def _problem(node: Json, reason: str, says: str, pointer: str, found: Json) -> Problem:
+def _problem(node: Json, reason: str, says: str, pointer: str, found: Json, *, effect: bool = False) -> Problem:
     ref = ref_of(node)
     since = moment(found.get("lastTransitionTime"))
-    return Problem(ref, reason, "platform", f"node {ref.name} {says}", ((ref, pointer),), since=since)
+    return Problem(ref, reason, "platform", f"node {ref.name} {says}", ((ref, pointer),), since=since, effect=effect)
 
 
 def _snake(name: str) -> str:

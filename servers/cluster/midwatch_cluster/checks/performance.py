@@ -67,6 +67,7 @@ def roll_out_stalls(state: State) -> Iterator[Problem]:
                 ((ref, f"{found[1]}/reason"),),
                 since=moment(found[0].get("lastTransitionTime")),
                 certain=False,
+                effect=True,
             )
 
 

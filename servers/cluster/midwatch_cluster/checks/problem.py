@@ -15,7 +15,8 @@ class Problem:
 
     `about` is the object to put right, `victim` the one that suffers if that is another. `reason` names the problem
     in snake_case, `cause` is the kind of hypothesis that it speaks for, `statement` says it in a sentence. `since` is
-    None when nothing tells. `certain` is False for what often is wrong but may be meant so.
+    None when nothing tells. `certain` is False for what often is wrong but may be meant so. `effect` is True for what
+    shows that something is wrong and not why, such as a crash: another problem of the same object explains it.
     """
 
     about: Ref
@@ -26,6 +27,7 @@ class Problem:
     victim: Ref | None = None
     since: datetime | None = None
     certain: bool = True
+    effect: bool = False
 
 
 def said(event: Json) -> Field:

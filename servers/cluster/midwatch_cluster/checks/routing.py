@@ -2,14 +2,20 @@
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from midwatch_cluster.checks.problem import Field, Problem
 from midwatch_cluster.fit import matches
-from midwatch_cluster.state import Json, Ref, State, has_labels, look, pod_spec, ref_of, template_of
+from midwatch_cluster.state import Json, Ref, State, has_labels, look, moment, pod_spec, ref_of, template_of
 
 _ADDRESS = re.compile(
     r"(?:^|//|@)(?P<host>[a-z][a-z0-9-]*)(?:\.(?P<rest>[a-z0-9.-]+))?:(?P<port>\d{2,5})(?=$|[/?,;\"'\s])"
 )
+
+_ALIKE, _LONG_ENOUGH = 0.85, 5
+"""From which share of equal letters on a name is another's misspelt, and from which length on a beginning tells."""
+_LINK_LOCAL = ("169.254.", "fe80:")
+"""Where the cluster's DNS is cached on each node (NodeLocal DNSCache)."""
 
 
 def selects_nothing(state: State) -> Iterator[Problem]:
@@ -67,7 +73,10 @@ def leads_to_no_port(state: State) -> Iterator[Problem]:
 
 
 def address_leads_nowhere(state: State) -> Iterator[Problem]:
-    """A workload is given the address of a Service that has no such port, or that does not exist."""
+    """A workload is given the address of a Service that has no such port, or that does not exist.
+
+    Many are given addresses that they never use; one that is nearly that of a Service which they don't reach is wrong.
+    """
     for workload in state.workloads:
         ref = ref_of(workload)
         for field, host, port in addresses(workload):
@@ -90,7 +99,7 @@ def address_leads_nowhere(state: State) -> Iterator[Problem]:
                     "change",
                     f"{ref.name} is to reach {host}:{port}, and there is no service {host} in {ref.namespace}",
                     ((ref, field),),
-                    certain=False,
+                    certain=_is_misspelt(state, workload, host),
                 )
 
 
@@ -134,7 +143,26 @@ def policy_lets_nobody_in(state: State) -> Iterator[Problem]:
                 owner = state.owner(pods[0])
                 says = f"network policy {ref.name} lets nothing {way} {owner.name}"
                 reason = f"policy_denies_all_{direction.lower()}"
-                yield Problem(ref, reason, "access", says, ((ref, "/spec"),), victim=owner)
+                since = moment(look(policy, "/metadata/creationTimestamp"))
+                yield Problem(ref, reason, "access", says, ((ref, "/spec"),), victim=owner, since=since)
+
+
+def name_server_of_its_own(state: State) -> Iterator[Problem]:
+    """Pods ask only name servers of their own (dnsPolicy None), so that they know no Service of the cluster by name."""
+    offered = {look(service, "/spec/clusterIP") for service in state.of("Service")}
+    for workload in state.workloads:
+        ref, (spec, where) = ref_of(workload), pod_spec(workload)
+        asked = look(spec, "/dnsConfig/nameservers", [])
+        foreign = asked and not any(each in offered or each.startswith(_LINK_LOCAL) for each in asked)
+        if spec.get("dnsPolicy") == "None" and foreign:
+            yield Problem(
+                ref,
+                "name_server_of_its_own",
+                "change",
+                f"{ref.name} asks name servers {', '.join(asked)} only, which are none of the cluster's",
+                ((ref, f"{where}/dnsPolicy"), (ref, f"{where}/dnsConfig/nameservers")),
+                certain=not _all_well(state, ref),
+            )
 
 
 def selecting(state: State) -> list[Json]:
@@ -152,6 +180,21 @@ def addresses(workload: Json) -> Iterator[tuple[str, str, int]]:
                 rest = found["rest"]
                 if rest is None or (rest.split(".")[0] == namespace and rest.split(".")[1:2] in ([], ["svc"])):
                     yield f"{where}/containers/{number}/env/{place}/value", found["host"], int(found["port"])
+
+
+def _is_misspelt(state: State, workload: Json, host: str) -> bool:
+    """Whether an address is nearly that of a Service of the namespace that the workload has no address of."""
+    names = {ref_of(service).name for service in state.of("Service", ref_of(workload).namespace)}
+    others = names - {known for _, known, _ in addresses(workload)}
+    begun = any(host.startswith(name) or name.startswith(host) for name in others if len(name) >= _LONG_ENOUGH)
+    return begun or bool(get_close_matches(host, sorted(others), n=1, cutoff=_ALIKE))
+
+
+def _all_well(state: State, workload: Ref) -> bool:
+    """Whether a workload has pods, and all containers of them are ready; also where pods could not be read."""
+    pods = state.pods_of(workload)
+    statuses = [status for pod in pods for status in look(pod, "/status/containerStatuses", [{}])]
+    return "Pod" in state.unread or (bool(statuses) and all(status.get("ready") for status in statuses))
 
 
 def _is_addressed(state: State, service: Ref) -> bool:
@@ -231,4 +274,5 @@ CHECKS = (
     ingress_leads_nowhere,
     scaled_to_nothing,
     policy_lets_nobody_in,
+    name_server_of_its_own,
 )

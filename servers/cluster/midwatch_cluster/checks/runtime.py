@@ -87,14 +87,16 @@ def crashes(state: State) -> Iterator[Problem]:
         code, why, times = ended.get("exitCode"), ended.get("reason", "Error"), status.get("restartCount", 0)
         if not code or why == "OOMKilled" or _killed_by_probe(state, pod):
             continue
-        yield _problem(
-            state,
-            pod,
+        owner = state.owner(pod)
+        yield Problem(
+            owner,
             "container_crashes",
             "state",
-            f"ends with code {code} ({why}) and was restarted {times} times",
-            (f"/status/containerStatuses/{number}",),
-            moment(ended.get("finishedAt")),
+            f"{ref_of(pod).name} ends with code {code} ({why}) and was restarted {times} times",
+            ((ref_of(pod), f"/status/containerStatuses/{number}"),),
+            since=moment(ended.get("finishedAt")),
+            certain=not status.get("ready"),
+            effect=True,
         )
 
 
@@ -115,6 +117,7 @@ def probe_fails(state: State) -> Iterator[Problem]:
                 f"the {kind} probe of {owner.name} fails: {fault.says}",
                 ((ref_of(pod), f"/spec/containers/{number}/{kind}Probe"), said(events[-1])),
                 since=earliest(events),
+                effect=not fault.of_the_probe,
             )
 
 
@@ -122,7 +125,11 @@ def ports_collide(state: State) -> Iterator[Problem]:
     """Two containers of a pod are to listen on the same port, and one of them does not come to run."""
     for pod, number, _ in containers(state):
         ports = _ports(look(pod, f"/spec/containers/{number}", {}))
-        if (taken := ports & _sidecar_ports(pod)) and not _all_ready(pod) and not _is_sidecar(pod, number):
+        if (
+            (taken := ports & _sidecar_ports(pod))
+            and not _all_ready(pod)
+            and not _is_sidecar(pod["spec"]["containers"][number])
+        ):
             says = f"is to listen on port {min(taken)}, on which its sidecar listens"
             since = moment(look(pod, "/metadata/creationTimestamp"))
             where = (f"/spec/containers/{number}/ports", "/metadata/annotations")
@@ -177,8 +184,9 @@ def _fault(container: Json, kind: str, message: str) -> _Fault:
     probe, told = container[f"{kind}Probe"], message.lower()
     sibling = container.get("readinessProbe" if kind != "readiness" else "livenessProbe")
     handler, port = _asks(probe, container)
-    declared = _ports(container)
-    if port is not None and declared and port not in declared:
+    declared = _ports(container) | (_ISTIO if _is_sidecar(container) else set())
+    answered = "statuscode" in told
+    if port is not None and declared and port not in declared and not answered:
         return _Fault("asks_wrong_port", f"it asks port {port}, and the container listens on {_list(declared)}")
     if any(text in told for text in _OTHER_TONGUE) or (sibling and _differ(handler, port, _asks(sibling, container))):
         return _Fault("asks_in_wrong_protocol", f"it asks by {handler}, which port {port} does not speak")
@@ -261,8 +269,8 @@ def _sidecar_ports(pod: Json) -> set[int]:
     return _ISTIO | ({int(told[1])} if told else set())
 
 
-def _is_sidecar(pod: Json, number: int) -> bool:
-    return bool(look(pod, f"/spec/containers/{number}/name") == "istio-proxy")
+def _is_sidecar(container: Json) -> bool:
+    return bool(container.get("name") == "istio-proxy")
 
 
 def _all_ready(pod: Json) -> bool:

@@ -84,6 +84,7 @@ def _problem(state: State, pod: Json, owner: Ref, name: str, reasons: Mapping[st
         (*fields, *map(said, events[-1:])),
         victim=owner if node else None,
         since=moment(scheduled[0].get("lastTransitionTime")) if scheduled else earliest(events),
+        effect=name == "node_not_ready",
     )
 
 

@@ -140,6 +140,7 @@ def init_container_fails(state: State) -> Iterator[Problem]:
                     f"init container {status.get('name')} of {owner.name} ends with code {ended['exitCode']}",
                     ((ref_of(pod), f"/status/initContainerStatuses/{number}"),),
                     since=moment(ended.get("finishedAt")),
+                    effect=True,
                 )
 
 
