@@ -27,6 +27,7 @@ from midwatch.gate import Approver, Gate, Patience
 from midwatch.health import health, window_ending
 from midwatch.inquiry import Inquiry, Limits
 from midwatch.journal import Journal
+from midwatch.last_words import last_words, worth_asking
 from midwatch.packet import packet
 from midwatch.records import (
     Conclusion,
@@ -120,6 +121,8 @@ class Investigation:
         timely = without_doubles(self._timely(_without(seen, noise), scope))
         own = [*timely, *excesses(timely, topology, scope), *asked_less(timely, topology, scope)]
         scene = Scene(scope, topology, (), blind).having([*scope.symptoms, *own])
+        if worth_asking(scene):
+            scene = scene.having(await last_words(self.inquiry, scope))
         self.journal.note_all(self.incident.id, "observation", {o.id: o for o in scene.observations}, "survey")
         return scene, noise
 

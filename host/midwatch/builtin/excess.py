@@ -9,6 +9,9 @@ Who is only known to fail by the calls that it makes loses nothing of its own.
 
 A callee without any history explains nothing: that it is called at all is its caller's doing. Nothing here knows
 how often each caller calls; a callee's loss is taken off each of its callers in full.
+
+Means add up along calls, tails don't: of what only a tail is known, a caller begins nothing while a callee's tail grew
+by much of what its own did.
 """
 
 import hashlib
@@ -37,6 +40,11 @@ class _Loss:
 
     amount: float
     seen: Observation
+
+    @property
+    def tail(self) -> float:
+        """By how much its slowest requests take longer, in the unit of the figure; 0 where a mean is known."""
+        return _more(self.seen) if self.amount > 0 and self.seen.subject == "latency_p95" else 0.0
 
 
 def without_doubles(observations: Iterable[Observation]) -> list[Observation]:
@@ -71,7 +79,14 @@ def _loss(seen: Observation) -> _Loss:
     return _Loss(more * (1.0 if pace is None else pace), seen)
 
 
+def _more(seen: Observation) -> float:
+    return (seen.magnitude or 0.0) - (seen.baseline or 0.0)
+
+
 def _own(entity: EntityId, losses: Mapping[EntityId, _Loss], topology: Topology) -> float:
+    waits = (losses[callee].tail for callee in topology.depends_on(entity) if callee in losses)
+    if losses[entity].tail and max(waits, default=0.0) >= w.ACCOUNTS_FOR * losses[entity].tail:
+        return 0.0
     below = (losses[callee].amount for callee in topology.depends_on(entity) if callee in losses)
     return losses[entity].amount - sum(below)
 

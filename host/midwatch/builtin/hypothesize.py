@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Iterable
 
-from midwatch.builtin.observed import ON_THE_WAY, waits_for_connection
+from midwatch.builtin.mismatches import kind_of_mismatch
+from midwatch.builtin.observed import waits_for_connection
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.vocabulary import kind_of
 from midwatch.builtin.weights import PRIORS
@@ -46,6 +47,8 @@ _TESTS: dict[HypothesisKind, tuple[str, str]] = {
     ),
 }
 _OPERATORS_HAND = "session"
+_OF_ITS_OWN = (ObservationKind.CHANGE, ObservationKind.MISMATCH, ObservationKind.NEW_PATTERN)
+"""Triggers each of which is a hypothesis of its own; of what runs short the strongest sign is enough."""
 
 
 def hypothesize(scene: Scene, steering: Iterable[Steering]) -> tuple[Hypothesis, ...]:
@@ -57,6 +60,8 @@ def hypothesize(scene: Scene, steering: Iterable[Steering]) -> tuple[Hypothesis,
         *_from_silences(scene),
         *_from_dependencies(scene),
         *_from_traffic(scene),
+        *(_make(kind_of_mismatch(o), o.entity, o.statement, trigger=o) for o in scene.mismatches),
+        *(_make(c.kind, c.place, f"{len(c.users)} complain: {c.says}", trigger=c.seen[0]) for c in scene.complaints),
         *(_make(c.kind, c.entity, f"{s.name}: {c.because}") for s in steering for c in s.checks),
     ]
     once = {hypothesis.id: hypothesis for hypothesis in reversed(suggested)}
@@ -109,16 +114,24 @@ def _from_dependencies(scene: Scene) -> Iterable[Hypothesis]:
 
 
 def _from_traffic(scene: Scene) -> Iterable[Hypothesis]:
-    yield _make(HypothesisKind.TRAFFIC, scene.scope.symptom, "more requests than before would show as this symptom")
+    if not scene.scope.symptom.startswith("namespace:"):  # nobody asks a namespace for anything
+        yield _make(HypothesisKind.TRAFFIC, scene.scope.symptom, "more requests than before would show as this symptom")
     for entity in scene.scope.topology.entities:
         if entity.kind == "service" and entity.id != scene.scope.symptom and (surge := scene.surge(entity.id)):
             yield _make(HypothesisKind.TRAFFIC, entity.id, surge.statement)
 
 
+def _from_complaints(scene: Scene) -> Iterable[Hypothesis]:
+    for complaint in scene.complaints:
+        text = f"{len(complaint.users)} complain: {complaint.says}"
+        yield _make(complaint.kind, complaint.place, text, trigger=complaint.seen[0])
+
+
 def _make(
     kind: HypothesisKind, entity: EntityId, rationale: str, *, trigger: Observation | None = None, odds: float = 1.0
 ) -> Hypothesis:
-    name = f"{kind}|{entity}|{trigger.id if trigger and trigger.kind is ObservationKind.CHANGE else ''}"
+    own = trigger if trigger and trigger.kind in _OF_ITS_OWN else None
+    name = f"{kind}|{entity}|{own.id if own else ''}"
     confirms, refutes = _TESTS[kind]
     return Hypothesis(
         id=hashlib.sha256(name.encode()).hexdigest()[:12],

@@ -7,6 +7,8 @@ from functools import cached_property
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.beginnings import Beginnings, Begun, can_hurt
+from midwatch.builtin.complaints import Complaint, Complaints
+from midwatch.builtin.mismatches import is_certain, new_mismatches, reaches
 from midwatch.builtin.observed import (
     PARTS,
     SLOWER,
@@ -49,7 +51,10 @@ class Scene:
         Requests that failed have harmed somebody, even if it is over or of one operation; one slow minute that is over
         has not. More requests that are served as well as before harm nobody, wherever it takes a little longer.
         New instances that nobody can reach are trouble, though the old ones still serve.
+        Where nothing can be compared, what is wrong for certain in what the symptom depends on is harm enough.
         """
+        if not self.compared and self._harm_is_seen:
+            return True
         rises = (o for o in self.scope.symptoms if got_worse(o))
         harm = (o for o in rises if not (o.subject == "request_rate" and o.direction == "up"))
         lasting = (o for o in harm if o.ended is None or o.subject == "error_rate")
@@ -69,6 +74,12 @@ class Scene:
         """Whether a figure of the symptom that the alert is about is a little worse than before, without a shift."""
         own = (o for o in self.scope.symptoms if o.subject in self.scope.watched and o.subject != "request_rate")
         return any(o.kind is ObservationKind.NORMAL and o.direction == "up" and o.score >= w.LEANS for o in own)
+
+    @cached_property
+    def _harm_is_seen(self) -> bool:
+        """Whether something that the symptom depends on is wrong for certain, or complained of beyond doubt."""
+        wrong = any(is_certain(o) and reaches(o, self.scope, self.topology) for o in self.mismatches)
+        return wrong or any(c.telling and self.can_hurt(c.place, self.scope.symptom) for c in self.complaints)
 
     @cached_property
     def _answers_well(self) -> bool:
@@ -102,6 +113,16 @@ class Scene:
     def anomalies(self) -> tuple[Observation, ...]:
         """What is not as it was before, strongest first; changes by people are not anomalies."""
         return tuple(sorted((o for o in self.observations if o.kind not in _QUIET), key=lambda o: (-o.score, o.id)))
+
+    @cached_property
+    def mismatches(self) -> tuple[Observation, ...]:
+        """What is wrong in the state of things and was not so before, strongest first."""
+        return new_mismatches(self.observations)
+
+    @cached_property
+    def complaints(self) -> tuple[Complaint, ...]:
+        """What services say of what they use."""
+        return Complaints(self.anomalies, self.mismatches, self.topology).find()
 
     @cached_property
     def beginnings(self) -> Begun:

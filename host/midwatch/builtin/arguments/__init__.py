@@ -2,17 +2,24 @@
 
 An argument rests on observations and weighs in log-odds; one that kills weighs minus infinity. Each looks at one
 independent thing: when (time, course), where (path, place, health, spread, victims), what (content, words, arrivals),
-rollout (new instances beside old ones).
+rollout (new instances beside old ones),
+and what is wrong with the state of things (mismatch, complaint).
 None knows of any application.
 """
 
 from collections.abc import Callable, Iterator
 
-from midwatch.builtin.arguments import rollout, what, when, where
+from midwatch.builtin.arguments import rollout, state, what, when, where
 from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis
 
-_ALL: tuple[Callable[[Hypothesis, Scene], Iterator[Argument]], ...] = (*when.ALL, *where.ALL, *what.ALL, *rollout.ALL)
+_ALL: tuple[Callable[[Hypothesis, Scene], Iterator[Argument]], ...] = (
+    *when.ALL,
+    *where.ALL,
+    *what.ALL,
+    *rollout.ALL,
+    *state.ALL,
+)
 
 
 def arguments(hypothesis: Hypothesis, scene: Scene) -> tuple[Argument, ...]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
+from midwatch.builtin.mismatches import is_mismatch
 from midwatch.builtin.observed import speaks_of
 from midwatch.builtin.scene import BY_PEOPLE, Scene
 from midwatch.records import Argument, Hypothesis, HypothesisKind
@@ -16,6 +17,8 @@ from midwatch_kit.window import clock
 def time(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """A cause comes before its effect, and mostly soon before."""
     trigger, latest = hypothesis.trigger, scene.scope.onset_latest
+    if is_mismatch(trigger):
+        return  # state is known since when it was last seen, not since when it is so
     if trigger is None or trigger.onset is None or scene.scope.onset is None or latest is None:
         return
     symptom = scene.scope.symptoms[:1]

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
 from midwatch.builtin.excess import EXCESSES
-from midwatch.builtin.observed import ON_THE_WAY, TURNS, answered, harm, waits_for_connection
+from midwatch.builtin.mismatches import ends, is_certain, is_mismatch, reaches
+from midwatch.builtin.observed import amount, answered, waits_for_connection
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.ties import is_tied
 from midwatch.records import Argument, Hypothesis, HypothesisKind
@@ -22,6 +23,9 @@ def symptom(_: Hypothesis, scene: Scene) -> Iterator[Argument]:
 def path(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """A cause needs a way to the symptom."""
     known, target = scene.topology, scene.scope.symptom
+    trigger = hypothesis.trigger
+    if trigger is not None and is_mismatch(trigger) and reaches(trigger, scene.scope, known):
+        return
     if hypothesis.entity == target or hypothesis.entity not in known or target not in known:
         return
     if not is_tied(target, known):
@@ -34,8 +38,8 @@ def path(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
 def place(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """Failures (or lost time) begin in the cause, not in what passes them on."""
     begun = scene.beginnings
-    total = sum(map(harm, begun.values()))
-    if total <= 0:
+    total = sum(map(amount, begun.values()))
+    if total <= 0 or _answers_nobody(hypothesis, scene):
         return
     mine = scene.explained(hypothesis)
     share = sum(map(harm, mine)) / total
@@ -51,6 +55,14 @@ def place(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
         yield argument("place", w.STRONG * (share - w.MOST), mine[0].statement, *mine, most)
     else:
         yield _elsewhere(hypothesis, most, scene)
+
+
+def _answers_nobody(hypothesis: Hypothesis, scene: Scene) -> bool:
+    """Whether what is wrong with somebody who others need keeps him from answering: then it shows only in them."""
+    trigger = hypothesis.trigger
+    if trigger is None or not is_mismatch(trigger) or not is_certain(trigger):
+        return False
+    return any(scene.can_hurt(end, place) for end in ends(trigger) for place in scene.beginnings if place != end)
 
 
 def _elsewhere(hypothesis: Hypothesis, most: Observation, scene: Scene) -> Argument:
