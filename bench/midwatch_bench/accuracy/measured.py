@@ -61,7 +61,7 @@ class Measured:
 def measured(case: Case, data_set: DataSet, journal: Journal, investigation: str, cpu_seconds: float) -> Measured:
     """Return the measures of a finished investigation."""
     held = data_set.guesses(journal, investigation)
-    ranked = tuple(dict.fromkeys(data_set.label(guess) for guess in held))
+    ranked = tuple(dict.fromkeys(label for guess in held if (label := data_set.label(guess))))
     place = next((n for n, label in enumerate(ranked, 1) if label in case.answers), 0)
     conclusion = journal.values(investigation, Conclusion)[-1]
     named = conclusion.root_causes[0] if conclusion.root_causes else None

@@ -1,170 +1,235 @@
-"""Cloud-OpsBench: Kubernetes incidents, as objects of the API, log lines and metrics.
+"""Cloud-OpsBench: Kubernetes incidents of Online Boutique and Train Ticket, as objects, log lines and metrics.
 
-Layout: `benchmark/<system>/<category>/<id>/` as its authors publish it (github.com/LLM4Ops/Cloud-OpsBench). The labels
-(`result`, `process`) and the expert paths stay with the scorer.
+Layout: `benchmark/<system>/<category>/<id>/` as its authors publish it (github.com/LLM4Ops/Cloud-OpsBench). A snapshot
+holds the cluster's state when it was collected, the containers' logs (or, where those are not there, the error lines
+that the set's own tool shows of them) and the metrics, if there are any. The alert says what the set tells an agent:
+the namespace and one of five vague sentences. It comes at the end of the time that the set's alerting calls abnormal,
+and where that says nothing, ten minutes after the incident may have begun, when the state was collected. The calls
+that the set's dependency tool knows become a declared topology.
+
+The labels (`result`, `process`) and the expert paths stay with the scorer. Times without a zone are in UTC+8.
 """
 
+import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import yaml
+from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, gauge
+from midwatch_bench.importers.cloudopsbench_state import objects
 
-from midwatch_bench.importers import kubectl
-from midwatch_bench.importers.kubectl import Object
-
-_GET = re.compile(r"kubectl get (?P<plural>\w+) -n (?P<namespace>\S+)$")
-_DESCRIBE = re.compile(r"kubectl describe (?P<plural>\w+) (?P<name>\S+) -n (?P<namespace>\S+)$")
-_DATED = re.compile(r"Active: (?P<state>[\w-]+) \((?P<sub>[\w-]+)\)")
-_KINDS = {
-    "pods": "Pod",
-    "pod": "Pod",
-    "services": "Service",
-    "service": "Service",
-    "deployments": "Deployment",
-    "replicasets": "ReplicaSet",
-    "statefulsets": "StatefulSet",
-    "statefulset": "StatefulSet",
-    "daemonsets": "DaemonSet",
-    "jobs": "Job",
-    "configmaps": "ConfigMap",
-    "secrets": "Secret",
-    "serviceaccounts": "ServiceAccount",
-    "persistentvolumeclaims": "PersistentVolumeClaim",
-    "persistentvolumes": "PersistentVolume",
-    "storageclasses": "StorageClass",
-    "resourcequota": "ResourceQuota",
-    "ingresses": "Ingress",
-    "networkpolicies": "NetworkPolicy",
-    "nodes": "Node",
-    "rolebindings": "RoleBinding",
+LOCAL = timezone(timedelta(hours=8))
+BEFORE = timedelta(minutes=10)
+"""How long before the state was collected an incident may have begun, where no alert says when."""
+_RANGE = re.compile(r"(?P<start>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) ~ (?P<end>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
+_LOGGED = re.compile(r"^(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(?:Z|[+-]\d\d:\d\d))\s(?P<body>.*)$", re.MULTILINE)
+_LEVEL = re.compile(r"\b(TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR|FATAL)\b|\[(Note|Warning|ERROR)\]", re.IGNORECASE)
+_SEVERITIES = {
+    "TRACE": 1,
+    "DEBUG": 5,
+    "INFO": 9,
+    "NOTE": 9,
+    "WARN": 13,
+    "WARNING": 13,
+    "ERROR": 17,
+    "FATAL": 21,
+    "PANIC": 21,
 }
-_WIDE = ("Node", "PersistentVolume", "StorageClass")
-_COMPONENTS = {"kubelet": "Kubelet", "kube-proxy": "KubeProxy", "containerd": "ContainerRuntime"}
-
-
-def objects(folder: Path) -> tuple[list[Object], datetime]:
-    """Return the objects of a case's cluster, and of when they are (UTC)."""
-    texts: Mapping[str, str] = _read(folder / "raw_data" / "k8s_states.json")
-    tools: Mapping[str, Any] = _read(folder / "tool_cache.json")
-    at = _collected(texts)
-    found: dict[tuple[str, str, str], Object] = {}
-    listed: set[str] = set()
-    for thing in _all(texts, at, listed):
-        found[_key(thing)] = thing
-    for thing in _applied(tools):
-        if _key(thing) in found:
-            found[_key(thing)] = _merged(found[_key(thing)], thing)
-    for pod in [thing for thing in found.values() if thing["kind"] == "Pod"]:
-        _complete(pod, found)
-    for line in _component_conditions(tools):
-        node = found.get(("Node", "", line["node"]))
-        if node is not None:
-            node["status"]["conditions"].append(line["condition"])
-    lists = [{"kind": f"{kind}List", "metadata": {}} for kind in sorted({*listed, "Event", "Endpoints"})]
-    return [*lists, *found.values()], at
-
-
-def _all(texts: Mapping[str, str], at: datetime, listed: set[str]) -> Iterator[Object]:
-    for command, text in texts.items():
-        if (get := _GET.match(command)) and (kind := _KINDS.get(get["plural"])):
-            listed.add(kind)
-            yield from kubectl.names(kind, text, "" if kind in _WIDE else get["namespace"])
-    for command, text in texts.items():
-        described = _DESCRIBE.match(command)
-        kind = _KINDS.get(described["plural"]) if described else None
-        thing = _described(kind, text, described["namespace"]) if described and kind else None
-        if thing is not None:
-            yield thing
-            yield from [kubectl.endpoints(text)] if kind == "Service" else []
-            yield from kubectl.events(kubectl.parse(text), thing, at)
-
-
-_READERS: Mapping[str, Callable[[str], Object]] = {
-    "Pod": kubectl.pod,
-    "Node": lambda text: kubectl.node(text)[0],
-    "Service": kubectl.service,
-    "PersistentVolumeClaim": kubectl.claim,
-    "PersistentVolume": kubectl.volume,
-    "ResourceQuota": kubectl.quota,
-    "NetworkPolicy": kubectl.policy,
-    "StorageClass": kubectl.storage_class,
-    **{kind: partial(kubectl.workload, kind) for kind in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")},
+_HOST = re.compile(r"_HOST: ([a-z][\w-]*)$", re.MULTILINE)
+_FRAME = re.compile(r"\s+(?:at|\.\.\.) ")
+_EXCEPTION = re.compile(r"\s*Caused by: |[\w$]+(?:\.[\w$]+)+(?:Exception|Error)\b")
+_LONGEST = 2000
+_GAUGES: Mapping[str, tuple[str, str, float, tuple[str, str] | None]] = {
+    "cpu": ("container.cpu.usage", "{cpu}", 1.0, None),
+    "cpu_cfs": ("container.cpu.throttled", "s/s", 1.0, None),
+    "mem": ("container.memory.usage", "By", 1.0, None),
+    "network_receive": ("k8s.pod.network.packets", "{packet}/s", 1.0, ("network.io.direction", "receive")),
+    "network_transmit": ("k8s.pod.network.packets", "{packet}/s", 1.0, ("network.io.direction", "transmit")),
+    "p90latency": ("server.request.duration", "ms", 1.0, ("quantile", "p90")),
+    "p95latency": ("server.request.duration", "ms", 1.0, ("quantile", "p95")),
+    "rps": ("server.requests", "{request}/s", 1.0, None),
+    "success_rate": ("server.success", "1", 1.0, None),
 }
 
 
-def _described(kind: str, text: str, namespace: str) -> Object | None:
-    if not text.strip() or text.startswith("Error from server"):
-        return None
-    if kind in _READERS:
-        return _READERS[kind](text)
-    return {"kind": kind, "metadata": kubectl.metadata(kubectl.parse(text), "" if kind in _WIDE else namespace)}
+@dataclass(frozen=True)
+class _Folder:
+    """Where a case lies; what of it a reasoner may see."""
+
+    path: Path
+
+    def tools(self) -> Mapping[str, Any]:
+        """Return what the set's tools answer."""
+        return _read(self.path / "tool_cache.json")
+
+    def alerts(self) -> Sequence[Mapping[str, Any]]:
+        """Return what the set's alerting says."""
+        told: Sequence[Mapping[str, Any]] = _raw(self.path, "alert.json").get("alerts", [])
+        return told
 
 
-def _applied(tools: Mapping[str, Any]) -> Iterator[Object]:
-    """The documents that were applied, as far as a tool shows them."""
-    for name, text in tools.items():
-        if name.startswith("GetAppYAML:") and isinstance(text, str):
-            try:
-                yield from (each for each in yaml.safe_load_all(text) if isinstance(each, dict) and "kind" in each)
-            except yaml.YAMLError:
-                continue
+def cases(data: Path) -> Iterator[Case]:
+    """Yield every case under `data`, in the order of folders' names; numbers count within a system."""
+    for system in sorted({path.parent.parent.parent for path in data.rglob("*/metadata.json")}):
+        for number, path in enumerate(sorted(system.glob("*/*/metadata.json"))):
+            yield _case(path.parent, number)
 
 
-def _component_conditions(tools: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """What a node problem detector would say of the services that run a node."""
-    for name, text in tools.items():
-        if not name.startswith("CheckNodeServiceStatus:"):
-            continue
-        asked = json.loads(name.partition(":")[2])
-        state = _DATED.search(str(text))
-        component = _COMPONENTS.get(asked["service_name"], _camel(asked["service_name"]))
-        if state is None:
-            continue
-        well = state["state"] == "active"
-        condition = {
-            "type": f"{component}Unhealthy",
-            "status": "False" if well else "True",
-            "message": f"{asked['service_name']} is {state['state']} ({state['sub']})",
+def _case(folder: Path, number: int) -> Case:
+    told = _read(folder / "metadata.json")
+    answer = told["result"]
+    return Case(
+        name="/".join(folder.parts[-3:]),
+        number=number,
+        group=f"{folder.parts[-3]} {answer['root_cause']}",
+        alert=_alert(folder, told["namespace"], told["query"]),
+        calls=tuple(sorted({*_calls(_Folder(folder).tools()), *_databases(_Folder(folder).tools())})),
+        telemetry=lambda: _telemetry(folder),
+        answers=frozenset({f"{answer['fault_taxonomy']} {answer['fault_object']} {answer['root_cause']}".lower()}),
+    )
+
+
+def _alert(folder: Path, namespace: str, query: str) -> Alert:
+    started, seen = _times(folder)
+    return Alert(service=f"namespace:{namespace}", title=query, started_at=started, seen_at=seen)
+
+
+def _times(folder: Path) -> tuple[datetime, datetime]:
+    """When the incident began as far as anybody was told, and when the alert came."""
+    ranges = [found for alert in _Folder(folder).alerts() if (found := _RANGE.match(alert.get("time_range", "")))]
+    if ranges:
+        return min(_local(found["start"]) for found in ranges), max(_local(found["end"]) for found in ranges)
+    collected = datetime.fromisoformat(_Folder(folder).tools()["collection_timestamp"]).replace(tzinfo=LOCAL)
+    return collected - BEFORE, collected
+
+
+def _telemetry(folder: Path) -> Tables:
+    _, seen = _times(folder)
+    return {
+        "objects": list(_objects(folder, seen)),
+        "otel_logs": [row for row in _logs(folder) if _stamp(row) <= seen.timestamp() * SECOND],
+        "otel_metrics_gauge": list(_metrics(folder)),
+    }
+
+
+def _objects(folder: Path, seen: datetime) -> Iterator[Row]:
+    """The state when it was collected, told as of when the alert was seen."""
+    for thing in objects(folder)[0]:
+        metadata = thing.get("metadata", {})
+        yield {
+            "Timestamp": (int(seen.timestamp()) - 1) * SECOND,
+            "Event": "listed",
+            "ApiVersion": thing.get("apiVersion", ""),
+            "Kind": thing["kind"],
+            "Namespace": metadata.get("namespace", ""),
+            "Name": metadata.get("name", ""),
+            "Uid": metadata.get("uid", ""),
+            "Object": json.dumps(thing, default=str),
         }
-        yield {"node": asked["node_name"], "condition": condition}
 
 
-def _collected(texts: Mapping[str, str]) -> datetime:
-    """When the state was collected: the latest renewal of a node's lease."""
-    renewed = [kubectl.node(text)[1] for command, text in texts.items() if command.startswith("kubectl describe node")]
-    return max((each for each in renewed if each), default=datetime(2026, 1, 1, tzinfo=UTC)) + timedelta(seconds=1)
+def _calls(tools: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, text in tools.items():
+        if name.startswith("GetServiceDependencies:"):
+            callee = json.loads(name.partition(":")[2])["service_name"]
+            callers = re.search(r"\[Upstream \(Called By\)\]: (.*)", str(text))
+            for caller in callers[1].split(", ") if callers else ():
+                if re.fullmatch(r"[\w-]+", caller):
+                    yield caller, callee
 
 
-def _merged(thing: Object, applied: Object) -> Object:
-    """An object with the spec as it was applied, which tells more than a description, and its status."""
-    metadata = {**applied.get("metadata", {}), **thing["metadata"]}
-    spec = {**thing.get("spec", {}), **applied.get("spec", {})}
-    return {**thing, "metadata": metadata, "spec": spec}
+def _databases(tools: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whose manifests name which stateful set as a host: its name begins the host's, `db-leader` or `db-0`."""
+    kinds = [json.loads(key.partition(":")[2]) for key in tools if key.startswith("DescribeResource:")]
+    sets = {told["name"] for told in kinds if told["resource_type"] == "statefulsets"}
+    for key, text in tools.items():
+        if key.startswith("GetAppYAML:"):
+            for host in _HOST.findall(str(text)):
+                yield from ((json.loads(key.partition(":")[2])["app_name"], db) for db in sets if host.startswith(db))
 
 
-def _complete(pod: Object, found: Mapping[tuple[str, str, str], Object]) -> None:
-    """Give a pod what a description leaves out and its Deployment's template tells."""
-    controller = pod["metadata"].get("ownerReferences", [{}])[0].get("name", "")
-    owner = found.get(("Deployment", pod["metadata"].get("namespace", ""), controller.rpartition("-")[0]))
-    template = owner["spec"].get("template", {}).get("spec", {}) if owner else {}
-    for part in ("affinity", "securityContext", "imagePullSecrets"):
-        if part in template:
-            pod["spec"].setdefault(part, template[part])
+def _logs(folder: Path) -> Iterator[Row]:
+    """The lines of each container, the previous one's as well; an exception's stack stays with its line."""
+    told = _raw(folder, "logs.json") or dict(_error_lines(_Folder(folder).tools()))
+    for name, text in sorted(told.items()):
+        service, _, container = name.removesuffix(".previous").partition(".")
+        for at, body in _entries(text if isinstance(text, str) else "\n".join(map(str, text))):
+            level = _LEVEL.search(body[:160])
+            word = (level[1] or level[2]).upper() if level else ""
+            yield {
+                "Timestamp": at,
+                "SeverityText": word,
+                "SeverityNumber": _SEVERITIES.get(word, 0),
+                "ServiceName": service,
+                "Body": body,
+                "ResourceAttributes": {"k8s.container.name": container} if container else {},
+            }
 
 
-def _key(thing: Object) -> tuple[str, str, str]:
-    metadata = thing.get("metadata", {})
-    return thing["kind"], str(metadata.get("namespace", "")).strip(), metadata.get("name", "")
+def _error_lines(tools: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, told in tools.items():
+        if name.startswith("GetErrorLogs:") and isinstance(told, dict):
+            service = json.loads(name.partition(":")[2])["service_name"]
+            for container, lines in ((c, found) for c, found in told.items() if isinstance(found, list)):
+                yield f"{service}.{container}" if container != "app" else service, "\n".join(map(str, lines))
 
 
-def _camel(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("-"))
+def _entries(text: str) -> Iterator[tuple[int, str]]:
+    """Lines that say when they were written, in ns since the epoch; exceptions are put to the line before them."""
+    entries: list[tuple[int, str]] = []
+    for found in _LOGGED.finditer(text):
+        body = found["body"].strip()
+        if entries and _EXCEPTION.match(body) and len(entries[-1][1]) < _LONGEST:
+            entries[-1] = entries[-1][0], f"{entries[-1][1]}; {body}"
+        elif body and not _FRAME.match(found["body"]):
+            entries.append((int(datetime.fromisoformat(found["at"]).timestamp() * SECOND), body))
+    yield from entries
 
 
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+def _metrics(folder: Path) -> Iterator[Row]:
+    path = folder / "raw_data" / "metrics.csv"
+    if not path.exists():
+        return
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        for row in csv.DictReader(file):
+            at = int(_local(row.pop("time")).timestamp()) * SECOND
+            for column, value in row.items():
+                if value and not _is_void(column, row):
+                    yield from _point(column, float(value), at)
+
+
+def _is_void(column: str, row: Mapping[str, str]) -> bool:
+    """Whether a zero means that nothing was counted: a latency of no request, or no request where one took its time."""
+    service, _, what = column.rpartition("-")
+    times = [float(row.get(f"{service}-{name}") or 0) for name in ("p90latency", "p95latency")]
+    return float(row[column]) == 0 and (what.endswith("latency") or (what == "rps" and max(times) > 0))
+
+
+def _point(column: str, value: float, at: int) -> Iterator[Row]:
+    service, _, what = column.rpartition("-")
+    if what in _GAUGES:
+        metric, unit, factor, attribute = _GAUGES[what]
+        more = {"Attributes": dict([attribute])} if attribute else {}
+        yield gauge(service, metric, unit, at, value * factor, **more)
+
+
+def _local(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=LOCAL)
+
+
+def _stamp(row: Row) -> int:
+    return int(str(row["Timestamp"]))
+
+
+def _raw(folder: Path, name: str) -> Mapping[str, Any]:
+    path = folder / "raw_data" / name
+    return _read(path) if path.exists() else {}
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    told: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return told

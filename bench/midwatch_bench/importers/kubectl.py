@@ -82,7 +82,12 @@ def seconds(age: str) -> float:
 
 
 def instant(text: str) -> str | None:
-    """Return a time such as `Fri, 14 Nov 2025 22:18:54 +0800` in RFC 3339, UTC; None for no time."""
+    """Return a time such as `Fri, 14 Nov 2025 22:18:54 +0800` in RFC 3339, UTC; None for no time.
+
+    Policies have it as Go prints times: `2026-03-16 22:09:13 +0800 CST`.
+    """
+    if printed := re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}", text):
+        return _rfc3339(datetime.strptime(printed[0], "%Y-%m-%d %H:%M:%S %z"))
     if not re.match(r"\w{3}, \d", text):
         return None
     return _rfc3339(parsedate_to_datetime(text))
@@ -98,7 +103,8 @@ def events(described: Sequence[Line], about: Object, at: datetime) -> list[Objec
 def metadata(described: Sequence[Line], namespace: str = "") -> Object:
     """Return an object's metadata."""
     own = find(described, "Namespace").value or namespace
-    created = instant(find(described, "CreationTimestamp").value) or instant(find(described, "Start Time").value)
+    told = (instant(find(described, key).value) for key in ("CreationTimestamp", "Start Time", "Created on"))
+    created = next(filter(None, told), None)
     labels = pairs(find(described, "Labels"))
     annotations = {
         each.partition(":")[0]: each.partition(":")[2].strip()
@@ -197,7 +203,12 @@ def service(text: str) -> Object:
             target = line.value.partition("/")[0]
             ports[-1]["targetPort"] = int(target) if target.isdecimal() else target
     spec = {"type": find(told, "Type").value, "selector": selector, "ports": ports}
-    return {"kind": "Service", "metadata": metadata(told), "spec": spec}
+    address = find(told, "IP").value
+    return {
+        "kind": "Service",
+        "metadata": metadata(told),
+        "spec": {**spec, **({"clusterIP": address} if address else {})},
+    }
 
 
 def endpoints(text: str) -> Object:
