@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 from pydantic import JsonValue
 
-from midwatch.builtin.observed import PARTS, got_worse
+from midwatch.builtin.observed import PARTS, got_worse, is_unwell
 from midwatch.builtin.ties import is_tied
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
@@ -127,13 +127,17 @@ async def _settle(inquiry: Inquiry, incident: Incident, lookback: timedelta, now
 
 
 async def _closer(inquiry: Inquiry, incident: Incident, seen: Course, lookback: timedelta) -> Onset | None:
-    """Look where alerts mostly come from, just before them, when nothing clearly shifted in all the time before one."""
-    if not seen.symptoms or any(o.signal is not Signal.METRICS for o in seen.symptoms):
-        return None
+    """Look just before the alert when nothing clearly shifted in all the time before it.
+
+    A threshold on a figure of metrics was crossed just then. What an alert that names no figure is about may have begun
+    at any time before it.
+    """
+    if not _named_subjects(incident) or any(o.signal is not Signal.METRICS for o in seen.symptoms):
+        return _hint(seen.symptoms, incident)
     start = max(seen.window.start, min(incident.started_at, seen.window.end - _EDGE) - lookback / 8)
     near = Window(start=start, end=seen.window.end)
     closer = await _look(inquiry, incident, near, Window(start=seen.baseline.start, end=start))
-    return closer.onset or _hint(closer.symptoms, incident)
+    return closer.onset or _hint(filter(got_worse, closer.symptoms), incident)
 
 
 async def _look(inquiry: Inquiry, incident: Incident, window: Window, baseline: Window) -> Course:
@@ -172,8 +176,12 @@ def before(tool: Tool, scope: Scope) -> Window:
 
 def watched(incident: Incident) -> tuple[str, ...]:
     """Return the subjects that an incident's alert is about, by its own words; all of them when it does not say."""
+    return _named_subjects(incident) or tuple(_SUBJECTS)
+
+
+def _named_subjects(incident: Incident) -> tuple[str, ...]:
     said = " ".join((incident.title, *incident.symptoms))
-    return tuple(subject for subject, words in _SUBJECTS.items() if words.search(said)) or tuple(_SUBJECTS)
+    return tuple(subject for subject, words in _SUBJECTS.items() if words.search(said))
 
 
 async def _symptoms(
@@ -200,8 +208,8 @@ async def _symptoms_in(
 
 
 def _hint(symptoms: Iterable[Observation], incident: Incident) -> Onset | None:
-    """Return where to look when nothing clearly shifted: since when the symptom may be a little worse than before."""
-    return _earliest((o for o in symptoms if o.kind is ObservationKind.NORMAL and got_worse(o)), incident)
+    """Return where to look when nothing clearly shifted: since when the symptom may be a little unlike before."""
+    return _earliest((o for o in symptoms if o.kind is ObservationKind.NORMAL), incident)
 
 
 def _onset(symptoms: Iterable[Observation], incident: Incident) -> Onset | None:

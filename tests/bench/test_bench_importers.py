@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from midwatch_bench.importers import nezha, petshop, sockshop
+from midwatch_bench.importers import changerca, nezha, petshop, sockshop
 from midwatch_bench.importers.case import Case, write_snapshot
 from midwatch_kit.records import TopologyFragment
 from midwatch_store.reader import Store
@@ -220,6 +220,115 @@ def test_the_alert_of_nezha_names_the_entrance_alone(nezha_data: Path) -> None:
     assert case.answers == {"service:ts-stock-service", f"instance:{POD}"}
     assert "stock" not in json.dumps(case.alert.body())
     assert case.alert.started_at == datetime(2023, 1, 29, 8, 45, 4, tzinfo=UTC)
+
+
+DETECTED = 1_695_400_000
+MINUTES = range(DETECTED - 300, DETECTED + 301, 60)
+POD_COLUMNS = ["Time", "Timestamp", "SuccessRate", "Latency", "Cpu", "Memory", "NodeCpu", "NodeMemory"]
+
+
+def pod(folder: Path, name: str, caller: str, callee: str, rows: Sequence[tuple[int, float | str]]) -> None:
+    """Write a pod's file: when, and which share of the calls succeeded; CPU 20 %, memory 40 %, 5 ms."""
+    lines: list[list[object]] = [["", moment, success, 20, 40, 1, 1, 0.005] for moment, success in rows]
+    write_csv(folder / f"{name}_{caller}_{callee}.csv", [POD_COLUMNS, *lines])
+
+
+@pytest.fixture
+def changerca_data(tmp_path: Path) -> Path:
+    """Returns a case in which `stock` is at fault: its new pod fails, and `cart` is rolled out as well."""
+    folder = tmp_path / "data" / "2023-09-22" / "2023-09-22_3"
+    pairs = [("front", "stock"), ("front", "cart"), ("stock", "10.0.0.1")]
+    write_csv(folder / "dependency.csv", [["Source", "Target", "Weight"], *((a, b, 1) for a, b in pairs)])
+    pod(folder, "stock-v1-aa-old", "front", "stock", [(t, 100 if t < DETECTED - 100 else 10) for t in MINUTES])
+    pod(folder, "stock-v2-bb-new", "front", "stock", [(t, "NaN" if t > DETECTED + 100 else 10) for t in MINUTES[4:]])
+    for end in ("source", "destination"):
+        shares = [["", t, 90, 100] for t in MINUTES]
+        write_csv(folder / f"{end}_success.csv", [["time", "timestamp", "front_stock", "front_cart"], *shares])
+    first = DETECTED - 100
+    steps = {
+        str(first): ({"v1": 1, "v2": 1, "release_pod": ["stock-v2-bb-new"], "delete_pod": ["stock-v1-aa-old"]}, 65),
+        str(first + 80): (
+            {"v1": 0, "v2": 2, "release_pod": ["stock-v2-bb-two"], "delete_pod": ["stock-v1-aa-two"]},
+            220,
+        ),
+    }
+    plan = {name: {**step, "release_complete_timestamp": first + done} for name, (step, done) in steps.items()}
+    late = {"v1": 1, "v2": 1, "release_pod": ["cart-v2-cc-new"], "delete_pod": ["cart-v1-dd-old"]}
+    cart = {str(DETECTED + 190): {**late, "release_complete_timestamp": DETECTED + 250}}
+    told = {
+        "plan": {"stock": {"release_time": first, "process": plan}, "cart": {"release_time": 0, "process": cart}},
+        "fault": "exception",
+        "fault_release_service": "stock",
+        "normal_service_list": ["cart"],
+        "GIED_result": "front",
+        "detect_timestamp": DETECTED,
+    }
+    (folder / "2023-09-22_3.json").write_text(json.dumps(told), encoding="utf-8")
+    return tmp_path
+
+
+def test_time_ends_three_minutes_after_a_changerca_case_was_detected(changerca_data: Path, tmp_path: Path) -> None:
+    (case,) = changerca.cases(changerca_data)
+    found = rows(case, tmp_path / "s", 'SELECT max(epoch_ns("TimeUnix")) FROM otel_metrics_gauge')
+    assert found == [((DETECTED + 180) * 10**9,)]
+    assert case.alert.seen_at == datetime.fromtimestamp(DETECTED + 180, UTC)
+
+
+def test_the_alert_of_changerca_is_of_whom_nobody_calls_and_names_no_suspect(changerca_data: Path) -> None:
+    (case,) = changerca.cases(changerca_data)
+    assert (case.alert.service, case.alert.title) == ("front", "Requests of front misbehave")
+    assert case.calls == (("front", "cart"), ("front", "stock"))
+    assert case.answers == {"service:stock", "instance:stock-v2-bb-new", "instance:stock-v2-bb-two"}
+
+
+def test_each_step_of_a_changerca_rollout_that_began_in_time_is_a_deploy_with_its_new_pods(
+    changerca_data: Path, tmp_path: Path
+) -> None:
+    (case,) = changerca.cases(changerca_data)
+    asked = """SELECT "ServiceName", epoch_ns("Timestamp") // 1000000000, epoch_ns("EndTime") // 1000000000, "Version",
+        "PreviousVersion", "Attributes"['instances'], "Outcome" FROM changes ORDER BY 2"""
+    first = DETECTED - 100
+    assert rows(case, tmp_path / "s", asked) == [
+        ("stock", first, first + 65, "v2", "v1", "stock-v2-bb-new", "succeeded"),
+        ("stock", first + 80, first + 220, "v2", "v1", "stock-v2-bb-two", "succeeded"),
+    ]
+
+
+def test_a_pod_of_changerca_says_nothing_once_it_is_replaced(changerca_data: Path, tmp_path: Path) -> None:
+    (case,) = changerca.cases(changerca_data)
+    asked = """SELECT max(epoch_ns("TimeUnix")) // 1000000000, min("Value") FROM otel_metrics_gauge
+        WHERE "ResourceAttributes"['service.instance.id'] = 'stock-v1-aa-old'
+        AND "MetricName" = 'server.request.success_rate'"""
+    assert rows(case, tmp_path / "s", asked) == [(DETECTED - 120, 100.0)]
+
+
+def test_a_minute_without_a_request_is_no_point_of_changerca(changerca_data: Path, tmp_path: Path) -> None:
+    (case,) = changerca.cases(changerca_data)
+    asked = """SELECT "MetricName", max(epoch_ns("TimeUnix")) // 1000000000, max("Value") FROM otel_metrics_gauge
+        WHERE "ResourceAttributes"['service.version'] = 'v2' AND "MetricName" LIKE '%success%' GROUP BY 1"""
+    assert rows(case, tmp_path / "s", asked) == [("server.request.success_rate", DETECTED + 60, 10.0)]
+
+
+def test_a_pods_columns_of_changerca_are_read_by_place(changerca_data: Path, tmp_path: Path) -> None:
+    (case,) = changerca.cases(changerca_data)
+    asked = """SELECT "MetricName", max("Value") FROM otel_metrics_gauge WHERE "MetricName" NOT LIKE '%success%'
+        GROUP BY 1 ORDER BY 1"""
+    assert rows(case, tmp_path / "s", asked) == [
+        ("k8s.pod.cpu_limit_utilization", 0.2),
+        ("k8s.pod.memory_limit_utilization", 0.4),
+        ("server.request.duration", 0.005),
+    ]
+
+
+def test_a_snapshot_of_changerca_does_not_hold_its_answer(changerca_data: Path, tmp_path: Path) -> None:
+    (case,) = changerca.cases(changerca_data)
+    folder = write_snapshot(case, tmp_path / "s")
+    alert = (folder / "incident.json").read_text()
+    assert "stock" not in alert
+    assert "exception" not in alert
+    with Store(folder) as reader:
+        services = [row[0] for row in reader.query('SELECT DISTINCT "ServiceName" FROM otel_metrics_gauge ORDER BY 1')]
+    assert services == ["cart", "front", "stock"]
 
 
 INJECTED = 1_700_000_000

@@ -1,6 +1,7 @@
 """What the builtin reasoner makes of resources alone: no call graph, no figure of what users feel."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.host.scenes import a_scene, after, reason, seen
@@ -25,12 +26,12 @@ def unmapped(*observations: Observation) -> Scene:
 
 
 def busy(service: str, now: float = 99.0, was: float = 2.0, **fields: object) -> Observation:
-    said = {"signal": Signal.METRICS, "magnitude": now, "baseline": was, "unit": "%", **fields}
+    said: dict[str, Any] = {"signal": Signal.METRICS, "magnitude": now, "baseline": was, "unit": "%", **fields}
     return seen(f"service:{service}", "container.cpu.utilization", ObservationKind.SPIKE, **said)
 
 
 def more_requests(service: str, now: float, was: float) -> Observation:
-    said = {"signal": Signal.METRICS, "magnitude": now, "baseline": was, "unit": "1/s"}
+    said: dict[str, Any] = {"signal": Signal.METRICS, "magnitude": now, "baseline": was, "unit": "1/s"}
     return seen(f"service:{service}", "request_rate", **said)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from midwatch.journal import Journal
 from midwatch_bench.accuracy.cloudopsbench import label as words_of_cloudopsbench
 from midwatch_bench.accuracy.guess import Guess, changes, guesses
-from midwatch_bench.importers import changerca, cloudopsbench, nezha, petshop
+from midwatch_bench.importers import changerca, cloudopsbench, nezha, petshop, sockshop
 from midwatch_bench.importers.case import Case
 
 

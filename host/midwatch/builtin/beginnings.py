@@ -66,9 +66,10 @@ class Beginnings:
         return {entity: o for entity, o in self._rises(subject).items() if o.ended is None}
 
     def _exhausted(self) -> Begun:
-        """Return the services of which an instance, or they themselves, used up what they have."""
-        short = [o for o in self.anomalies if o.ended is None and is_exhausted(o)]
-        return {_service(o): o for o in reversed(short)}
+        """Return the services that the symptom is known to need, of which one or an instance used up what it has."""
+        short = {_service(o): o for o in reversed(self.anomalies) if o.ended is None and is_exhausted(o)}
+        symptom = self.scope.symptom
+        return {e: o for e, o in short.items() if e == symptom or can_hurt(self.topology, e, symptom)}
 
     def _delayed(self) -> Begun:
         """Return the ends that slow ways have in common: of each two, who has more lost time, and else the callee."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.judge import confidence
-from midwatch.builtin.observed import got_worse
+from midwatch.builtin.observed import got_worse, harm
 from midwatch.builtin.scene import BY_PEOPLE, Scene
 from midwatch.records import (
     Cause,
@@ -52,7 +52,7 @@ def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str
     if scene.blind >= _LOOKS:
         return Outcome.BLOCKED
     if not scene.shifted:
-        in_doubt = scene.blind & _ESSENTIAL or not scene.compared or scene.leans
+        in_doubt = scene.blind & _ESSENTIAL or not scene.compared or scene.leans or scene.in_progress
         return Outcome.INCONCLUSIVE if in_doubt else Outcome.NO_INCIDENT
     if not standing:
         return Outcome.INCONCLUSIVE
@@ -66,13 +66,13 @@ def _may_be_a_change(hypothesis: Hypothesis, scene: Scene) -> bool:
 
 
 def _named(standing: Sequence[Hypothesis], verdicts: Mapping[str, Verdict], scene: Scene) -> tuple[Hypothesis, ...]:
-    """Return the likeliest cause, and after it the likeliest of each trouble that has no tie to those before."""
+    """Return the likeliest cause and the likeliest of each trouble that has no tie to the others, the gravest first."""
     named: list[Hypothesis] = []
     for hypothesis in standing:
         decisive = any(argument.decisive for argument in verdicts[hypothesis.id].arguments)
         if not named or (decisive and all(scene.independent(hypothesis, other) for other in named)):
             named.append(hypothesis)
-    return tuple(named)
+    return tuple(sorted(named, key=lambda h: -sum(map(harm, scene.explained(h)))))
 
 
 def _cause(

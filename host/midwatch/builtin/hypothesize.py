@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 
 from midwatch.builtin.mismatches import kind_of_mismatch
-from midwatch.builtin.observed import waits_for_connection
+from midwatch.builtin.observed import ON_THE_WAY, waits_for_connection
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.vocabulary import kind_of
 from midwatch.builtin.weights import PRIORS

@@ -107,6 +107,12 @@ def outgrows(one: Observation | None, other: Observation) -> bool:
     return grown >= w.OUTGROWS * others
 
 
+def is_exhausted(observation: Observation) -> bool:
+    """Whether something is used up, or so much more of its limit is in use that little else can have happened."""
+    much_more = observation.unit == "%" and amount(observation) >= w.MUCH_OF_LIMIT and observation.direction == "up"
+    return is_shortage(observation) and (observation.kind is ObservationKind.SATURATION or much_more)
+
+
 def is_silent(observation: Observation) -> bool:
     """Whether a process or a service fell silent: its metrics ended, or it takes no requests any more."""
     gone = observation.kind is ObservationKind.ABSENCE and observation.signal is Signal.METRICS

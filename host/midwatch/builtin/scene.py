@@ -61,7 +61,13 @@ class Scene:
         own = (o for o in self.anomalies if o.entity == self.scope.symptom and o.direction == "up")
         failing = (o for o in own if o.subject == "error_rate")
         begun = (o for o in self.beginnings.values() if not (o.subject in SLOWER and self._answers_well))
-        return any(o.score >= SHIFTED for o in (*lasting, *begun, *failing)) or self.only_short
+        hurts = any(o.score >= SHIFTED or o.subject in TURNS for o in (*lasting, *begun, *failing))
+        return hurts or bool(self.rollouts.stuck()) or self.only_short
+
+    @cached_property
+    def rollouts(self) -> Rollouts:
+        """What was seen of the deploys that name their new instances."""
+        return Rollouts(self.scope, self.observations)
 
     @cached_property
     def only_short(self) -> bool:

@@ -56,6 +56,8 @@ HOLDS_UP = 0.5
 """Who lost this share of the time that a caller lost may have held it up: who asks again waits again."""
 UNWELL_PERCENT = 5.0
 """Who fails such a share of its requests is not well, however long it has done so."""
+HARDLY_ASKED = 0.5
+"""Asked for at most this share of what it was, by each request of its only caller: the caller does something else."""
 HARDLY_ANY = 0.05
 """Who takes so small a share of the requests of before takes none."""
 SOUND_REQUESTS = 50

@@ -149,7 +149,8 @@ class _Course:
 
 def _shares_of(percent: ArrayLike, requests: ArrayLike) -> Floats:
     """So many percent of requests, and never more than there are."""
-    return np.minimum(np.asarray(percent) / 100, 1.0) * np.asarray(requests)
+    known: Floats = np.asarray(requests, dtype=np.float64)
+    return np.minimum(np.asarray(percent, dtype=np.float64) / 100, 1.0) * known
 
 
 def _compare(golden: Golden, timeline: Timeline) -> Felt | None:

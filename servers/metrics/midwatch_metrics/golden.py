@@ -61,7 +61,7 @@ def golden_signals(figures: Figures) -> list[Golden]:
 
 def is_of_users(measured: Measured) -> bool:
     """Whether a statistic may be of requests that a service answers, rather than of calls that it makes itself."""
-    return not _NOT_OF_USERS.search(measured.series.metric.lower())
+    return not _NOT_OF_USERS.search(measured.series.metric.lower()) and not _of_own_calls(measured)
 
 
 def _of_own_calls(measured: Measured) -> bool:

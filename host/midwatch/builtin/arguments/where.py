@@ -6,7 +6,7 @@ from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import KILLS, argument
 from midwatch.builtin.excess import EXCESSES
 from midwatch.builtin.mismatches import ends, is_certain, is_mismatch, reaches
-from midwatch.builtin.observed import amount, answered, waits_for_connection
+from midwatch.builtin.observed import ON_THE_WAY, TURNS, answered, harm, waits_for_connection
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.ties import is_tied
 from midwatch.records import Argument, Hypothesis, HypothesisKind
@@ -16,7 +16,7 @@ from midwatch_kit.records import EntityId, Observation
 def symptom(_: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """Where the symptom's figures are as well as before, there is nothing to explain."""
     seen = scene.normal(scene.scope.symptom, as_a_whole=False) or next(iter(scene.scope.symptoms), None)
-    if seen and not scene.shifted and not scene.leans:
+    if seen and not (scene.shifted or scene.leans or scene.in_progress):
         yield argument("symptom", KILLS, f"there is no harm to explain: {seen.statement}", seen)
 
 
@@ -38,16 +38,17 @@ def path(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
 def place(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """Failures (or lost time) begin in the cause, not in what passes them on."""
     begun = scene.beginnings
-    total = sum(map(amount, begun.values()))
+    total = sum(map(harm, begun.values()))
     if total <= 0 or _answers_nobody(hypothesis, scene):
         return
     mine = scene.explained(hypothesis)
     share = sum(map(harm, mine)) / total
     most = max(begun.values(), key=harm)
     roots = scene.deepest(mine)
-    of_its_own = share >= w.PART and bool(roots) and all(scene.apart(root, most.entity) for root in roots)
+    surely = share >= w.PART and most.subject not in TURNS  # the lesser one of two turns may be chance
+    of_its_own = surely and bool(roots) and all(scene.apart(root, most.entity) for root in roots)
     if mine and mine[0].subject in EXCESSES:  # a loss that is reckoned from metrics was not seen to begin there
-        weight = w.STRONG * min(1.0, sum(map(amount, mine)) / amount(most))
+        weight = w.STRONG * min(1.0, sum(map(harm, mine)) / harm(most))
         yield argument("place", weight, mine[0].statement, *mine, most)
     elif mine and (share >= w.MOST or of_its_own):
         yield argument("place", w.STRONG, mine[0].statement, *mine, decisive=True)
