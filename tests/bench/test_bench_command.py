@@ -2,12 +2,14 @@
 
 import csv
 import json
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from midwatch.cli import app
+from midwatch_bench.accuracy.data_sets import SETS
 
 START, STEP = 1_681_350_000, 300
 FIGURES = (("latency", "Average"), ("latency", "p95"), ("availability", "Average"), ("requests", "Sum"))
@@ -66,6 +68,10 @@ def test_a_set_that_nobody_knows_is_refused_with_the_known_ones() -> None:
     done = CliRunner().invoke(app, ["bench", "accuracy", "sopshop"])
     assert done.exit_code == 1
     assert "petshop, robots" in done.stderr
+
+
+def test_every_set_that_can_be_read_is_offered() -> None:
+    assert {entry.name for entry in entry_points(group="midwatch.accuracy")} == SETS.keys()
 
 
 def test_without_the_package_a_set_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
