@@ -92,5 +92,5 @@ def _run_named(run: Run, name: str) -> Measured:
 @cache
 def _listed(data_set: str, data: Path) -> Sequence[Case]:
     """List a set once in each process: that takes a while, and a case cannot be sent to another one."""
-    found: Iterable[Case] = SETS[data_set].cases(data)
+    found: Iterable[Case] = SETS[data_set].cases(data.resolve())
     return tuple(found)

@@ -17,6 +17,8 @@ from midwatch_store.writer import Writer
 Row = Mapping[str, object]
 Tables = Mapping[str, Sequence[Row]]
 SECOND = 1_000_000_000
+UNREADABLE = "unreadable"
+"""The group of cases that are there and cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,27 @@ class Case:
     def split(self) -> str:
         """The half that a case is in: it is fitted on when its number is even, and scored only when it is odd."""
         return "fit" if self.number % 2 == 0 else "score"
+
+
+def readable(name: str, number: int, read: Callable[[], Case]) -> Case:
+    """Return the case that `read` returns; where it fails, one of the same name whose telemetry says why.
+
+    So a case that is there is counted, whether it can be read or not.
+    """
+    try:
+        return read()
+    except Exception as error:  # what is published may be wrong in any way, and one case must not hide the others
+        return unreadable(name, number, error)
+
+
+def unreadable(name: str, number: int, error: Exception) -> Case:
+    """Return a case of which nothing can be read: whoever asks for its telemetry is told why."""
+
+    def telemetry() -> Tables:
+        raise error
+
+    nobody = Alert(service="", title="", started_at=at(0), seen_at=at(0))
+    return Case(name, number, UNREADABLE, nobody, (), telemetry, frozenset())
 
 
 def write_snapshot(case: Case, folder: Path) -> Path:

@@ -13,19 +13,23 @@ published begin (it lies before the end of the step before). Left out as repeate
 The header of a pod's file is one column off: what it calls latency is CPU, and so on; the last column is the latency.
 """
 
-import csv
-import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from midwatch.records import HypothesisKind
-from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, at, gauge
+from midwatch_bench.importers import files
+from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, at, gauge, readable
 
 PATIENCE = timedelta(seconds=180)
 """How long after the detection time ends."""
+_FOLDER = re.compile(r"\d{4}-\d\d-\d\d_\d+")
+_COLUMNS = 8
+"""Fields of a pod's row that are read; a row with fewer was cut off."""
 _TITLE = "Requests of {} misbehave"
 _SUCCESS, _DURATION = "{}.request.success_rate", "{}.request.duration"
 _SIDES = {"source": "client", "destination": "server"}
@@ -47,15 +51,16 @@ class _Step:
 
 def cases(data: Path) -> Iterator[Case]:
     """Yield every case under `data`, day by day; a case's number is counted over all days as they were published."""
-    found = [path for path in data.rglob("*.json") if path.stem == path.parent.name]
-    for path in sorted(found, key=lambda path: (path.stem.split("_")[0], int(path.stem.split("_")[1]))):
-        yield _case(path.parent, json.loads(path.read_text(encoding="utf-8")))
+    found = [path for path in (data, *data.rglob("*_*")) if _FOLDER.fullmatch(path.name) and path.is_dir()]
+    for folder in sorted(found, key=lambda path: (path.name.split("_")[0], int(path.name.split("_")[1]))):
+        yield readable(folder.name, _number(folder.name), partial(_case, folder))
 
 
-def _case(folder: Path, told: Mapping[str, object]) -> Case:
+def _case(folder: Path) -> Case:
+    told = files.json_of(folder / f"{folder.name}.json")
     detected = at(float(str(told["detect_timestamp"])))
     calls = _calls(folder)
-    entrance = min({caller for caller, _ in calls} - {callee for _, callee in calls})
+    entrance = _entrance(calls)
     guilty = str(told["fault_release_service"])
     steps = _steps(told["plan"])
     until = detected + PATIENCE
@@ -80,9 +85,22 @@ def _number(name: str) -> int:
 
 
 def _calls(folder: Path) -> tuple[tuple[str, str], ...]:
-    """Return who calls whom; the published list also says on which node a pod runs, by its address."""
-    pairs = [(row["Source"], row["Target"]) for row in _rows(folder / "dependency.csv")]
+    """Return who calls whom: as is published, or else as the pods' files are named.
+
+    The published list also says on which node a pod runs, by its address.
+    """
+    listed = folder / "dependency.csv"
+    if listed.exists():
+        pairs = [(row["Source"], row["Target"]) for row in files.rows(listed)]
+    else:
+        pairs = [(caller, callee) for _, caller, callee in (path.stem.split("_") for path in _pods(folder))]
     return tuple(sorted({(source, target) for source, target in pairs if not target[:1].isdigit()}))
+
+
+def _entrance(calls: Sequence[tuple[str, str]]) -> str:
+    if entrances := {caller for caller, _ in calls} - {callee for _, callee in calls}:
+        return min(entrances)
+    raise files.Unreadable("there is no service whom nobody calls")
 
 
 def _steps(plan: object) -> list[_Step]:
@@ -95,12 +113,16 @@ def _rollout(service: str, told: Mapping[str, object]) -> Iterator[_Step]:
     process = told["process"]
     assert isinstance(process, dict)
     until = 0.0
-    in_order = sorted(process.items(), key=lambda item: item[1]["release_complete_timestamp"])
-    for number, (begun, step) in enumerate(in_order, 1):
+    for number, (begun, step) in enumerate(sorted(process.items(), key=lambda item: _completed(item[1])), 1):
         pods = tuple(sorted(step["release_pod"])), tuple(sorted(step["delete_pod"]))
-        complete = float(step["release_complete_timestamp"])
+        complete = _completed(step)
         yield _Step(service, number, max(float(begun), until), complete, *pods, step["v2"], step["v1"] + step["v2"])
         until = complete
+
+
+def _completed(step: Mapping[str, object]) -> float:
+    """Return when a step was complete, in Unix seconds; infinity where nobody wrote down that it was."""
+    return float(str(step.get("release_complete_timestamp") or math.inf))
 
 
 def _telemetry(folder: Path, calls: Sequence[tuple[str, str]], steps: Sequence[_Step], until: float) -> Tables:
@@ -122,17 +144,17 @@ def _change(step: _Step, until: float) -> Row:
         "Kind": "deploy",
         "ServiceName": step.service,
         "Title": f"{step.updated} of {step.replicas} instances at the new version",
-        "Version": _version(step.new[0]),
-        "PreviousVersion": _version(step.replaced[0]),
+        "Version": _version(*step.new),
+        "PreviousVersion": _version(*step.replaced),
         "EndTime": int(step.complete * SECOND) if done else None,
         "Outcome": "succeeded" if done else "running",
         "Attributes": {"instances": new.replace(" ", ""), "replaces": replaced.replace(" ", "")},
     }
 
 
-def _version(pod: str) -> str:
-    """Return the version of a pod, which is named SERVICE-VERSION-TEMPLATE-ID."""
-    return pod.split("-")[-3]
+def _version(*pods: str) -> str:
+    """Return the version of the first pod, which is named SERVICE-VERSION-TEMPLATE-ID; '' where there is none."""
+    return pods[0].split("-")[-3] if pods else ""
 
 
 def _pods(folder: Path) -> list[Path]:
@@ -146,8 +168,10 @@ def _of_pod(path: Path, gone: Mapping[str, float], until: float) -> Iterator[tup
     side, peer = ("client", callee) if service == caller else ("server", caller)
     resource = {"service.instance.id": pod, "service.version": _version(pod)}
     last = min(until, gone.get(pod, math.inf))
-    for row in _plain_rows(path):
-        moment, success, cpu, memory, latency = (float(row[n]) for n in (1, 2, 3, 4, 7))
+    for row in files.lines(path)[1:]:
+        if len(row) < _COLUMNS:
+            continue
+        moment, success, cpu, memory, latency = (float(row[n] or math.nan) for n in (1, 2, 3, 4, 7))
         if moment > last:
             continue
         figures: Sequence[tuple[str, str, float, Mapping[str, str]]] = (
@@ -166,7 +190,7 @@ def _of_pod(path: Path, gone: Mapping[str, float], until: float) -> Iterator[tup
 def _of_calls(path: Path, side: str, calls: Sequence[tuple[str, str]], until: float) -> Iterator[Row]:
     """Yield which share of each call succeeded, as one of its ends reports it for all of its pods."""
     named = {f"{caller}_{callee}": (caller, callee) for caller, callee in calls}
-    for row in _rows(path):
+    for row in files.rows(path) if path.exists() else ():
         moment = int(float(row["timestamp"]))
         for column, (caller, callee) in named.items():
             value = float(row.get(column) or math.nan)
@@ -175,13 +199,3 @@ def _of_calls(path: Path, side: str, calls: Sequence[tuple[str, str]], until: fl
             service, peer = (caller, callee) if side == "client" else (callee, caller)
             attributes = {"Attributes": {"peer.service": peer}}
             yield gauge(service, _SUCCESS.format(side), "%", moment * SECOND, value, **attributes)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _plain_rows(path: Path) -> list[list[str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.reader(file))[1:]

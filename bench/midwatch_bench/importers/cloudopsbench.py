@@ -10,16 +10,18 @@ that the set's dependency tool knows become a declared topology.
 The labels (`result`, `process`) and the expert paths stay with the scorer. Times without a zone are in UTC+8.
 """
 
-import csv
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, gauge
+from midwatch_bench.importers import files
+from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, gauge, readable
 from midwatch_bench.importers.cloudopsbench_state import objects
 
 LOCAL = timezone(timedelta(hours=8))
@@ -43,6 +45,19 @@ _HOST = re.compile(r"_HOST: ([a-z][\w-]*)$", re.MULTILINE)
 _FRAME = re.compile(r"\s+(?:at|\.\.\.) ")
 _EXCEPTION = re.compile(r"\s*Caused by: |[\w$]+(?:\.[\w$]+)+(?:Exception|Error)\b")
 _LONGEST = 2000
+_FILES = ("metadata.json", "tool_cache.json")
+_LABEL = ("fault_taxonomy", "fault_object", "root_cause")
+_FIRST_CALLED = {
+    "container_memory_limit_too_low": "oom_killed",
+    "db_readonly_mode": "db_read_only",
+    "gateway_misrouted": "gateway_misroute",
+}
+"""What later releases, and the list that agents are given, call otherwise."""
+_FIRST_FILED = {
+    "node_network_delay": "infrastructure_fault",
+    "node_network_packet_loss": "infrastructure_fault",
+}
+"""The taxonomy of what later releases file under another one."""
 _GAUGES: Mapping[str, tuple[str, str, float, tuple[str, str] | None]] = {
     "cpu": ("container.cpu.usage", "{cpu}", 1.0, None),
     "cpu_cfs": ("container.cpu.throttled", "s/s", 1.0, None),
@@ -64,7 +79,8 @@ class _Folder:
 
     def tools(self) -> Mapping[str, Any]:
         """Return what the set's tools answer."""
-        return _read(self.path / "tool_cache.json")
+        told: Mapping[str, Any] = files.json_of(self.path / "tool_cache.json")
+        return told
 
     def alerts(self) -> Sequence[Mapping[str, Any]]:
         """Return what the set's alerting says."""
@@ -73,24 +89,45 @@ class _Folder:
 
 
 def cases(data: Path) -> Iterator[Case]:
-    """Yield every case under `data`, in the order of folders' names; numbers count within a system."""
-    for system in sorted({path.parent.parent.parent for path in data.rglob("*/metadata.json")}):
-        for number, path in enumerate(sorted(system.glob("*/*/metadata.json"))):
-            yield _case(path.parent, number)
+    """Yield every case under `data`, in the order of folders' names.
+
+    Numbers count within a system, whatever part of it is asked for, odd and even folders apart: so a case stays in its
+    half when half of the set is not there.
+    """
+    for system in sorted({folder.parent.parent for folder in _folders(data.rglob("*.json"))}):
+        counted: Counter[bool] = Counter()
+        for folder in _folders(system.glob("*/*/*.json")):
+            odd = int(folder.name) % 2 == 1
+            if folder.is_relative_to(data):
+                yield readable("/".join(folder.parts[-3:]), counted[odd], partial(_case, folder, counted[odd]))
+            counted[odd] += 1
+
+
+def _folders(found: Iterable[Path]) -> list[Path]:
+    """Return the folders of cases, `<system>/<category>/<id>`, by name: each that has one of the files of a case."""
+    return sorted({path.parent for path in found if path.name in _FILES and path.parent.name.isdecimal()})
 
 
 def _case(folder: Path, number: int) -> Case:
-    told = _read(folder / "metadata.json")
-    answer = told["result"]
+    told = files.json_of(folder / "metadata.json")
+    taxonomy, about, cause = _label(told["result"])
+    tools = _Folder(folder).tools()
     return Case(
         name="/".join(folder.parts[-3:]),
         number=number,
-        group=f"{folder.parts[-3]} {answer['root_cause']}",
+        group=f"{folder.parts[-3]} {cause}",
         alert=_alert(folder, told["namespace"], told["query"]),
-        calls=tuple(sorted({*_calls(_Folder(folder).tools()), *_databases(_Folder(folder).tools())})),
+        calls=tuple(sorted({*_calls(tools), *_databases(tools)})),
         telemetry=lambda: _telemetry(folder),
-        answers=frozenset({f"{answer['fault_taxonomy']} {answer['fault_object']} {answer['root_cause']}".lower()}),
+        answers=frozenset({f"{taxonomy} {about} {cause}"}),
     )
+
+
+def _label(answer: Mapping[str, str]) -> tuple[str, str, str]:
+    """Return taxonomy, object and cause in small letters, in the words of the first release."""
+    taxonomy, about, cause = (" ".join(answer[key].lower().split()) for key in _LABEL)
+    cause = _FIRST_CALLED.get(cause, cause)
+    return _FIRST_FILED.get(cause, taxonomy), about, cause
 
 
 def _alert(folder: Path, namespace: str, query: str) -> Alert:
@@ -192,14 +229,11 @@ def _entries(text: str) -> Iterator[tuple[int, str]]:
 
 def _metrics(folder: Path) -> Iterator[Row]:
     path = folder / "raw_data" / "metrics.csv"
-    if not path.exists():
-        return
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for row in csv.DictReader(file):
-            at = int(_local(row.pop("time")).timestamp()) * SECOND
-            for column, value in row.items():
-                if value and not _is_void(column, row):
-                    yield from _point(column, float(value), at)
+    for row in files.rows(path) if path.exists() else ():
+        at = int(_local(row.pop("time")).timestamp()) * SECOND
+        for column, value in row.items():
+            if value and not _is_void(column, row):
+                yield from _point(column, float(value), at)
 
 
 def _is_void(column: str, row: Mapping[str, str]) -> bool:
@@ -227,9 +261,5 @@ def _stamp(row: Row) -> int:
 
 def _raw(folder: Path, name: str) -> Mapping[str, Any]:
     path = folder / "raw_data" / name
-    return _read(path) if path.exists() else {}
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    told: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    told: Mapping[str, Any] = files.json_of(path) if path.exists() else {}
     return told

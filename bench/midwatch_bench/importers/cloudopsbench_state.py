@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from midwatch_bench.importers import kubectl
+from midwatch_bench.importers import files, kubectl
 from midwatch_bench.importers.kubectl import Object
 
 _GET = re.compile(r"kubectl get (?P<plural>\w+)(?: -n (?P<namespace>\S+))?$")
@@ -47,8 +47,8 @@ _COMPONENTS = {"kubelet": "Kubelet", "kube-proxy": "KubeProxy", "containerd": "C
 
 def objects(folder: Path) -> tuple[list[Object], datetime]:
     """Return the objects of a case's cluster, and of when they are (UTC)."""
-    texts: Mapping[str, str] = _read(folder / "raw_data" / "k8s_states.json")
-    tools: Mapping[str, Any] = _read(folder / "tool_cache.json")
+    texts: Mapping[str, str] = files.json_of(folder / "raw_data" / "k8s_states.json")
+    tools: Mapping[str, Any] = files.json_of(folder / "tool_cache.json")
     at = _collected(texts)
     found: dict[tuple[str, str, str], Object] = {}
     listed: set[str] = set()
@@ -177,7 +177,3 @@ def _key(thing: Object) -> tuple[str, str, str]:
 
 def _camel(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("-"))
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

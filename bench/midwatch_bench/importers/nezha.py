@@ -2,32 +2,36 @@
 
 A case becomes: traces and logs of its three minutes (the fault begins at the end of the first), preceded by the
 fault-free minutes of its day, moved; the pods' metrics as they were, from an hour before. The fault-free minutes were
-recorded under another load, so their requests follow each other at the pace of the case's first minute. Where a day
-has no fault-free traces (Online Boutique), traces and logs are left out, and the published dependencies become a
-declared topology. Left out are lines without a time, and figures of nodes, which all pods of a node repeat.
+recorded under another load, so their requests follow each other at the pace of the case's first minute. Where the
+fault-free traces of a day or those of one of a case's minutes are not there, as in parts of Online Boutique, traces
+and logs are left out; so are logs where some are not there. Published dependencies become a declared topology. Left
+out are lines without a time, and figures of nodes, which all pods of a node repeat.
 
 The alert is of the entrance and says no more than that its requests misbehave. It comes when the third minute begins,
 and time ends with that minute. Of the fault list only the time is used for a snapshot.
 """
 
-import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, gauge
+from midwatch_bench.importers import files
+from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, gauge, readable, unreadable
 
 HISTORY = timedelta(hours=1)
+_LIST = "-fault_list.json"
 _LATE = timedelta(seconds=5)
 """How long after a minute of traces its metrics are there: they were taken a second later."""
 _ENTRANCES = ("ts-gateway-service", "frontend")
 _TITLE = "Requests of {} misbehave"
-_SEVERITIES = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17, "FATAL": 21}
+_SEVERITIES = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "WARNING": 13, "ERROR": 17, "FATAL": 21}
 _JSON = json.JSONDecoder()
 _PRINTED = re.compile(r"^[\d:.]+\s+([A-Z]+)\s+(.*?)\s*TraceID: \S* SpanID: \S*\s*(.*)$", re.DOTALL)
+_IDS = re.compile(r"TraceID: \S* SpanID: \S*\s*")
 _PLACE = re.compile(r"(\S+)#(\d+)")
 _GAUGES: Mapping[str, tuple[str, str, float, tuple[str, str] | None]] = {
     "CpuUsage(m)": ("k8s.pod.cpu.usage", "{cpu}", 1e-3, None),
@@ -59,11 +63,22 @@ class _Fault:
 
 def cases(data: Path) -> Iterator[Case]:
     """Yield every fault under `data`, day by day in the order of time; numbers count within a day."""
-    for listed in sorted(data.rglob("*-fault_list.json")):
-        told = json.loads(listed.read_text(encoding="utf-8"))
-        faults = [_fault(listed.parent, one) for hour in told.values() for one in hour]
-        for number, fault in enumerate(sorted(faults, key=lambda fault: fault.at)):
-            yield _case(fault, number)
+    for listed in sorted(data.rglob(f"*{_LIST}")):
+        day = listed.name.removesuffix(_LIST)
+        try:
+            told = _told(listed)
+        except Exception as error:  # one day must not hide the others
+            yield unreadable(day, 0, error)
+            continue
+        for number, one in enumerate(told):
+            name = f"{day}-{number:02}"
+            yield readable(name, number, partial(_case, listed.parent, one, name, number))
+
+
+def _told(listed: Path) -> list[Mapping[str, str]]:
+    """Return the lines of a fault list in the order of time."""
+    found: list[Mapping[str, str]] = [one for hour in files.json_of(listed).values() for one in hour]
+    return sorted(found, key=lambda one: str(one.get("inject_time")))
 
 
 def service_of(pod: str) -> str:
@@ -76,13 +91,14 @@ def _fault(day: Path, told: Mapping[str, str]) -> _Fault:
     return _Fault(day, moment, told["inject_pod"], told["inject_type"])
 
 
-def _case(fault: _Fault, number: int) -> Case:
+def _case(day: Path, told: Mapping[str, str], name: str, number: int) -> Case:
+    fault = _fault(day, told)
     services = {service_of(path.name.removesuffix("_metric.csv")) for path in _pods(fault)}
-    entrance = next(name for name in _ENTRANCES if name in services)
+    entrance = _entrance(services)
     started, seen = _last_minute(fault)
     alert = Alert(service=entrance, title=_TITLE.format(entrance), started_at=started, seen_at=seen)
     return Case(
-        name=f"{fault.at:%Y-%m-%d}-{number:02}",
+        name=name,
         number=number,
         group=f"{'train ticket' if entrance == _ENTRANCES[0] else 'online boutique'} {fault.kind}",
         alert=alert,
@@ -92,18 +108,33 @@ def _case(fault: _Fault, number: int) -> Case:
     )
 
 
+def _entrance(services: Collection[str]) -> str:
+    if found := [name for name in _ENTRANCES if name in services]:
+        return found[0]
+    raise files.Unreadable(f"metric: there is no pod of {' or '.join(_ENTRANCES)}")
+
+
 def _pods(fault: _Fault) -> list[Path]:
     return sorted((fault.day / "metric").glob("*-*-*_metric.csv"))
 
 
 def _fault_free(fault: _Fault, what: str) -> list[Path]:
-    return sorted((fault.day.parent.parent / "construct_data" / fault.day.name / what).glob(f"*_{what}.csv"))
+    folder = fault.day.parent.parent / "construct_data" / fault.day.name / what
+    return sorted(filter(files.has_rows, folder.glob(f"*_{what}.csv")))
+
+
+def _all_there(fault: _Fault, what: str) -> bool:
+    """Whether there are fault-free traces (or logs) and those of each minute of a case.
+
+    A minute that is missing would look like one in which nobody asked for anything.
+    """
+    return bool(_fault_free(fault, what)) and all(map(files.has_rows, fault.files(what)))
 
 
 def _last_minute(fault: _Fault) -> tuple[datetime, datetime]:
     """When the third minute begins and ends: as its traces are, or by the clock where there are none."""
-    if _fault_free(fault, "trace"):
-        times = [int(row["StartTimeUnixNano"]) for row in _rows(fault.files("trace")[2])]
+    if _all_there(fault, "trace"):
+        times = [_start(row) for row in files.rows(fault.files("trace")[-1]) if _start(row) > 0]
         return _moment(min(times)), _moment(max(times)) + _LATE
     return fault.at + timedelta(minutes=2), fault.at + timedelta(minutes=3)
 
@@ -116,16 +147,18 @@ def _telemetry(fault: _Fault, until: datetime) -> Tables:
     for reporter in ("source", "destination"):
         path = fault.day / "metric" / f"{reporter}_50.csv"
         tables["otel_metrics_gauge"] += _edges(path, reporter, since, until) if path.exists() else []
-    if calm := _read(_fault_free(fault, "trace")):
-        spans, lines = _read(fault.files("trace")), _read(fault.files("log"))
-        moved = _moved(calm, _rows(fault.files("trace")[0]))
+    if _all_there(fault, "trace"):
+        calm, spans = _read(_fault_free(fault, "trace")), _read(fault.files("trace"))
+        moved = _moved(calm, files.rows(fault.files("trace")[0]))
         tables["otel_traces"] = [*_spans(calm, moved), *_spans(spans, {})]
-        tables["otel_logs"] = [*_lines(_read(_fault_free(fault, "log")), moved), *_lines(lines, {})]
+        if _all_there(fault, "log"):
+            lines = _lines(_read(_fault_free(fault, "log")), moved)
+            tables["otel_logs"] = [*lines, *_lines(_read(fault.files("log")), {})]
     return tables
 
 
 def _read(paths: Iterable[Path]) -> list[Mapping[str, str]]:
-    return [row for path in paths if path.exists() for row in _rows(path)]
+    return [row for path in paths for row in files.rows(path)]
 
 
 def _moved(calm: Sequence[Mapping[str, str]], first: Sequence[Mapping[str, str]]) -> dict[str, int]:
@@ -140,15 +173,19 @@ def _moved(calm: Sequence[Mapping[str, str]], first: Sequence[Mapping[str, str]]
 def _begins(spans: Iterable[Mapping[str, str]]) -> dict[str, int]:
     began: dict[str, int] = {}
     for row in spans:
-        time = int(row["StartTimeUnixNano"] or 0)
-        if time > 0:
+        if (time := _start(row)) > 0:
             began[row["TraceID"]] = min(time, began.get(row["TraceID"], time))
     return began
 
 
+def _start(row: Mapping[str, str]) -> int:
+    """When a span began, in ns since the epoch; 0 or less where that was not kept."""
+    return int(row["StartTimeUnixNano"] or 0)
+
+
 def _spans(rows: Sequence[Mapping[str, str]], moved: Mapping[str, int]) -> list[Row]:
     pods = {row["SpanID"]: row["PodName"] for row in rows}
-    timed = (row for row in rows if int(row["StartTimeUnixNano"] or 0) > 0)
+    timed = (row for row in rows if _start(row) > 0)
     return [_span(row, pods.get(row["ParentID"]), moved.get(row["TraceID"], 0)) for row in timed]
 
 
@@ -178,10 +215,7 @@ def _lines(rows: Iterable[Mapping[str, str]], moved: Mapping[str, int]) -> list[
 
 
 def _line(row: Mapping[str, str], moved: int) -> Row:
-    told, _ = _JSON.raw_decode(row["Log"])  # some lines have the rest of another written behind them
-    printed = str(told["log"]).rstrip("\n")
-    parsed = _PRINTED.match(printed)
-    level, place, body = (parsed[1], parsed[2], parsed[3]) if parsed else ("", "", printed)
+    level, place, body = _said(_told_by(row["Log"], "log"))
     code = _PLACE.fullmatch(place)
     return {
         "Timestamp": int(row["TimeUnixNano"]) + moved,
@@ -196,9 +230,31 @@ def _line(row: Mapping[str, str], moved: int) -> Row:
     }
 
 
+def _told_by(text: str, key: str) -> str:
+    """Return what stands under a key of a JSON object, or the text where it is none.
+
+    Some lines have the rest of another written behind them, and some begin in the middle of one.
+    """
+    try:
+        told, _ = _JSON.raw_decode(text)
+    except ValueError:
+        return text
+    return str(told.get(key, text)).rstrip("\n") if isinstance(told, dict) else text
+
+
+def _said(printed: str) -> tuple[str, str, str]:
+    """Return level, place in the code and words of what was printed, as text or as JSON, without its trace's ids."""
+    if printed.startswith("{"):
+        level = _told_by(printed, "severity").upper()
+        return level if level in _SEVERITIES else "", "", _IDS.sub("", _told_by(printed, "message"))
+    if parsed := _PRINTED.match(printed):
+        return parsed[1], parsed[2], parsed[3]
+    return "", "", _IDS.sub("", printed)
+
+
 def _points(path: Path, since: datetime, until: datetime) -> list[Row]:
     first, last = since.timestamp(), until.timestamp()
-    rows = [row for row in _rows(path) if first <= float(row["TimeStamp"]) < last]
+    rows = [row for row in files.rows(path) if first <= float(row["TimeStamp"]) < last]
     return [point for row in rows for point in _point(row)]
 
 
@@ -215,13 +271,13 @@ def _point(row: Mapping[str, str]) -> Iterator[Row]:
 def _edges(path: Path, reporter: str, since: datetime, until: datetime) -> list[Row]:
     """What a mesh measured of each edge, as the one end or the other reports it; the columns are CALLER_CALLEE."""
     first, last = since.timestamp(), until.timestamp()
-    rows = [row for row in _rows(path) if first <= float(row["timestamp"]) < last]
+    rows = [row for row in files.rows(path) if first <= float(row["timestamp"]) < last]
     edges = [column for column in (rows[0] if rows else ()) if "_" in column]
-    return [_edge(row, edge, reporter) for row in rows for edge in edges if row[edge] not in ("", "NaN")]
+    return [_edge(row, edge, reporter) for row in rows for edge in edges if (row[edge] or "NaN") != "NaN"]
 
 
 def _edge(row: Mapping[str, str], edge: str, reporter: str) -> Row:
-    source, destination = edge.split("_")
+    source, _, destination = edge.partition("_")
     labels = {"reporter": reporter, "source_workload": source, "destination_workload": destination, "quantile": "p50"}
     service = source if reporter == "source" else destination
     time = int(row["timestamp"]) * SECOND
@@ -232,13 +288,8 @@ def _dependencies(day: Path, services: set[str]) -> tuple[tuple[str, str], ...]:
     path = day / "metric" / "dependency.csv"
     if not path.exists():
         return ()
-    told = ((row["Source"], row["Target"]) for row in _rows(path))
+    told = ((row["Source"], row["Target"]) for row in files.rows(path))
     return tuple((source, target) for source, target in told if {source, target} <= services)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def _moment(nanoseconds: int) -> datetime:

@@ -10,15 +10,15 @@ a name of its own (`_client`, `..elb.amazonaws.com_remote`). Such a name is reso
 edges become that service's, its figures, which are part of the service's own, are left out.
 """
 
-import csv
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, at, count, gauge
+from midwatch_bench.importers import files
+from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, at, count, gauge, readable
 
 STEP = 300
 """Seconds between rows; a row is stamped at the start of its five minutes."""
@@ -26,8 +26,10 @@ HISTORY = 180
 """Rows of the fault-free metrics that go before a case: fifteen hours."""
 SCENARIOS = ("low_traffic", "high_traffic", "temporal_traffic1", "temporal_traffic2")
 _TITLES = {"latency": "Latency of {} is above its usual level", "availability": "Availability of {} has dropped"}
+_OTHER_TITLE = "{} misbehaves"
 _STATISTICS = {"Average": "mean", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99"}
 
+_ISSUE = re.compile(rf"(?:{'|'.join(SCENARIOS)})/(?:train|test)/issue_\d+")
 _BALANCER = re.compile(r"servi-(\w{5})\..*\.elb\.amazonaws\.com_remote", re.IGNORECASE)
 """A load balancer, named after the first letters of the service behind it."""
 
@@ -44,16 +46,17 @@ class Sheet:
 
 def cases(data: Path) -> Iterator[Case]:
     """Yield every case under `data` in order; scenarios or halves that are not there are left out."""
-    for folder in _issues(data):
-        scenario, part, issue = folder.parts[-3:]
-        number = int(issue.rpartition("_")[2])
-        yield _case(folder, f"{scenario}-{part}-{number:02}", number)
+    found = [data, *data.rglob("issue_*")]
+    issues = [folder for folder in found if _ISSUE.fullmatch("/".join(folder.parts[-3:])) and folder.is_dir()]
+    for folder in sorted(issues, key=_place):
+        scenario, part, number = _place(folder)
+        name = f"{SCENARIOS[scenario]}-{part}-{number:02}"
+        yield readable(name, number, partial(_case, folder, name, number))
 
 
 def read_sheet(path: Path) -> Sheet:
     """Return a sheet; an empty cell is NaN."""
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.reader(file))
+    lines = files.lines(path)
     columns = tuple(zip(lines[0][1:], lines[1][1:], lines[2][1:], strict=True))
     rows = [line for line in lines[3:] if line and line[0] != "unix_timestamp"]
     return Sheet(columns, tuple((float(row[0]), tuple(_number(cell) for cell in row[1:])) for row in rows))
@@ -61,7 +64,7 @@ def read_sheet(path: Path) -> Sheet:
 
 def read_graph(path: Path) -> tuple[tuple[str, str], ...]:
     """Return who calls whom, each once, from an adjacency matrix whose rows are callers; nobody calls itself."""
-    head, lines = _matrix(path)
+    (_, *head), *lines = files.lines(path)
     marked = ((line[0], name, cell) for line in lines for name, cell in zip(head, line[1:], strict=True))
     meant = {alias: name for alias in head if (name := meant_by(alias, head))}
     calls = ((meant.get(a, a), meant.get(b, b)) for a, b, cell in marked if cell and float(cell) == 1)
@@ -81,26 +84,20 @@ def meant_by(alias: str, names: Sequence[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _matrix(path: Path) -> tuple[list[str], list[list[str]]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        head, *lines = list(csv.reader(file))
-    return head[1:], lines
-
-
-def _issues(data: Path) -> list[Path]:
-    root = next(iter(sorted(data.rglob("low_traffic"))), data / "low_traffic").parent
-    found = [f for s in SCENARIOS for part in ("train", "test") for f in (root / s / part).glob("issue_*")]
-    return sorted(found, key=lambda f: (SCENARIOS.index(f.parts[-3]), f.parts[-2], int(f.name.rpartition("_")[2])))
+def _place(folder: Path) -> tuple[int, str, int]:
+    """Return the scenario's place among all, the half that the authors put a case in, and its number there."""
+    scenario, part, issue = folder.parts[-3:]
+    return SCENARIOS.index(scenario), part, int(issue.rpartition("_")[2])
 
 
 def _case(folder: Path, name: str, number: int) -> Case:
-    told = json.loads((folder / "target.json").read_text(encoding="utf-8"))
+    told = files.json_of(folder / "target.json")
     target, scenario = told["target"], folder.parent.parent
     sheet = read_sheet(folder / "metrics.csv")
     kept = _until_the_first_after(sheet, target["timestamp"])
     alert = Alert(
         service=target["node"],
-        title=_TITLES[target["metric"]].format(target["node"]),
+        title=_TITLES.get(target["metric"], _OTHER_TITLE).format(target["node"]),
         started_at=at(target["timestamp"]),
         seen_at=at(kept.rows[-1][0] + STEP + 1),
     )

@@ -10,19 +10,22 @@ symptom. No call graph is published with the data, so none is declared. As in th
 counts as the service.
 """
 
-import csv
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from midwatch.records import HypothesisKind
-from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, at, gauge
+from midwatch_bench.importers import files
+from midwatch_bench.importers.case import SECOND, Alert, Case, Row, Tables, at, gauge, readable
 
 PHASE = 300
 """Seconds of each phase that are used: those nearest to the injection."""
 ENTRANCE = "front-end"
 _TITLE = "Sock Shop misbehaves"
 _STORE = "-db"
+_FOLDER = re.compile(r".+-(?:cpu|mem)/\d+")
 _GAUGES: Mapping[str, tuple[str, str, float, Mapping[str, str]]] = {
     "cpu": ("container.cpu.utilization", "1", 1e-2, {}),
     "mem": ("container.memory.usage", "By", 1.0, {}),
@@ -51,18 +54,23 @@ class _Fault:
     def repetition(self) -> int:
         return int(self.folder.name)
 
+    @property
+    def name(self) -> str:
+        return f"{self.service}-{self.resource}-{self.repetition}"
+
 
 def cases(data: Path) -> Iterator[Case]:
     """Yield every case under `data`, by service, resource and repetition; its number is the repetition."""
-    found = [_Fault(sheet.parent) for sheet in data.rglob("anomalous.csv") if sheet.parent.name.isdecimal()]
+    folders = [path for path in (data, *data.rglob("*")) if _FOLDER.fullmatch("/".join(path.parts[-2:]))]
+    found = [_Fault(folder) for folder in folders if folder.is_dir()]
     for fault in sorted(found, key=lambda f: (f.service, f.resource, f.repetition)):
-        yield _case(fault)
+        yield readable(fault.name, fault.repetition, partial(_case, fault))
 
 
 def _case(fault: _Fault) -> Case:
-    injected = int(float(_rows(fault.folder / "anomalous.csv")[0]["time"]))
+    injected = int(float(files.filled_rows(fault.folder / "anomalous.csv")[0]["time"]))
     return Case(
-        name=f"{fault.service}-{fault.resource}-{fault.repetition}",
+        name=fault.name,
         number=fault.repetition,
         group=fault.resource,
         alert=Alert(ENTRANCE, _TITLE, started_at=at(injected), seen_at=at(injected + PHASE)),
@@ -74,8 +82,8 @@ def _case(fault: _Fault) -> Case:
 
 
 def _telemetry(folder: Path, injected: int) -> Tables:
-    points = _points(_rows(folder / "normal.csv")[-PHASE:], ends=injected)
-    after = _rows(folder / "anomalous.csv")[:PHASE]
+    points = _points(files.filled_rows(folder / "normal.csv")[-PHASE:], ends=injected)
+    after = files.filled_rows(folder / "anomalous.csv")[:PHASE]
     return {"otel_metrics_gauge": [*points, *_points(after, ends=injected + len(after))]}
 
 
@@ -88,8 +96,3 @@ def _points(rows: list[dict[str, str]], ends: int) -> Iterator[Row]:
                 metric, unit, factor, attributes = _GAUGES[figure]
                 more = {"Attributes": dict(attributes)}
                 yield gauge(service, metric, unit, second * SECOND, float(value) * factor, **more)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
