@@ -98,8 +98,10 @@ class Inquiry:
         What they say of persons is hidden: from here on they go into the journal, and into whatever is told.
         """
         good: list[Observation] = []
-        for observation in observations:
-            stored = {c.evidence: kept for c in observation.citations if (kept := self._stored(c.evidence))}
+        told = list(observations)
+        cited = dict.fromkeys(c.evidence for observation in told for c in observation.citations)
+        stored = {name: kept for name in cited if (kept := self._stored(name))}
+        for observation in told:
             if faults := broken_citations(observation, stored):
                 by = f" by {observation.by}" if observation.by else ""
                 self.gap(f"observation of {observation.entity}{by}", "; ".join(faults), "nothing: it was dropped")

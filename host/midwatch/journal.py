@@ -94,14 +94,27 @@ class Journal:
         settled: dict[str, BodyT] = {}
         appended: list[Entry] = []
         with self._writing() as connection:
+            seq, end = self._end(connection, investigation)
             for key, body in bodies.items():
                 if (known := self._find(connection, investigation, kind, key)) is not None:
                     settled[key] = type(body).model_validate_json(known)
                     continue
-                entry = self._next(connection, investigation, kind, key, body, actor)
-                connection.execute(sa.insert(_records).values(**_row(entry)))
-                appended.append(entry)
+                entry = Entry(
+                    investigation=investigation,
+                    seq=seq + 1,
+                    key=key,
+                    at=datetime.now(UTC),
+                    actor=actor,
+                    type=kind,
+                    body=body.model_dump(mode="json"),
+                    prev_hash=end,
+                    hash="",
+                )
+                appended.append(entry.model_copy(update={"hash": _hash(entry)}))
+                seq, end = appended[-1].seq, appended[-1].hash
                 settled[key] = body
+            if appended:
+                connection.execute(sa.insert(_records), [_row(entry) for entry in appended])
         for entry in appended:
             for listener in self.listeners:
                 listener(entry)
@@ -171,23 +184,11 @@ class Journal:
         )
         return connection.execute(query).scalar_one_or_none()
 
-    def _next(
-        self, connection: sa.Connection, investigation: str, kind: RecordType, key: str, body: Record, actor: str
-    ) -> Entry:
+    def _end(self, connection: sa.Connection, investigation: str) -> tuple[int, str]:
+        """Return number and hash of the last record; of none, 0 and ''."""
         query = sa.select(_records.c.seq, _records.c.hash).where(_records.c.investigation == investigation)
         last = connection.execute(query.order_by(_records.c.seq.desc()).limit(1)).one_or_none()
-        entry = Entry(
-            investigation=investigation,
-            seq=last.seq + 1 if last else 1,
-            key=key,
-            at=datetime.now(UTC),
-            actor=actor,
-            type=kind,
-            body=body.model_dump(mode="json"),
-            prev_hash=last.hash if last else "",
-            hash="",
-        )
-        return entry.model_copy(update={"hash": _hash(entry)})
+        return (last.seq, last.hash) if last else (0, "")
 
     def _entries(self, *conditions: sa.ColumnElement[bool]) -> Iterator[Entry]:
         with self._reading() as connection:

@@ -8,6 +8,7 @@ what is cited later can be looked up.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import anyio
 from mcp import types
@@ -47,14 +48,17 @@ class Tool:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a tool answered: the reply's own fields, and the ids under which its bytes are kept."""
+    """What a tool answered: the reply's own fields, and the ids under which its bytes are kept.
+
+    The documents behind it never change, so each is read once, when it is first asked for.
+    """
 
     reply: Mapping[str, JsonValue]
     evidence: str
     records: str | None
     kept: EvidenceStore
 
-    @property
+    @cached_property
     def rows(self) -> list[JsonValue]:
         """The rows of the evidence document."""
         rows = _document(self.kept.get(self.evidence)).get("rows")
@@ -62,16 +66,17 @@ class Answer:
             raise ValueError("the evidence has no rows")
         return rows
 
-    @property
+    @cached_property
     def observations(self) -> tuple[Observation, ...]:
         """The typed observations that came with the evidence; none for a drill-down."""
-        return _OBSERVATIONS.validate_python(self._records().get("observations", []))
+        return _OBSERVATIONS.validate_python(self._records.get("observations", []))
 
-    @property
+    @cached_property
     def fragment(self) -> TopologyFragment:
         """The piece of topology that came with the evidence; empty when there was none."""
-        return TopologyFragment.model_validate(self._records().get("fragment", {}))
+        return TopologyFragment.model_validate(self._records.get("fragment", {}))
 
+    @cached_property
     def _records(self) -> dict[str, JsonValue]:
         return _document(self.kept.get(self.records)) if self.records else {}
 
