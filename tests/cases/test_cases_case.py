@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from tests.cases.conftest import STORY, Desk
 
-from midwatch.cases.case import Expected, faults
+from midwatch.cases.case import Expected, Suspect, faults
 from midwatch.cases.findings import Findings
 from midwatch.journal import Journal
-from midwatch.records import Feedback, HypothesisKind, NamedCause, Outcome
+from midwatch.records import Feedback, HypothesisKind, Outcome
 
-STOCK = NamedCause(kind=HypothesisKind.CHANGE, entity="service:stock")
-WEB = NamedCause(kind=HypothesisKind.CHANGE, entity="service:web", change="web-v7")
+STOCK = Suspect(kind=HypothesisKind.CHANGE, entity="service:stock")
+WEB = Suspect(kind=HypothesisKind.CHANGE, entity="service:web", change="web-v7")
 EXPECTED = Expected(outcomes=(Outcome.ROOT_CAUSE,), causes=(STOCK,), ruled_out=(WEB,))
 
 pytestmark = pytest.mark.xdist_group("cases")  # they share one investigation
@@ -75,10 +75,38 @@ def test_feedback_goes_before_the_conclusion(desk: Desk, tmp_path: Path, other: 
     assert (expected.ruled_out, expected.said_by, expected.note) == ((), "kim", "the CPU was it")
 
 
+def test_who_saves_a_case_says_what_to_expect_before_anybody_else(
+    desk: Desk, tmp_path: Path, other: dict[str, str | None]
+) -> None:
+    assert desk.midwatch("feedback", "", "--no-incident", "--by", "kim", **other).exit_code == 0
+    told = ["--expect", "stock", "--expect", "instance:cart-1", "--outcome", "best_effort", "--must-rule-out", "web"]
+    expected = saved(desk, tmp_path / "case", other, *told, "--by", "sam")
+    assert (expected.outcomes, expected.said_by) == ((Outcome.BEST_EFFORT,), "sam")
+    assert [str(cause) for cause in expected.causes] == ["service:stock", "instance:cart-1"]
+    assert [str(cause) for cause in expected.ruled_out] == ["service:web"]
+
+
+def test_what_must_be_ruled_out_comes_to_what_was(desk: Desk, tmp_path: Path, other: dict[str, str | None]) -> None:
+    expected = saved(desk, tmp_path / "case", other, "--confirm", "sam", "--must-rule-out", "search")
+    assert [str(cause) for cause in expected.causes] == ["change at service:stock (stock-v7)"]
+    assert (WEB in expected.ruled_out, expected.ruled_out[-1]) == (True, Suspect(entity="service:search"))
+
+
+@pytest.mark.parametrize(
+    "said", [["--expect", "stock", "--outcome", "no_incident"], ["--kind", "change"], ["--must-rule-out", "web"]]
+)
+def test_expectations_that_nothing_can_meet_or_that_name_no_end_are_refused(
+    desk: Desk, tmp_path: Path, said: list[str]
+) -> None:
+    done = desk.midwatch("case", "save", "", "--to", str(tmp_path / "case"), *said)
+    assert (done.exit_code, (tmp_path / "case").exists()) == (1, False)
+    assert "--expect" in done.stderr
+
+
 def test_a_conclusion_that_nobody_vouches_for_is_no_case(desk: Desk, tmp_path: Path) -> None:
     done = desk.midwatch("case", "save", "", "--to", str(tmp_path / "case"))
     assert (done.exit_code, (tmp_path / "case").exists()) == (1, False)
-    assert "midwatch feedback says so, or --confirm" in done.stderr
+    assert "midwatch feedback says so, --expect or --outcome do here, or --confirm" in done.stderr
 
 
 def test_cases_are_replayed_and_each_gets_a_line(desk: Desk, tmp_path: Path) -> None:
@@ -96,16 +124,19 @@ def test_cases_are_replayed_and_each_gets_a_line(desk: Desk, tmp_path: Path) -> 
 
 def test_a_case_is_as_expected_when_outcome_cause_and_what_is_ruled_out_are(found: Findings) -> None:
     assert list(faults(EXPECTED, found)) == []
+    anything_at_stock = EXPECTED.model_copy(update={"causes": (Suspect(entity="service:stock"),)})
+    assert list(faults(anything_at_stock, found)) == []
 
 
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
         ({"outcomes": (Outcome.NO_INCIDENT,), "causes": ()}, "the outcome is root_cause, not no_incident"),
+        ({"causes": (Suspect(entity="service:web"),)}, "the first cause is change at service:stock, not service:web"),
         ({"causes": (WEB,)}, "the first cause is change at service:stock, not change at service:web (web-v7)"),
         ({"ruled_out": (STOCK,)}, "change at service:stock is not ruled out: supported"),
         (
-            {"ruled_out": (NamedCause(kind=HypothesisKind.PLATFORM, entity="service:cart"),)},
+            {"ruled_out": (Suspect(kind=HypothesisKind.PLATFORM, entity="service:cart"),)},
             "platform at service:cart is not ruled out: it was not tested",
         ),
     ],

@@ -10,14 +10,15 @@ from math import inf
 from tests.replays.application import SEEN_AT, Chatter, Deploy, Gauge, Harm, Rows, Story
 from tests.trouble.telemetry import lagging
 
-from midwatch.records import HypothesisKind, NamedCause, Outcome
+from midwatch.cases.case import Suspect
+from midwatch.records import HypothesisKind, Outcome
 
 BROKEN_AT = 60.0
 
 
-def cause(kind: str, entity: str, change: str = "") -> NamedCause:
+def cause(kind: str, entity: str, change: str = "") -> Suspect:
     """Return a cause, or what must be ruled out as one."""
-    return NamedCause(kind=HypothesisKind(kind), entity=entity, change=change)
+    return Suspect(kind=HypothesisKind(kind), entity=entity, change=change)
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Case:
     name: str
     story: Story
     outcome: Outcome
-    causes: tuple[NamedCause, ...] = ()
-    ruled_out: tuple[NamedCause, ...] = ()
+    causes: tuple[Suspect, ...] = ()
+    ruled_out: tuple[Suspect, ...] = ()
     gaps: tuple[str, ...] = ()
     says: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()

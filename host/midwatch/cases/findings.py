@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from midwatch.errors import BadSnapshot
 from midwatch.journal import Journal
-from midwatch.records import Argument, Conclusion, Hypothesis, HypothesisKind, NamedCause, Plan, Verdict
+from midwatch.records import Argument, Conclusion, Hypothesis, HypothesisKind, Plan, Verdict
 from midwatch_kit.records import EntityId, Record
 
 _DIGITS = 4
@@ -27,11 +27,6 @@ class Judged(Record):
     reason: str
     probability: float
     arguments: tuple[Argument, ...] = ()
-
-    def is_named_by(self, cause: NamedCause) -> bool:
-        """Return whether a person who names this cause means this hypothesis."""
-        same_place = (self.kind, self.entity) == (cause.kind, cause.entity)
-        return same_place and cause.change in ("", self.change)
 
 
 class Findings(Record):

@@ -20,7 +20,7 @@ from midwatch.correlate import service_id
 from midwatch.errors import BadSnapshot
 from midwatch.investigation import find_incident
 from midwatch.journal import Journal
-from midwatch.records import Feedback, HypothesisKind, Incident, NamedCause
+from midwatch.records import Feedback, HypothesisKind, Incident, NamedCause, Outcome
 from midwatch_kit.evidence import EvidenceStore
 
 case_app = typer.Typer(help="Incidents kept as tests: save one, check many.", no_args_is_help=True)
@@ -101,15 +101,33 @@ def save_case(
     incident: AnIncident,
     to: Annotated[Path, typer.Option(help="a new directory")],
     confirm: Annotated[str | None, typer.Option(help="who says that the conclusion is right")] = None,
+    expect: Annotated[
+        list[str] | None, typer.Option(metavar="ENTITY", help="where the cause is, or one of them")
+    ] = None,
+    kind: Annotated[HypothesisKind | None, typer.Option(help="of what kind the cause is")] = None,
+    outcome: Annotated[list[Outcome] | None, typer.Option(help="how it should end, or one of the ways")] = None,
+    must_rule_out: Annotated[list[str] | None, typer.Option(metavar="ENTITY", help="what must be refuted")] = None,
+    by: Annotated[str, typer.Option(help="who says what to expect")] = "",
 ) -> None:
     """Turn a finished investigation, and what a person said of it, into a permanent test."""
     if is_archive(to):
         fail("a case is a directory, so that what is expected of it can be edited: name one with --to")
+    if expect and not set(outcome or cases.NAMES_A_CAUSE) <= set(cases.NAMES_A_CAUSE):
+        fail(f"--expect names a cause, so --outcome can only be {' or '.join(cases.NAMES_A_CAUSE)}")
+    if kind and not expect:
+        fail("--kind is that of the cause that --expect names")
+    said = cases.Said(
+        by=confirm or by,
+        confirms=confirm is not None,
+        outcomes=tuple(outcome or ()),
+        causes=tuple(cases.Suspect(entity=service_id(name), kind=kind) for name in expect or ()),
+        ruled_out=tuple(cases.Suspect(entity=service_id(name)) for name in must_rule_out or ()),
+    )
     with _source(incident) as (found, source):
-        expected = cases.save(found, source, to, confirm)
-    causes = ", ".join(f"{cause.kind} at {cause.entity}" for cause in expected.causes)
-    outcome = " or ".join(expected.outcomes)
-    typer.echo(f"{to}: expected is {outcome}{f', {causes}' if causes else ''}; ruled out: {len(expected.ruled_out)}")
+        expected = cases.save(found, source, to, said)
+    causes = ", ".join(map(str, expected.causes))
+    outcomes = " or ".join(expected.outcomes)
+    typer.echo(f"{to}: expected is {outcomes}{f', {causes}' if causes else ''}; ruled out: {len(expected.ruled_out)}")
 
 
 @case_app.command("check")
