@@ -27,9 +27,12 @@ def accuracy(  # noqa: PLR0913, PLR0917 - each is an option
     data: Annotated[Path, typer.Option(exists=True, help="the set, laid out as its authors publish it, or a part")],
     cases: Annotated[str, typer.Option(metavar="GLOB", help="only cases whose name matches")] = "*",
     split: Annotated[Split, typer.Option(help="only this half")] = Split.ALL,
+    every: Annotated[int, typer.Option(min=1, help="only every so many of them, from the first on")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="no more cases than these")] = None,
     parallel: Annotated[int, typer.Option(min=1, help="cases at once, each on a core of its own")] = 1,
-    without: Annotated[list[str] | None, typer.Option(help="a server that is to seem down; may be repeated")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="a server that is to seem down, or topology; repeat for more")
+    ] = None,
     keep: Annotated[Path | None, typer.Option(help="a new folder for all snapshots and journals")] = None,
     baselines: Annotated[bool, typer.Option("--baselines", help="let simpler methods rank the same snapshots")] = False,
     report: Annotated[Path | None, typer.Option(help="a folder for a page with tables, failures and a picture")] = None,
@@ -37,7 +40,7 @@ def accuracy(  # noqa: PLR0913, PLR0917 - each is an option
 ) -> None:
     """Investigate the cases of a public data set, and say how often the cause was found."""
     data_set = str(context.info_name)
-    run = Run(data_set, data, split.value, cases, limit, frozenset(without or ()), keep, baselines)
+    run = Run(data_set, data, split.value, cases, every, limit, frozenset(without or ()), keep, baselines)
     results = []
     for result in run_cases(run, parallel):
         typer.echo(_told(result), err=True)
@@ -62,6 +65,7 @@ def _told(result: Measured) -> str:
 def _command(run: Run) -> str:
     """Return the command again, without the folders of this machine."""
     told = [f"--split {run.split}", f"--cases '{run.cases}'" if run.cases != "*" else ""]
+    told += [f"--every {run.every}" if run.every > 1 else ""]
     told += [f"--limit {run.limit}" if run.limit else "", *(f"--without {name}" for name in sorted(run.without))]
     chosen = " ".join(filter(None, [*told, "--baselines" if run.baselines else ""]))
     return f"midwatch bench accuracy {run.data_set} --data DIR {chosen} --report DIR"

@@ -9,26 +9,43 @@ import os
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 from mcp import Client
+from mcp.server.mcpserver import MCPServer
 
 from midwatch.links import Reach, Unanswered
 from midwatch.settings import ServerSpec
 from midwatch_kit import EvidenceServer
+from midwatch_kit.server import Role
+
+TOPOLOGY = "topology"
+"""What can be left out besides servers: all that they know of who depends on whom."""
 
 
 def reach_without(left_out: frozenset[str]) -> Reach:
-    """Return a way to reach the suite's servers within this process, but for those left out: they seem to be down."""
+    """Return a way to reach the suite's servers within this process, but for those left out: they seem to be down.
+
+    Where the topology is left out, no server offers to discover any.
+    """
 
     @asynccontextmanager
     async def reach(spec: ServerSpec, _: float, log_path: Path) -> AsyncGenerator[Client]:
         if log_path.stem in left_out:
             raise Unanswered("it was left out", down=True)
-        async with Client(_built(spec, log_path.with_suffix("")).build()) as client:
+        server = _built(spec, log_path.with_suffix("")).build()
+        if TOPOLOGY in left_out:
+            await _forget_topology(server)
+        async with Client(server) as client:
             yield client
 
     return reach
+
+
+async def _forget_topology(server: MCPServer[Any]) -> None:
+    for tool in await server.list_tools():
+        if (tool.meta or {}).get("midwatch/role") == Role.DISCOVER:
+            server.remove_tool(tool.name)
 
 
 def _built(spec: ServerSpec, evidence: Path) -> EvidenceServer:

@@ -17,7 +17,7 @@ from midwatch.journal import Journal
 from midwatch.settings import Settings
 from midwatch_bench.accuracy.baselines import places, series_of
 from midwatch_bench.accuracy.data_sets import SETS
-from midwatch_bench.accuracy.in_process import reach_without
+from midwatch_bench.accuracy.in_process import TOPOLOGY, reach_without
 from midwatch_bench.accuracy.measured import Measured, measured
 from midwatch_bench.importers.case import Case, write_snapshot
 
@@ -26,15 +26,17 @@ from midwatch_bench.importers.case import Case, write_snapshot
 class Run:
     """What is to be run: the set and where it is, and which of its cases.
 
-    `split` is fit, score or all, `cases` a pattern for names, `without` the servers that seem to be down. Everything
-    that a case leaves behind goes into a new folder of its name under `keep`, if that is given. `baselines` says that
-    simpler methods are to rank the same snapshots.
+    `split` is fit, score or all, `cases` a pattern for names; of those only each `every`-th is taken. `without` are the
+    servers that seem to be down, and `TOPOLOGY` where nobody is to know who depends on whom. Everything that a case
+    leaves behind goes into a new folder of its name under `keep`, if that is given. `baselines` says that simpler
+    methods are to rank the same snapshots.
     """
 
     data_set: str
     data: Path
     split: str = "all"
     cases: str = "*"
+    every: int = 1
     limit: int | None = None
     without: frozenset[str] = frozenset()
     keep: Path | None = None
@@ -42,7 +44,8 @@ class Run:
 
     def chosen(self) -> list[Case]:
         """Return the cases, in the order of the set."""
-        return list(islice(filter(self._wanted, _listed(self.data_set, self.data)), self.limit))
+        wanted = islice(filter(self._wanted, _listed(self.data_set, self.data)), 0, None, self.every)
+        return list(islice(wanted, self.limit))
 
     def _wanted(self, case: Case) -> bool:
         return self.split in ("all", case.split) and fnmatchcase(case.name, self.cases)
@@ -73,7 +76,7 @@ def run_case(run: Run, case: Case) -> Measured:
 def _measured(run: Run, case: Case, folder: Path) -> Measured:
     folder.mkdir(parents=True, exist_ok=True)
     data_set, keep = SETS[run.data_set], folder / "host"
-    snapshot = write_snapshot(case, folder / "snapshot")
+    snapshot = write_snapshot(replace(case, calls=()) if TOPOLOGY in run.without else case, folder / "snapshot")
     conditions = Settings(lookback_seconds=data_set.lookback_seconds, gather_seconds=0)
     began = time.process_time()
     replay(snapshot, keep, conditions, reach_without(run.without))
