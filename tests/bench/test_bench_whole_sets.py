@@ -10,6 +10,7 @@ from shutil import copytree, rmtree
 import pytest
 from tests.bench.published import DAY, DETECTED, ENTRANCE, POD, cloudopsbench_in, nezha_log, nezha_trace, write_csv
 
+from midwatch_bench.accuracy.cloudopsbench import WORDS
 from midwatch_bench.accuracy.running import Run, run_case
 from midwatch_bench.importers import changerca, cloudopsbench, nezha, petshop, sockshop
 from midwatch_bench.importers.case import UNREADABLE, Case
@@ -288,6 +289,33 @@ def test_what_releases_of_cloud_opsbench_call_differently_is_one_label(
     cloudopsbench_in(tmp_path, "boutique/runtime/1", cause, taxonomy)
     (case,) = cloudopsbench.cases(tmp_path)
     assert case.answers == {label}
+
+
+KINDS = {
+    "Admission_Fault": """missing_service_account namespace_cpu_quota_exceeded namespace_memory_quota_exceeded
+        namespace_pod_quota_exceeded namespace_service_quota_exceeded namespace_storage_quota_exceeded""",
+    "Infrastructure_Fault": """containerd_unavailable kube_proxy_unavailable kube_scheduler_unavailable
+        kubelet_unavailable node_network_delay node_network_packet_loss""",
+    "Performance_Fault": "pod_cpu_overload pod_network_delay",
+    "Runtime_Fault": """db_connection_exhaustion db_read_only deployment_zero_replicas liveness_probe_incorrect_port
+        liveness_probe_incorrect_protocol liveness_probe_incorrect_timing mysql_invalid_credentials mysql_invalid_port
+        oom_killed readiness_probe_incorrect_port readiness_probe_incorrect_protocol service_sidecar_port_conflict""",
+    "Scheduling_Fault": """cpu_capacity_mismatch memory_capacity_mismatch node_affinity_mismatch node_cordon_mismatch
+        node_selector_mismatch pod_anti_affinity_conflict pv_binding_occupied pvc_access_mode_mismatch
+        pvc_capacity_mismatch pvc_selector_mismatch pvc_storage_class_mismatch taint_toleration_mismatch""",
+    "Service_Routing_Fault": """gateway_misroute service_dns_resolution_failure service_env_var_address_mismatch
+        service_port_mapping_mismatch service_protocol_mismatch service_selector_mismatch""",
+    "Startup_Fault": """image_registry_dns_failure incorrect_image_reference missing_image_pull_secret
+        missing_secret_binding volume_mount_permission_denied""",
+}
+"""The 49 kinds of faults of Cloud-OpsBench's first release, by taxonomy."""
+
+
+def test_findings_are_put_into_each_kind_of_cloud_opsbench_but_one_that_nothing_tells_from_a_delay() -> None:
+    published = {(taxonomy, cause) for taxonomy, causes in KINDS.items() for cause in causes.split()}
+    assert len(published) == 49
+    assert published - WORDS == {("Infrastructure_Fault", "node_network_packet_loss")}
+    assert not WORDS - published
 
 
 def test_a_long_cell_is_read(nezha_data: Path) -> None:

@@ -81,6 +81,8 @@ _SLOW: Mapping[str, tuple[str, str]] = {
     "node": (_NODE, "node_network_delay"),
 }
 _BUSY = (_PERFORMANCE, "pod_cpu_overload")
+WORDS = frozenset({*_CHECKS.values(), *_COMPLAINTS.values(), *_SLOW.values(), _BUSY})
+"""Every taxonomy and cause that a finding can be put into."""
 _ABOUT_A_VICTIM = ("PersistentVolumeClaim", "ConfigMap", "Ingress", "Node")
 _BEGINS = ("latency_excess", "self_time")
 
