@@ -257,6 +257,28 @@ def test_a_case_of_cloud_opsbench_without_its_label_or_its_tools_cannot_be_read(
     assert reasons == [f"runtime/1/metadata.json: {missing}", f"runtime/2/tool_cache.json: {missing}"]
 
 
+def test_alerts_of_cloud_opsbench_without_a_time_and_columns_without_a_name_are_passed_over(tmp_path: Path) -> None:
+    raw = cloudopsbench_in(tmp_path, "boutique/performance/1") / "raw_data"
+    alerts = [{"name": "cart", "time_range": None}, {"name": "cart"}]
+    (raw / "alert.json").write_text(json.dumps({"alerts": alerts}), encoding="utf-8")
+    write_csv(raw / "metrics.csv", [["time", "cart-cpu"], ["2026-01-01 19:59:00", 0.5, "more"]])
+    (case,) = cloudopsbench.cases(tmp_path)
+    assert case.alert.seen_at == datetime(2026, 1, 1, 12, 0, tzinfo=UTC)  # when it was collected, in UTC+8
+    assert [row["Value"] for row in case.telemetry()["otel_metrics_gauge"]] == [0.5]
+
+
+def test_an_object_of_cloud_opsbench_that_was_printed_otherwise_is_known_by_name(tmp_path: Path) -> None:
+    case = cloudopsbench_in(tmp_path, "boutique/service/1")
+    texts = {
+        f"kubectl describe service {name} -n boutique": f"Name: {name}\nNamespace: boutique\nPort: http {port}/TCP\n"
+        for name, port in (("cart", "80-90"), ("stock", "80"))
+    }
+    (case / "raw_data" / "k8s_states.json").write_text(json.dumps(texts), encoding="utf-8")
+    (found,) = cloudopsbench.cases(tmp_path)
+    told = [json.loads(str(row["Object"])) for row in found.telemetry()["objects"] if row["Kind"] == "Service"]
+    assert {thing["metadata"]["name"]: "spec" in thing for thing in told} == {"cart": False, "stock": True}
+
+
 def test_what_else_a_clone_of_cloud_opsbench_holds_is_no_case(tmp_path: Path) -> None:
     case = cloudopsbench_in(tmp_path, "boutique/codedefect/1", "code_busy_loop", "Application_Code_Defect")
     for other in (

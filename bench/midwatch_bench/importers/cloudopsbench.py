@@ -84,7 +84,7 @@ class _Folder:
 
     def alerts(self) -> Sequence[Mapping[str, Any]]:
         """Return what the set's alerting says."""
-        told: Sequence[Mapping[str, Any]] = _raw(self.path, "alert.json").get("alerts", [])
+        told: Sequence[Mapping[str, Any]] = _raw(self.path, "alert.json").get("alerts") or []
         return told
 
 
@@ -137,7 +137,7 @@ def _alert(folder: Path, namespace: str, query: str) -> Alert:
 
 def _times(folder: Path) -> tuple[datetime, datetime]:
     """When the incident began as far as anybody was told, and when the alert came."""
-    ranges = [found for alert in _Folder(folder).alerts() if (found := _RANGE.match(alert.get("time_range", "")))]
+    ranges = [found for alert in _Folder(folder).alerts() if (found := _RANGE.match(alert.get("time_range") or ""))]
     if ranges:
         return min(_local(found["start"]) for found in ranges), max(_local(found["end"]) for found in ranges)
     collected = datetime.fromisoformat(_Folder(folder).tools()["collection_timestamp"]).replace(tzinfo=LOCAL)
@@ -232,7 +232,7 @@ def _metrics(folder: Path) -> Iterator[Row]:
     for row in files.rows(path) if path.exists() else ():
         at = int(_local(row.pop("time")).timestamp()) * SECOND
         for column, value in row.items():
-            if value and not _is_void(column, row):
+            if column and value and not _is_void(column, row):
                 yield from _point(column, float(value), at)
 
 

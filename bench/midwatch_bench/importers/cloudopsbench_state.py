@@ -100,9 +100,11 @@ _READERS: Mapping[str, Callable[[str], Object]] = {
 def _described(kind: str, text: str, namespace: str) -> Object | None:
     if not text.strip() or text.startswith("Error from server"):
         return None
-    if kind in _READERS:
-        return _READERS[kind](text)
-    return {"kind": kind, "metadata": kubectl.metadata(kubectl.parse(text), "" if kind in _WIDE else namespace)}
+    named = {"kind": kind, "metadata": kubectl.metadata(kubectl.parse(text), "" if kind in _WIDE else namespace)}
+    try:
+        return _READERS[kind](text) if kind in _READERS else named
+    except (IndexError, KeyError, ValueError):  # printed in another way than known: of one object its name has to do
+        return named
 
 
 def _applied(tools: Mapping[str, Any]) -> Iterator[Object]:
