@@ -63,7 +63,7 @@ def survey(
     if (width := width_that_fits(gathered.cells, timeline, back)) != timeline.width:
         timeline = slice_time(window, baseline, least=width)
         gathered = backend.gather(timeline, _selection(entities), MOST_SERIES)
-    unknown = unknown_entities(gathered, entities, backend.sources()) if entities else []
+    unknown = unknown_entities(gathered, entities, backend.sources) if entities else []
     surveyed = survey_metrics(gathered, timeline, unknown)
     findings = [cited.finding for cited in surveyed.found]
     return Answer(

@@ -1,13 +1,16 @@
 """The SQL that the metrics backend asks the embedded store. Text only: parameters are bound by name.
 
-`points` is every point of the three tables alike. A counter's or a histogram's points are cumulative or deltas; both
-become increases by bucket, with the time each increase took, so that a rate doesn't depend on how points fall into
-buckets. A cumulative run begins with its `StartTimeUnix`. Its first point counts whole if the run began within the
-time looked at, or if the same instance had already sent other series of the metric: then this series is new. Else
-what came before is unknown, and the point is only what the next one is compared with. Values are added up in order of
-time, and cells come sorted, so that threads cannot give one figure now and another then.
+`points` is every point of the tables alike. They are read twice: once for what the series are, and once for their
+figures, which are then at hand for every further question (as an excerpt called `points`). A counter's or a
+histogram's points are cumulative or deltas; both become increases by bucket, with the time each increase took, so that
+a rate doesn't depend on how points fall into buckets. A cumulative run begins with its `StartTimeUnix`. Its first point
+counts whole if the run began within the time looked at, or if the same instance had already sent other series of the
+metric: then this series is new. Else what came before is unknown, and the point is only what the next one is compared
+with. Values are added up in order of time, and cells come sorted, so that threads cannot give one figure now and
+another then.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 _INSTANCE: Final = """coalesce("ResourceAttributes"['service.instance.id'], "ResourceAttributes"['k8s.pod.name'],
@@ -25,16 +28,14 @@ _TABLE: Final = """SELECT epoch_ns("TimeUnix") AS moment, coalesce(epoch_ns("Sta
 
 _NUMBER: Final = {"count": "1.0", "filled": "[]::UBIGINT[]", "bounds": "[]::DOUBLE[]", "value": '"Value"'}
 
-_TABLES: Final = (
-    {"table": "otel_metrics_gauge", "form": "'gauge'", "delta": "false", **_NUMBER},
-    {
-        "table": "otel_metrics_sum",
+_TABLES: Final[Mapping[str, Mapping[str, str]]] = {
+    "otel_metrics_gauge": {"form": "'gauge'", "delta": "false", **_NUMBER},
+    "otel_metrics_sum": {
         "form": """CASE WHEN "IsMonotonic" THEN 'counter' ELSE 'gauge' END""",
         "delta": '"AggregationTemporality" = 1',
         **_NUMBER,
     },
-    {
-        "table": "otel_metrics_histogram",
+    "otel_metrics_histogram": {
         "form": "'histogram'",
         "delta": '"AggregationTemporality" = 1',
         "value": '"Sum"',
@@ -42,58 +43,78 @@ _TABLES: Final = (
         "filled": '"BucketCounts"',
         "bounds": '"ExplicitBounds"',
     },
-)
+}
+TABLES: Final = tuple(_TABLES)
 
-_POINTS: Final = " UNION ALL ".join(_TABLE.format(instance=_INSTANCE, **table) for table in _TABLES)
+_OF_WRITERS: Final = "(list_contains($services, service) OR list_contains($instances, instance))"
+_WITH_ATTRIBUTES: Final = """list_bool_and(list_transform(list_zip($names, $values),
+    lambda pair: coalesce(attributes[pair[1]] = pair[2], false)))"""
 
-_SELECTED: Final = f"""WITH every AS ({_POINTS}), points AS (
+
+def series(tables: Sequence[str], *, of_writers: bool, with_attributes: bool) -> str:
+    """What the series in the tables are, by name; `of_writers` and `with_attributes` say what chooses among them."""
+    return f"{_selected(tables, of_writers, with_attributes)} {_SERIES}"
+
+
+def figures(tables: Sequence[str], *, of_writers: bool, with_attributes: bool) -> str:
+    """The points of the same series with their figures; the further questions are asked of these, as `points`."""
+    return f"{_selected(tables, of_writers, with_attributes)} SELECT {_FIGURES} FROM points"  # noqa: S608
+
+
+def describe(tables: Sequence[str]) -> str:
+    """Which metrics the tables hold, by instance."""
+    return f"WITH every AS ({_every(tables)}) {_DESCRIBE}"
+
+
+def _every(tables: Sequence[str]) -> str:
+    return " UNION ALL ".join(_TABLE.format(table=name, instance=_INSTANCE, **_TABLES[name]) for name in tables)
+
+
+def _selected(tables: Sequence[str], of_writers: bool, with_attributes: bool) -> str:
+    chosen = [(of_writers, _OF_WRITERS), (with_attributes, _WITH_ATTRIBUTES)]
+    condition = " AND ".join(text for wanted, text in chosen if wanted) or "true"
+    return f"""WITH every AS ({_every(tables)}), points AS (
     SELECT *, hash(metric, form, service, instance, list_sort(map_entries(attributes))) AS series,
     CASE WHEN moment >= $window_start THEN $before + (moment - $window_start) // $width
         ELSE (moment - $baseline_start) // $width END AS bucket
-    FROM every
-    WHERE (len($services) + len($instances) = 0 OR list_contains($services, service)
-        OR list_contains($instances, instance))
-    AND list_bool_and(list_transform(list_zip($names, $values),
-        lambda pair: coalesce(attributes[pair[1]] = pair[2], false))) IS NOT FALSE)
-"""  # noqa: S608 - made of constants
+    FROM every WHERE {condition})"""  # noqa: S608 - made of constants
 
-SERIES: Final = f"""{_SELECTED}
-SELECT series, any_value(metric), form, any_value(unit), any_value(service), any_value(instance),
-    any_value(attributes), max(bounds), count(*), max_by(version, moment)
-FROM points GROUP BY series, form ORDER BY 2, 5, 6, any_value(list_sort(map_entries(attributes)))"""  # noqa: S608
+
+_FIGURES: Final = "series, bucket, moment, began, form, delta, value, count, filled, metric, service, instance"
+
+_SERIES: Final = """SELECT series, any_value(metric), form, any_value(unit), any_value(service), any_value(instance),
+    any_value(attributes), max(bounds), count(*), max_by(version, moment), count_if(delta)
+FROM points GROUP BY series, form ORDER BY 2, 5, 6, any_value(list_sort(map_entries(attributes)))"""
 
 _NO_FILL: Final = "list_resize([]::UBIGINT[], $filled, 0)"
 
-GAUGES: Final = f"""{_SELECTED}
-SELECT series, bucket, avg(value ORDER BY moment, value) AS value, 0.0 AS value_before,
+GAUGES: Final = f"""SELECT series, bucket, avg(value ORDER BY moment, value) AS value, 0.0 AS value_before,
     count(*)::DOUBLE AS count, 0.0 AS count_before, 0.0 AS seconds,
     min(value) AS low, max(value) AS high, max(moment) AS last,
     {_NO_FILL} AS filled, {_NO_FILL} AS filled_before
-FROM points WHERE form = 'gauge' AND list_contains($series, series) GROUP BY series, bucket
+FROM points WHERE form = 'gauge' AND series IN (SELECT unnest($series)) GROUP BY series, bucket
 ORDER BY series, bucket"""  # noqa: S608
 
-DELTAS: Final = f"""{_SELECTED}
-SELECT series, bucket, sum(value ORDER BY moment, value) AS value, 0.0 AS value_before,
+DELTAS: Final = f"""SELECT series, bucket, sum(value ORDER BY moment, value) AS value, 0.0 AS value_before,
     sum(count) AS count, 0.0 AS count_before,
     greatest(max(moment) - min(CASE WHEN began > 0 THEN began ELSE moment - $width END), 0) / 1e9 AS seconds,
     NULL::DOUBLE AS low, NULL::DOUBLE AS high, max(moment) AS last,
     list_reduce(list(list_resize(filled, $filled, 0)),
         lambda one, more: list_transform(list_zip(one, more), lambda pair: pair[1] + pair[2])) AS filled,
     {_NO_FILL} AS filled_before
-FROM points WHERE form <> 'gauge' AND delta AND list_contains($series, series) GROUP BY series, bucket
+FROM points WHERE form <> 'gauge' AND delta AND series IN (SELECT unnest($series)) GROUP BY series, bucket
 ORDER BY series, bucket"""  # noqa: S608
 
 _RUN: Final = """NULL::DOUBLE AS low, NULL::DOUBLE AS high, newest AS last,
     list_resize(filled, $filled, 0) AS filled"""
 
-RUNS: Final = f"""{_SELECTED},
-cumulative AS (SELECT * FROM points WHERE form <> 'gauge' AND NOT delta),
+RUNS: Final = f"""WITH cumulative AS (SELECT * FROM points WHERE form <> 'gauge' AND NOT delta),
 runs AS (
     SELECT series, began, bucket, max(moment) AS newest, min(moment) AS oldest, max_by(value, moment) AS value,
         max_by(count, moment) AS count, max_by(filled, moment) AS filled, min_by(value, moment) AS value_first,
         min_by(count, moment) AS count_first, min_by(filled, moment) AS filled_first,
         any_value(metric) AS metric, any_value(service) AS service, any_value(instance) AS instance
-    FROM cumulative WHERE list_contains($series, series) GROUP BY series, began, bucket),
+    FROM cumulative WHERE series IN (SELECT unnest($series)) GROUP BY series, began, bucket),
 siblings AS (
     SELECT metric, service, instance, min(moment) AS first,
         (max(moment) - min(moment)) / greatest(count(DISTINCT moment) - 1, 1) AS step
@@ -118,11 +139,10 @@ FROM steps WHERE newest_before IS NULL AND began < $earliest AND oldest <= first
     AND newest > oldest
 ORDER BY series, bucket, last"""  # noqa: S608
 
-DESCRIBE: Final = f"""WITH every AS ({_POINTS})
-SELECT metric, form, any_value(unit), any_value(description), service, instance,
+_DESCRIBE: Final = """SELECT metric, form, any_value(unit), any_value(description), service, instance,
     count(DISTINCT list_sort(map_entries(attributes))), count(*),
     list_sort(list_distinct(flatten(list(map_keys(attributes))))), min(moment), max(moment)
-FROM every GROUP BY metric, form, service, instance ORDER BY metric, service, instance"""  # noqa: S608
+FROM every GROUP BY metric, form, service, instance ORDER BY metric, service, instance"""
 
 SOURCES: Final = f"""SELECT service, instance FROM (
     SELECT coalesce(nullif("ServiceName", ''), 'unknown_service') AS service, {_INSTANCE} AS instance, "TimeUnix"

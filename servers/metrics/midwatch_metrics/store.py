@@ -23,7 +23,6 @@ from midwatch_metrics.backend import (
 from midwatch_metrics.timeline import Timeline, from_ns, to_ns
 from midwatch_store.served import ServedStore
 
-_TABLES: Final = ("otel_metrics_gauge", "otel_metrics_sum", "otel_metrics_histogram")
 _SEND: Final = "see that midwatch-store runs and that applications send OTLP metrics to it"
 _RECENT_NS: Final = 24 * 3600 * 10**9
 _INSTANCE: Final = "ResourceAttributes['service.instance.id']"
@@ -33,7 +32,7 @@ class StoreMetrics:
     """Points and alarms out of the embedded store at `path`, which may be missing now and there later."""
 
     def __init__(self, path: Path) -> None:
-        self._store = ServedStore(path, *_TABLES)
+        self._store = ServedStore(path, *sql.TABLES)
 
     def pin(self) -> int:
         """Return the largest sequence number that is stored now."""
@@ -44,24 +43,32 @@ class StoreMetrics:
         pin = self.pin()
         wanted = {**_bounds(timeline), **_selected(selection), "pin": pin}
         span = from_ns(int(wanted["earliest"])), from_ns(timeline.window_end)
-        rows = self._query(sql.SERIES, wanted, span)
+        text, tables = _text(timeline, selection, pin), self._store.holding(sql.TABLES, *span)
+        chosen = {
+            "of_writers": bool(selection.services or selection.instances),
+            "with_attributes": bool(selection.attributes),
+        }
+        rows = self._query(sql.series(tables, **chosen), wanted, span) if tables else []
         kept = rows[:most_series]
-        numbers = {row[0]: i for i, row in enumerate(kept)}
+        if not kept:
+            return Gathered((), _cells([], {}, 0), 0, 0, text)
         series = tuple(_series(row) for row in kept)
-        if not series:
-            return Gathered((), _cells([], {}, 0), 0, 0, _text(timeline, selection, pin))
+        numbers = {row[0]: i for i, row in enumerate(kept)}
         wanted |= {"series": list(numbers), "filled": max(len(one.bounds) + 1 if one.bounds else 0 for one in series)}
-        parts = [self._columns(text, wanted, span) for text in (sql.GAUGES, sql.DELTAS, sql.RUNS)]
-        points = sum(row[8] for row in rows)
-        text = _text(timeline, selection, pin)
-        return Gathered(series, _cells(parts, numbers, wanted["filled"]), points, len(rows) - len(kept), text)
+        figures = sql.figures(tables, **chosen)
+        with self._store.excerpt("points", figures, _named(figures, wanted), start=span[0], end=span[1]) as points:
+            parts = [points.columns(question, _named(question, wanted)) for question in _questions(kept)]
+        matched = sum(row[8] for row in rows)
+        return Gathered(series, _cells(parts, numbers, wanted["filled"]), matched, len(rows) - len(kept), text)
 
     def describe(self, window: Window) -> tuple[Sequence[Described], str]:
         """Return the metrics that have points in the window, by instance, and the query's text."""
         pin = self.pin()
         start, end = to_ns(window.start), to_ns(window.end)
         bounds = {"baseline_start": start, "baseline_end": start, "window_start": start, "window_end": end}
-        rows = self._query(sql.DESCRIBE, {**bounds, "pin": pin, "metric": None}, (window.start, window.end))
+        tables = self._store.holding(sql.TABLES, window.start, window.end)
+        wanted = {**bounds, "pin": pin, "metric": None}
+        rows = self._query(sql.describe(tables), wanted, (window.start, window.end)) if tables else []
         text = f"SELECT * FROM otel_metrics_gauge|sum|histogram WHERE {_between(start, end, pin)}"  # noqa: S608
         return [_described(row) for row in rows], text
 
@@ -110,14 +117,22 @@ class StoreMetrics:
     def _query(
         self, text: str, parameters: Mapping[str, object], span: tuple[datetime | None, datetime | None]
     ) -> list[tuple[Any, ...]]:
-        named = {name: value for name, value in parameters.items() if f"${name}" in text}  # it refuses any other
-        return self._store.query(text, named, start=span[0], end=span[1])
+        return self._store.query(text, _named(text, parameters), start=span[0], end=span[1])
 
-    def _columns(
-        self, text: str, parameters: Mapping[str, object], span: tuple[datetime | None, datetime | None]
-    ) -> dict[str, Any]:
-        named = {name: value for name, value in parameters.items() if f"${name}" in text}
-        return dict(self._store.columns(text, named, start=span[0], end=span[1]))
+
+def _named(text: str, parameters: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters that a question names; DuckDB refuses any other."""
+    return {name: value for name, value in parameters.items() if f"${name}" in text}
+
+
+def _questions(series: Sequence[tuple[Any, ...]]) -> list[str]:
+    """Return what is to be asked for the cells of series: each question is about another form of points."""
+    forms = {
+        sql.GAUGES: any(row[2] == Form.GAUGE for row in series),
+        sql.DELTAS: any(row[2] != Form.GAUGE and row[10] for row in series),
+        sql.RUNS: any(row[2] != Form.GAUGE and row[8] > row[10] for row in series),
+    }
+    return [question for question, wanted in forms.items() if wanted]
 
 
 def _bounds(timeline: Timeline) -> dict[str, Any]:

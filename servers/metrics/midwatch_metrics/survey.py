@@ -3,7 +3,7 @@
 Anomalies come first by score, then who fell silent or is not known, then who is well. What moved is found elsewhere.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,13 +81,20 @@ def _between_services(
     yield who_served(gathered, figures, first_row + len(compared))
 
 
-def unknown_entities(gathered: Gathered, asked: Sequence[str], sources: Sequence[tuple[str, str]]) -> list[str]:
-    """Return which of the entities asked for sent nothing; raises `NotFound` when none of them ever did."""
+def unknown_entities(
+    gathered: Gathered, asked: Sequence[str], sources: Callable[[], Sequence[tuple[str, str]]]
+) -> list[str]:
+    """Return which of the entities asked for sent nothing; raises `NotFound` when none of them ever did.
+
+    `sources` tells who ever sent points, and is asked only when none of them did now.
+    """
     seen = present(gathered.series)
     wanted = [entity if ":" in entity else f"service:{entity}" for entity in asked]
     missing = [entity for entity in wanted if entity not in seen]
-    known = dict.fromkeys(name for source in sources for name in _names(*source))
-    if missing and len(missing) == len(wanted) and not any(entity in known for entity in missing):
+    if len(missing) < len(wanted):
+        return missing
+    known = dict.fromkeys(name for source in sources() for name in _names(*source))
+    if missing and not any(entity in known for entity in missing):
         some = ", ".join(list(known)[:10]) or "none yet"
         raise NotFound(f"no metrics of {', '.join(missing)[:200]}; there are metrics of {some}")
     return missing

@@ -8,8 +8,8 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,11 +27,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Columns = dict[str, NDArray[Any] | np.ma.MaskedArray[Any, Any]]
+
 Parameters = Sequence[object] | Mapping[str, object]
 Rows = list[tuple[Any, ...]]
 
 _Result = TypeVar("_Result")
 _Files = Mapping[str, Sequence[Path]]
+
+
+_Take = Callable[[duckdb.DuckDBPyConnection], _Result]
 
 
 @dataclass(frozen=True)
@@ -68,13 +73,38 @@ class Store:
         `TimeColumn >= make_timestamp_ns(?)` and `to_ns(start)`. Times come back as naive UTC datetimes in whole
         microseconds; select `epoch_ns(TimeColumn)` where nanoseconds count. Errors in the SQL are `duckdb.Error`.
         """
-        return self._run(sql, parameters, (start, end), lambda done: done.fetchall())
+        with self._cursor() as cursor:
+            return self._run(cursor, sql, parameters, (start, end), _rows)
 
     def columns(
         self, sql: str, parameters: Parameters = (), *, start: datetime | None = None, end: datetime | None = None
-    ) -> "dict[str, NDArray[Any] | np.ma.MaskedArray[Any, Any]]":
+    ) -> "Columns":
         """As `query`, but one numpy array per column, times as `datetime64[ns]`; masked where there are NULLs."""
-        return self._run(sql, parameters, (start, end), lambda done: done.fetchnumpy())
+        with self._cursor() as cursor:
+            return self._run(cursor, sql, parameters, (start, end), _columns)
+
+    @contextmanager
+    def excerpt(
+        self,
+        name: str,
+        sql: str,
+        parameters: Parameters = (),
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> "Iterator[Excerpt]":
+        """As `query`, but the rows stay in DuckDB while the block runs, as a table called `name`, to be asked further.
+
+        Files are read once, however many questions follow; a row's types and order are those of the SELECT.
+        """
+        with self._cursor() as cursor:
+            self._run(cursor, f'CREATE TEMP TABLE "{name}" AS {sql}', parameters, (start, end), _rows)
+            yield Excerpt(cursor, lambda: self._until(time.monotonic() + self._timeout, cursor))
+
+    def holding(self, tables: Iterable[str], start: datetime | None, end: datetime | None) -> tuple[str, ...]:
+        """Those of the tables that have files which overlap `[start, end)`, from their names alone."""
+        first, last = (None if bound is None else to_ns(bound) for bound in (start, end))
+        return tuple(name for name in tables if self._list(_known(name).name, first, last))
 
     def extent(self, table: str) -> tuple[datetime, datetime] | None:
         """The first and last event time of a table, from file names alone, rounded outward to microseconds."""
@@ -117,35 +147,26 @@ class Store:
 
     def _run(
         self,
+        cursor: duckdb.DuckDBPyConnection,
         sql: str,
         parameters: Parameters,
         window: tuple[datetime | None, datetime | None],
-        take: Callable[[duckdb.DuckDBPyConnection], _Result],
+        take: _Take[_Result],
     ) -> _Result:
         start, end = (None if bound is None else to_ns(bound) for bound in window)
         deadline = time.monotonic() + self._timeout
         while True:
             files = {name: self._list(name, start, end) for name in TABLES if name in sql}
             try:
-                return self._execute(sql, parameters, files, take, deadline)
+                with self._until(deadline, cursor):
+                    for name, paths in files.items():
+                        cursor.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {view_sql(TABLES[name], paths)}')
+                    return take(cursor.execute(sql, parameters))
             except (duckdb.ParserException, duckdb.CatalogException):
                 raise
             except duckdb.Error as error:
                 if time.monotonic() > deadline or not self._will_differ(files, error):
                     raise
-
-    def _execute(
-        self,
-        sql: str,
-        parameters: Parameters,
-        files: _Files,
-        take: Callable[[duckdb.DuckDBPyConnection], _Result],
-        deadline: float,
-    ) -> _Result:
-        with self._cursor() as cursor, self._until(deadline, cursor):
-            for name, paths in files.items():
-                cursor.execute(f'CREATE TEMP VIEW "{name}" AS {view_sql(TABLES[name], paths)}')
-            return take(cursor.execute(sql, parameters))
 
     def _list(self, table: str, start: int | None, end: int | None) -> list[Path]:
         self._require_directory()
@@ -197,6 +218,31 @@ class Store:
     def _require_directory(self) -> None:
         if not self.path.is_dir():
             raise StoreNotFound(self.path)
+
+
+class Excerpt:
+    """Rows of a store that are at hand for further questions; made by `Store.excerpt`, gone with its block."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, bounded: Callable[[], AbstractContextManager[None]]) -> None:
+        self._cursor, self._bounded = cursor, bounded
+
+    def query(self, sql: str, parameters: Parameters = ()) -> Rows:
+        """The rows of a SELECT, as `Store.query` gives them; within the store's timeout."""
+        with self._bounded():
+            return _rows(self._cursor.execute(sql, parameters))
+
+    def columns(self, sql: str, parameters: Parameters = ()) -> "Columns":
+        """One numpy array for each column of a SELECT, as `Store.columns` gives them; within the store's timeout."""
+        with self._bounded():
+            return _columns(self._cursor.execute(sql, parameters))
+
+
+def _rows(done: duckdb.DuckDBPyConnection) -> Rows:
+    return done.fetchall()
+
+
+def _columns(done: duckdb.DuckDBPyConnection) -> "Columns":
+    return done.fetchnumpy()
 
 
 def _open_database(root: Path, memory: str, threads: int) -> duckdb.DuckDBPyConnection:

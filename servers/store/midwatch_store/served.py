@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,11 +12,10 @@ import duckdb
 
 from midwatch_kit import BackendDown, BadInput, Check, lag_of, rfc3339
 from midwatch_store.errors import StoreError
-from midwatch_store.reader import Store
+from midwatch_store.reader import Excerpt, Store
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from midwatch_store.reader import Columns
 
 STALE_SECONDS: Final = 300.0
 THREADS: Final = "MIDWATCH_STORE_THREADS"
@@ -56,10 +55,29 @@ class ServedStore:
         *,
         start: datetime | None = None,
         end: datetime | None = None,
-    ) -> "dict[str, NDArray[Any] | np.ma.MaskedArray[Any, Any]]":
+    ) -> "Columns":
         """Return the columns of a SELECT, as `Store.columns` does."""
         with self._open() as store:
             return store.columns(sql, parameters, start=start, end=end)
+
+    @contextmanager
+    def excerpt(
+        self,
+        name: str,
+        sql: str,
+        parameters: Mapping[str, object],
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Iterator[Excerpt]:
+        """Keep the rows of a SELECT at hand for further questions, as `Store.excerpt` does."""
+        with self._open() as store, store.excerpt(name, sql, parameters, start=start, end=end) as excerpt:
+            yield excerpt
+
+    def holding(self, tables: Iterable[str], start: datetime | None, end: datetime | None) -> tuple[str, ...]:
+        """Return those of the tables that may hold rows of `[start, end)`, as `Store.holding` does."""
+        with self._open() as store:
+            return store.holding(tables, start, end)
 
     def pin(self) -> int:
         """Return the largest sequence number that is stored now."""

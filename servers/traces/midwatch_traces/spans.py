@@ -4,8 +4,9 @@ Ids are 64-bit hashes of trace and span ids: joins run on integers, and the text
 are shown. Texts that repeat (service, instance, operation, peer) are kept once each, as places.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ class Spans:
         return tuple(names), np.array([number[value] for value in values], dtype=np.int64)[self.place]
 
 
-def spans_from(columns: dict[str, NDArray[np.generic]], places: dict[int, Place], links: tuple[Keys, Keys]) -> Spans:
+def spans_from(columns: Mapping[str, NDArray[Any]], places: Mapping[int, Place], links: tuple[Keys, Keys]) -> Spans:
     """Return spans from a backend's columns (trace, span, parent, start, duration, failed, place as a key).
 
     A span that was exported twice is taken once.
@@ -105,3 +106,7 @@ def spans_from(columns: dict[str, NDArray[np.generic]], places: dict[int, Place]
         link_from=links[0],
         link_to=links[1],
     )
+
+
+_NOTHING = dict.fromkeys(("trace", "span", "parent", "start", "duration", "failed", "place"), np.empty(0))
+NO_SPANS = spans_from(_NOTHING, {}, (np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint64)))

@@ -68,18 +68,17 @@ _NAMED: Final = """SELECT *,
             FROM otel_traces WHERE {periods} AND {sample})))"""
 
 
-def _named(operations: str) -> str:
-    return _NAMED.format(
-        instance=_INSTANCE, periods=_PERIODS, sample=_SAMPLE, operations=operations, of_client=_OF_CLIENT
-    )
+NAMED: Final = _NAMED.format(
+    instance=_INSTANCE, periods=_PERIODS, sample=_SAMPLE, operations="$operations", of_client=_OF_CLIENT
+)
+"""Spans with what they share with others, hashed as their place; the next two questions are asked of these."""
 
+SPANS: Final = "SELECT trace, span, parent, start, duration, failed, place FROM named"
 
-SPANS: Final = f"SELECT trace, span, parent, start, duration, failed, place FROM ({_named('$operations')})"  # noqa: S608
-
-PLACES: Final = f"""SELECT place, any_value(service), any_value(instance), any_value(version), any_value(kind),
+PLACES: Final = """SELECT place, any_value(service), any_value(instance), any_value(version), any_value(kind),
     any_value(operation), any_value(queue), any_value(database), any_value(address), any_value(action),
     any_value(response)
-    FROM ({_named("$operations")}) GROUP BY place ORDER BY place"""  # noqa: S608
+    FROM named GROUP BY place ORDER BY place"""
 
 COUNT: Final = f"""SELECT count(*) FROM otel_traces WHERE {_PERIODS}"""  # noqa: S608
 

@@ -1,6 +1,7 @@
 """The trace backend on the embedded store: SQL in, values out. The SQL text itself is in `sql`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from midwatch_kit import Check, Window, rfc3339
 from midwatch_store import from_ns, to_ns
+from midwatch_store.reader import Excerpt
 from midwatch_store.served import ServedStore
 from midwatch_traces import sql
 from midwatch_traces.backend import (
@@ -24,8 +26,9 @@ from midwatch_traces.backend import (
     TraceSummary,
 )
 from midwatch_traces.clocks import Apart
-from midwatch_traces.spans import MS, Keys, Place, spans_from
+from midwatch_traces.spans import MS, NO_SPANS, Keys, Place, spans_from
 
+_TABLE = "otel_traces"
 MOST_OPERATIONS = 5_000
 """With more distinct operations than this, names were never templated: they say nothing and are left out."""
 MOST_SPANS = 500_000
@@ -43,7 +46,8 @@ class StoreTraces:
 
     def __init__(self, path: Path, *, most_spans: int = MOST_SPANS, most_of_a_trace: int = MOST_OF_A_TRACE) -> None:
         self._most_spans, self._most_of_a_trace = most_spans, most_of_a_trace
-        self._store = ServedStore(path, "otel_traces")
+        self._store = ServedStore(path, _TABLE)
+        self._last: tuple[Scope, Loaded] | None = None
 
     def pin(self) -> int:
         """Return the largest sequence number that is stored now."""
@@ -53,24 +57,22 @@ class StoreTraces:
         """Return how the clocks of services differ by a sample of the window's traces, whatever times they tell."""
         start, end = to_ns(window.start), to_ns(window.end)
         around = Window(start=from_ns(start - _MARGIN_NS), end=from_ns(end + _MARGIN_NS))
+        if not self._store.holding([_TABLE], around.start, around.end):
+            return []
         bounds = {"from": start - _MARGIN_NS, "to": end + _MARGIN_NS}
         rows = self._query(sql.CLOCKS, {**_bounds(window, pin), **bounds, "most": MOST_FOR_CLOCKS}, around)
         return [Apart(*row) for row in rows]
 
     def load(self, scope: Scope) -> Loaded:
-        """Return the spans that started within the windows of a scope: all, or those of a sample of traces."""
-        known = _parameters(scope)
-        total = int(self._query(sql.COUNT, known, scope)[0][0])
-        every = max(1, -(-total // self._most_spans))
-        few = self._query(sql.OPERATIONS, {**known, "most": MOST_OPERATIONS}, scope)[0][0] < MOST_OPERATIONS
-        sampled = {**known, "every": every}
-        named = {**sampled, "operations": few}
-        columns = self._columns(sql.SPANS, named, scope)
-        places = {row[0]: Place(*row[1:]) for row in self._query(sql.PLACES, named, scope)}
-        links = _link_keys(self._query(sql.LINKS, sampled, scope))
-        sample = f" AND hash(TraceId) % {every} = 0" if every > 1 else ""
-        query = _selection(scope.pin, scope.window, scope.baseline) + sample
-        return Loaded(spans_from(columns, places, links), query, total, every)
+        """Return the spans that started within the windows of a scope: all, or those of a sample of traces.
+
+        What a scope holds never changes, so that of the last question is kept: a symptom is often surveyed first, and
+        then everything around it.
+        """
+        last = self._last
+        if last is None or last[0] != scope:
+            self._last = last = scope, self._load(scope)
+        return last[1]
 
     def failures(self, scope: Scope, spans: Sequence[int]) -> Mapping[int, Failure]:
         """Return what failed spans say of themselves, by their keys."""
@@ -115,6 +117,23 @@ class StoreTraces:
         """Look at the store and say how it is."""
         return self._store.checks("spans", _SEND)
 
+    def _load(self, scope: Scope) -> Loaded:
+        known = _parameters(scope)
+        total = int(self._query(sql.COUNT, known, scope)[0][0])
+        query = _selection(scope.pin, scope.window, scope.baseline)
+        if not total:
+            return Loaded(NO_SPANS, query, 0)
+        every = max(1, -(-total // self._most_spans))
+        few = self._query(sql.OPERATIONS, {**known, "most": MOST_OPERATIONS}, scope)[0][0] < MOST_OPERATIONS
+        sampled = {**known, "every": every}
+        named = {**sampled, "operations": few}
+        with self._excerpt("named", sql.NAMED, named, scope) as spans:
+            columns = spans.columns(sql.SPANS)
+            places = {row[0]: Place(*row[1:]) for row in spans.query(sql.PLACES)}
+        links = _link_keys(self._query(sql.LINKS, sampled, scope))
+        sample = f" AND hash(TraceId) % {every} = 0" if every > 1 else ""
+        return Loaded(spans_from(columns, places, links), query + sample, total, every)
+
     def _summaries(self, rows: Sequence[tuple[Any, ...]], pin: int) -> tuple[TraceSummary, ...]:
         if not rows:
             return ()
@@ -128,10 +147,12 @@ class StoreTraces:
         asked, known = _with_clocks(text, parameters, span)
         return self._store.query(asked, known, start=start, end=end)
 
-    def _columns(self, text: str, parameters: Mapping[str, object], scope: Scope) -> dict[str, Any]:
+    def _excerpt(
+        self, name: str, text: str, parameters: Mapping[str, object], scope: Scope
+    ) -> AbstractContextManager[Excerpt]:
         start, end = _files(scope)
         asked, known = _with_clocks(text, parameters, scope)
-        return dict(self._store.columns(asked, known, start=start, end=end))
+        return self._store.excerpt(name, asked, known, start=start, end=end)
 
 
 def _with_clocks(text: str, parameters: Mapping[str, object], span: Scope | Window) -> tuple[str, Mapping[str, object]]:
