@@ -7,7 +7,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import anyio
 from mcp import types
@@ -72,7 +72,8 @@ def offered(
     annotations = types.ToolAnnotations(
         read_only_hint=reads, destructive_hint=destroys, idempotent_hint=reads, open_world_hint=world
     )
-    return StrictTool.of(_guarded(body, seconds), title=title, annotations=annotations, meta={"midwatch/host": True})
+    meta = {"midwatch/host": True}
+    return StrictTool.of(_guarded(body, seconds), reply=Told, title=title, annotations=annotations, meta=meta)
 
 
 def _guarded(body: Body, seconds: float) -> Callable[..., Awaitable[types.CallToolResult]]:
@@ -90,7 +91,7 @@ def _guarded(body: Body, seconds: float) -> Callable[..., Awaitable[types.CallTo
             log.exception("%s failed", body.__name__)
             return failure("internal", f"{body.__name__} failed ({type(error).__name__}); midwatch's stderr has more")
 
-    result = Annotated[types.CallToolResult, Told]
+    result = types.CallToolResult
     guarded.__signature__ = inspect.signature(body).replace(return_annotation=result)  # type: ignore[attr-defined]
     guarded.__annotations__ = {**inspect.get_annotations(body), "return": result}
     return guarded

@@ -130,13 +130,6 @@ def _kept(records: dict[str, JsonValue], store: EvidenceStore) -> dict[str, Json
 
 
 def _evidence_document(answer: Answer, asker: Asker) -> dict[str, JsonValue]:
-    rows: list[JsonValue] = []
-    size = 0
-    for row in answer.rows:
-        size += len(canonical(row)) + 1
-        if rows and answer.positions and size > MAX_EVIDENCE_BYTES:  # only where a next page brings the rest
-            break
-        rows.append(row)
     return {
         "server": asker.server,
         "tool": asker.tool,
@@ -144,8 +137,20 @@ def _evidence_document(answer: Answer, asker: Asker) -> dict[str, JsonValue]:
         "window": _interval(answer.window),
         "baseline": _interval(answer.baseline),
         "matched": answer.matched,
-        "rows": rows,
+        "rows": _fitting(answer.rows) if answer.positions else [*answer.rows],
     }
+
+
+def _fitting(rows: Sequence[JsonValue]) -> list[JsonValue]:
+    """Return as many rows as one document takes; where each has a position, the next page brings the rest."""
+    fitting: list[JsonValue] = []
+    size = 0
+    for row in rows:
+        size += len(canonical(row)) + 1
+        if fitting and size > MAX_EVIDENCE_BYTES:
+            break
+        fitting.append(row)
+    return fitting
 
 
 def _rows_of(document: dict[str, JsonValue]) -> list[JsonValue]:

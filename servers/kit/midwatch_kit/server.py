@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 from mcp import types
@@ -149,6 +149,7 @@ class EvidenceServer:
         meta = {"midwatch/role": role.value, "midwatch/signal": self._signal.value}
         return StrictTool.of(
             body,
+            reply=Reply,
             title=title,
             annotations=_hints(writes),
             meta={**meta, "midwatch/key": key} if key else meta,
@@ -175,7 +176,7 @@ class EvidenceServer:
                     "internal", f"{asker.tool} failed on its side ({type(error).__name__}); its log has more"
                 )
 
-        result = Annotated[types.CallToolResult, Reply]
+        result = types.CallToolResult
         guarded.__signature__ = inspect.signature(body).replace(return_annotation=result)  # type: ignore[attr-defined]
         guarded.__annotations__ = {**inspect.get_annotations(body), "return": result}
         return guarded

@@ -3,13 +3,14 @@
 The SDK drops unknown arguments silently and answers wrong ones with a validator's dump: neither helps a caller.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, Self
 
 from mcp import types
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from midwatch_kit.schema import lean
@@ -24,15 +25,20 @@ class StrictTool(Tool):
 
     @classmethod
     def of(
-        cls, body: Callable[..., Any], *, title: str, annotations: types.ToolAnnotations, meta: dict[str, Any]
+        cls,
+        body: Callable[..., Any],
+        *,
+        reply: type[BaseModel],
+        title: str,
+        annotations: types.ToolAnnotations,
+        meta: dict[str, Any],
     ) -> Self:
-        """Return `body` as a tool, named and described as the function is."""
-        tool = super().from_function(body, title=title, annotations=annotations, meta=meta)
+        """Return `body` as a tool, named and described as the function is; its results hold a `reply`."""
+        tool = super().from_function(body, title=title, annotations=annotations, meta=meta, structured_output=False)
         arguments = tool.fn_metadata.arg_model
         arguments.model_config["extra"] = "forbid"
         arguments.model_rebuild(force=True)
-        output = tool.fn_metadata.output_schema
-        published = {"output_schema": _promised(lean(output, "description")) if output else None}
+        published = {"output_schema": _promised(reply)}
         return cls(
             **{
                 **dict(tool),
@@ -61,8 +67,10 @@ class StrictTool(Tool):
                 return f"{name}: {fault['msg']} (got {repr(fault['input'])[:MAX_NAMED_VALUE]})"
 
 
-def _promised(schema: dict[str, Any]) -> dict[str, Any]:
+@functools.cache
+def _promised(reply: type[BaseModel]) -> dict[str, Any]:
     """Keep what a client's code steers by: the whole reply is documented, and need not be paid for with each tool."""
+    schema = lean(reply.model_json_schema(), "description")
     kept = {name: each for name, each in schema["properties"].items() if name in PUBLISHED}
     return {**schema, "properties": kept, "required": [name for name in schema.get("required", ()) if name in kept]}
 
