@@ -8,7 +8,7 @@ all that resuming takes: the flow runs again, and what was settled stays settled
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,8 @@ _records = sa.Table(
 _meta = sa.Table("format", _tables, sa.Column("version", sa.Integer, primary_key=True))
 FORMAT_VERSION = 1
 _BUSY_SECONDS = 15.0
+_ASKED_AT_ONCE = 1000
+"""Keys in one question; SQLite takes no more than 32,766 parameters."""
 
 
 class Entry(Record):
@@ -94,10 +96,11 @@ class Journal:
         settled: dict[str, BodyT] = {}
         appended: list[Entry] = []
         with self._writing() as connection:
+            known = self._find(connection, investigation, kind, [*bodies])
             seq, end = self._end(connection, investigation)
             for key, body in bodies.items():
-                if (known := self._find(connection, investigation, kind, key)) is not None:
-                    settled[key] = type(body).model_validate_json(known)
+                if key in known:
+                    settled[key] = type(body).model_validate_json(known[key])
                     continue
                 entry = Entry(
                     investigation=investigation,
@@ -123,8 +126,8 @@ class Journal:
     def recall(self, investigation: str, kind: RecordType, key: str, shape: type[BodyT]) -> BodyT | None:
         """Return what was noted under `key`, or None."""
         with self._reading() as connection:
-            known = self._find(connection, investigation, kind, key)
-        return None if known is None else shape.model_validate_json(known)
+            known = self._find(connection, investigation, kind, [key])
+        return shape.model_validate_json(known[key]) if key in known else None
 
     def entries(self, investigation: str, after: int = 0, kind: RecordType | None = None) -> Iterator[Entry]:
         """Yield the records of an investigation, of one type or of all, with a number above `after`, in order."""
@@ -178,11 +181,16 @@ class Journal:
         """Let go of the file."""
         self._engine.dispose()
 
-    def _find(self, connection: sa.Connection, investigation: str, kind: str, key: str) -> str | None:
-        query = sa.select(_records.c.body).where(
-            _records.c.investigation == investigation, _records.c.type == kind, _records.c.key == key
+    def _find(self, connection: sa.Connection, investigation: str, kind: str, keys: Sequence[str]) -> dict[str, str]:
+        """Return what was noted under each of the keys, as JSON, for those under which something was."""
+        known: dict[str, str] = {}
+        query = sa.select(_records.c.key, _records.c.body).where(
+            _records.c.investigation == investigation, _records.c.type == kind
         )
-        return connection.execute(query).scalar_one_or_none()
+        for first in range(0, len(keys), _ASKED_AT_ONCE):
+            some = query.where(_records.c.key.in_(keys[first : first + _ASKED_AT_ONCE]))
+            known |= {row.key: row.body for row in connection.execute(some)}
+        return known
 
     def _end(self, connection: sa.Connection, investigation: str) -> tuple[int, str]:
         """Return number and hash of the last record; of none, 0 and ''."""
