@@ -42,6 +42,13 @@ _records = sa.Table(
 )
 _meta = sa.Table("format", _tables, sa.Column("version", sa.Integer, primary_key=True))
 FORMAT_VERSION = 1
+_OF = _records.c.investigation == sa.bindparam("investigation")
+_BEGIN = sa.text("BEGIN IMMEDIATE")
+_END = sa.select(_records.c.seq, _records.c.hash).where(_OF).order_by(_records.c.seq.desc()).limit(1)
+_FIND = sa.select(_records.c.key, _records.c.body).where(
+    _OF, _records.c.type == sa.bindparam("type"), _records.c.key.in_(sa.bindparam("keys", expanding=True))
+)
+_INSERT = sa.insert(_records)
 _BUSY_SECONDS = 15.0
 _ASKED_AT_ONCE = 1000
 """Keys in one question; SQLite takes no more than 32,766 parameters."""
@@ -102,22 +109,11 @@ class Journal:
                 if key in known:
                     settled[key] = type(body).model_validate_json(known[key])
                     continue
-                entry = Entry(
-                    investigation=investigation,
-                    seq=seq + 1,
-                    key=key,
-                    at=datetime.now(UTC),
-                    actor=actor,
-                    type=kind,
-                    body=body.model_dump(mode="json"),
-                    prev_hash=end,
-                    hash="",
-                )
-                appended.append(entry.model_copy(update={"hash": _hash(entry)}))
-                seq, end = appended[-1].seq, appended[-1].hash
-                settled[key] = body
+                seq, settled[key] = seq + 1, body
+                appended.append(_chained(investigation, seq, kind, key, body, actor, end))
+                end = appended[-1].hash
             if appended:
-                connection.execute(sa.insert(_records), [_row(entry) for entry in appended])
+                connection.execute(_INSERT, [_row(entry) for entry in appended])
         for entry in appended:
             for listener in self.listeners:
                 listener(entry)
@@ -184,18 +180,15 @@ class Journal:
     def _find(self, connection: sa.Connection, investigation: str, kind: str, keys: Sequence[str]) -> dict[str, str]:
         """Return what was noted under each of the keys, as JSON, for those under which something was."""
         known: dict[str, str] = {}
-        query = sa.select(_records.c.key, _records.c.body).where(
-            _records.c.investigation == investigation, _records.c.type == kind
-        )
         for first in range(0, len(keys), _ASKED_AT_ONCE):
-            some = query.where(_records.c.key.in_(keys[first : first + _ASKED_AT_ONCE]))
-            known |= {row.key: row.body for row in connection.execute(some)}
+            some = keys[first : first + _ASKED_AT_ONCE]
+            found = connection.execute(_FIND, {"investigation": investigation, "type": kind, "keys": some})
+            known |= {row.key: row.body for row in found}
         return known
 
     def _end(self, connection: sa.Connection, investigation: str) -> tuple[int, str]:
         """Return number and hash of the last record; of none, 0 and ''."""
-        query = sa.select(_records.c.seq, _records.c.hash).where(_records.c.investigation == investigation)
-        last = connection.execute(query.order_by(_records.c.seq.desc()).limit(1)).one_or_none()
+        last = connection.execute(_END, {"investigation": investigation}).one_or_none()
         return (last.seq, last.hash) if last else (0, "")
 
     def _entries(self, *conditions: sa.ColumnElement[bool]) -> Iterator[Entry]:
@@ -226,7 +219,7 @@ class Journal:
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         with self._translated(), self._engine.begin() as connection:
-            connection.execute(sa.text("BEGIN IMMEDIATE"))
+            connection.execute(_BEGIN)
             yield connection
 
     @contextmanager
@@ -236,6 +229,22 @@ class Journal:
         except (sa.exc.SQLAlchemyError, UnicodeError, OSError) as error:
             why = (error.orig if isinstance(error, sa.exc.DBAPIError) else None) or error
             raise JournalDamaged(f"the journal {self._name} cannot be used: {why}") from error
+
+
+def _chained(investigation: str, seq: int, kind: RecordType, key: str, body: Record, actor: str, end: str) -> Entry:
+    """Return a body as the record that follows the one whose hash is `end`."""
+    entry = Entry(
+        investigation=investigation,
+        seq=seq,
+        key=key,
+        at=datetime.now(UTC),
+        actor=actor,
+        type=kind,
+        body=body.model_dump(mode="json"),
+        prev_hash=end,
+        hash="",
+    )
+    return entry.model_copy(update={"hash": _hash(entry)})
 
 
 def _hash(entry: Entry) -> str:
@@ -250,8 +259,7 @@ def _entry(row: sa.RowMapping) -> Entry:
 
 
 def _row(entry: Entry) -> dict[str, JsonValue]:
-    row = entry.model_dump(mode="json")
-    return {**row, "at": rfc3339(entry.at), "body": json.dumps(row["body"])}
+    return {**dict(entry), "at": rfc3339(entry.at), "body": json.dumps(entry.body)}
 
 
 def _keep_every_commit(connection: sa.engine.interfaces.DBAPIConnection, _: object) -> None:

@@ -4,7 +4,7 @@ The SDK drops unknown arguments silently and answers wrong ones with a validator
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 from mcp import types
@@ -35,36 +35,41 @@ class StrictTool(Tool):
     ) -> Self:
         """Return `body` as a tool, named and described as the function is; its results hold a `reply`."""
         tool = super().from_function(body, title=title, annotations=annotations, meta=meta, structured_output=False)
-        arguments = tool.fn_metadata.arg_model
-        arguments.model_config["extra"] = "forbid"
-        arguments.model_rebuild(force=True)
         published = {"output_schema": _promised(reply)}
         return cls(
             **{
                 **dict(tool),
-                "parameters": lean(arguments.model_json_schema(by_alias=True)),
+                "parameters": lean({"additionalProperties": False, **tool.parameters}),
                 "fn_metadata": tool.fn_metadata.model_copy(update=published),
             }
         )
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Run the tool, or refuse with every fault of the arguments in words."""
+        if faults := [*self._wrong(arguments), *self._unknown(arguments)]:
+            return failure("bad_input", "; ".join(faults))
+        return await super().run(arguments, context, convert_result)
+
+    def _wrong(self, arguments: dict[str, Any]) -> Sequence[str]:
         try:
             self.fn_metadata.validate_arguments(arguments)
         except ValidationError as error:
-            return failure("bad_input", "; ".join(self._fault(fault) for fault in error.errors()))
-        return await super().run(arguments, context, convert_result)
+            return [self._fault(fault) for fault in error.errors()]
+        return []
+
+    def _unknown(self, arguments: dict[str, Any]) -> Iterator[str]:
+        properties = self.parameters.get("properties", {})
+        known = ", ".join(properties) or "no arguments"
+        for name in arguments:
+            if name not in properties:
+                yield f"{self.name} has no argument {name[:MAX_NAMED_VALUE]!r}: it takes {known}"
 
     def _fault(self, fault: ErrorDetails) -> str:
         name = ".".join(map(str, fault["loc"]))
-        known = ", ".join(self.parameters.get("properties", {})) or "no arguments"
-        match fault["type"]:
-            case "extra_forbidden":
-                return f"{self.name} has no argument {name[:MAX_NAMED_VALUE]!r}: it takes {known}"
-            case "missing":
-                return f"{self.name} needs the argument {name!r}: it takes {known}"
-            case _:
-                return f"{name}: {fault['msg']} (got {repr(fault['input'])[:MAX_NAMED_VALUE]})"
+        if fault["type"] == "missing":
+            known = ", ".join(self.parameters.get("properties", {})) or "no arguments"
+            return f"{self.name} needs the argument {name!r}: it takes {known}"
+        return f"{name}: {fault['msg']} (got {repr(fault['input'])[:MAX_NAMED_VALUE]})"
 
 
 @functools.cache

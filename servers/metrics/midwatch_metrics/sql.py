@@ -53,12 +53,14 @@ _WITH_ATTRIBUTES: Final = """list_bool_and(list_transform(list_zip($names, $valu
 
 def series(tables: Sequence[str], *, of_writers: bool, with_attributes: bool) -> str:
     """What the series in the tables are, by name; `of_writers` and `with_attributes` say what chooses among them."""
-    return f"{_selected(tables, of_writers, with_attributes)} {_SERIES}"
+    chosen = _chosen(of_writers, with_attributes)
+    return f"WITH every AS ({_every(tables)}) {_SERIES.format(chosen=chosen)}"
 
 
 def figures(tables: Sequence[str], *, of_writers: bool, with_attributes: bool) -> str:
     """The points of the same series with their figures; the further questions are asked of these, as `points`."""
-    return f"{_selected(tables, of_writers, with_attributes)} SELECT {_FIGURES} FROM points"  # noqa: S608
+    chosen = _chosen(of_writers, with_attributes)
+    return f"WITH every AS ({_every(tables)}) {_FIGURES.format(chosen=chosen)}"
 
 
 def describe(tables: Sequence[str]) -> str:
@@ -70,21 +72,25 @@ def _every(tables: Sequence[str]) -> str:
     return " UNION ALL ".join(_TABLE.format(table=name, instance=_INSTANCE, **_TABLES[name]) for name in tables)
 
 
-def _selected(tables: Sequence[str], of_writers: bool, with_attributes: bool) -> str:
+def _chosen(of_writers: bool, with_attributes: bool) -> str:
     chosen = [(of_writers, _OF_WRITERS), (with_attributes, _WITH_ATTRIBUTES)]
-    condition = " AND ".join(text for wanted, text in chosen if wanted) or "true"
-    return f"""WITH every AS ({_every(tables)}), points AS (
-    SELECT *, hash(metric, form, service, instance, list_sort(map_entries(attributes))) AS series,
+    return " AND ".join(text for wanted, text in chosen if wanted) or "true"
+
+
+_FIGURES: Final = """SELECT hash(metric, form, service, instance, list_sort(map_entries(attributes))) AS series,
     CASE WHEN moment >= $window_start THEN $before + (moment - $window_start) // $width
-        ELSE (moment - $baseline_start) // $width END AS bucket
-    FROM every WHERE {condition})"""  # noqa: S608 - made of constants
-
-
-_FIGURES: Final = "series, bucket, moment, began, form, delta, value, count, filled, metric, service, instance"
+        ELSE (moment - $baseline_start) // $width END AS bucket,
+    moment, began, form, delta, value, count, filled, metric, service, instance
+    FROM every WHERE {chosen}"""
 
 _SERIES: Final = """SELECT series, any_value(metric), form, any_value(unit), any_value(service), any_value(instance),
-    any_value(attributes), max(bounds), count(*), max_by(version, moment), count_if(delta)
-FROM points GROUP BY series, form ORDER BY 2, 5, 6, any_value(list_sort(map_entries(attributes)))"""
+    any_value(attributes), max(bounds), sum(points)::BIGINT, max_by(version, told), sum(deltas)::BIGINT
+FROM (SELECT *, hash(metric, form, service, instance, list_sort(map_entries(attributes))) AS series FROM (
+    SELECT metric, form, service, instance, attributes, any_value(unit) AS unit, max(bounds) AS bounds,
+        count(*) AS points, max_by(version, moment) AS version, max(moment) FILTER (version IS NOT NULL) AS told,
+        count_if(delta) AS deltas
+    FROM every WHERE {chosen} GROUP BY metric, form, service, instance, attributes))
+GROUP BY series, form ORDER BY 2, 5, 6, any_value(list_sort(map_entries(attributes)))"""
 
 _NO_FILL: Final = "list_resize([]::UBIGINT[], $filled, 0)"
 
@@ -140,9 +146,12 @@ FROM steps WHERE newest_before IS NULL AND began < $earliest AND oldest <= first
 ORDER BY series, bucket, last"""  # noqa: S608
 
 _DESCRIBE: Final = """SELECT metric, form, any_value(unit), any_value(description), service, instance,
-    count(DISTINCT list_sort(map_entries(attributes))), count(*),
-    list_sort(list_distinct(flatten(list(map_keys(attributes))))), min(moment), max(moment)
-FROM every GROUP BY metric, form, service, instance ORDER BY metric, service, instance"""
+    count(DISTINCT list_sort(map_entries(attributes))), sum(points)::BIGINT,
+    list_sort(list_distinct(flatten(list(map_keys(attributes))))), min(first), max(last)
+FROM (SELECT metric, form, service, instance, attributes, any_value(unit) AS unit, count(*) AS points,
+        any_value(description) AS description, min(moment) AS first, max(moment) AS last
+    FROM every GROUP BY metric, form, service, instance, attributes)
+GROUP BY metric, form, service, instance ORDER BY metric, service, instance"""
 
 SOURCES: Final = f"""SELECT service, instance FROM (
     SELECT coalesce(nullif("ServiceName", ''), 'unknown_service') AS service, {_INSTANCE} AS instance, "TimeUnix"
