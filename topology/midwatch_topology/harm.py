@@ -10,9 +10,10 @@ Not followed on purpose: bad rows through a shared database (a whole database is
 through), noisy neighbours on one host, and relations that carry no harm, such as `owned_by`.
 """
 
-from collections.abc import Iterable, Iterator
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import networkx as nx
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 DEPENDENCIES = frozenset({"calls", "reads", "writes", "uses", "depends_on", "deployed_from"})
 """Relations whose source is hurt when their target breaks, and that carry nothing else."""
 
-_EXPLORED_FOR_EACH_PATH = 20
+_MOST_LOOKED_AT = 10_000
+"""Beginnings of paths that one question looks at: more are between two entities only where nearly all are tied."""
 
 
 WHOLE, PART, STARVED, CLOGGED, AT_ALL = "whole", "part", "starved", "clogged", "at all"
@@ -87,20 +89,55 @@ def that_hurt(graph: "HarmGraph", symptom: EntityId, hops: int | None = None) ->
 def harm_paths(graph: "HarmGraph", cause: EntityId, symptom: EntityId, limit: int, hops: int) -> list[HarmPath]:
     """Return up to `limit` paths of up to `hops` hops from cause to symptom, shortest first; none when none exist.
 
-    Simple paths in order of length (Yen 1971, as networkx has it).
+    No path meets an entity twice. The first is found from both ends at once, which is quick; further ones in order of
+    length and then of names, by best-first search with the distance that is left as the bound (A*, Hart et al. 1968).
     """
-    found: dict[tuple[EntityId, ...], HarmPath] = {}
-    walks = nx.shortest_simple_paths(graph, Hurt(cause), Hurt(symptom, AT_ALL))
     try:
-        for walk in islice(walks, limit * _EXPLORED_FOR_EACH_PATH):
-            path = _path(graph, walk)
-            if path.hops > hops or len(found) == limit:
-                break
-            if len(set(path.entities)) == len(path.entities):
-                found.setdefault(path.entities, path)
+        shortest = nx.bidirectional_shortest_path(graph, Hurt(cause), Hurt(symptom, AT_ALL))
     except nx.NetworkXNoPath:
         return []
+    if len(shortest) - 2 > hops:
+        return []
+    found = {path.entities: path for path in [_path(graph, shortest)] if _meets_each_once(path)}
+    if len(found) < limit:
+        for walk in _walks(graph, Hurt(cause), Hurt(symptom, AT_ALL), hops + 1):
+            path = _path(graph, walk)
+            found.setdefault(path.entities, path)
+            if len(found) == limit:
+                break
     return list(found.values())
+
+
+def _walks(graph: "HarmGraph", start: Hurt, end: Hurt, longest: int) -> Iterator[Sequence[Hurt]]:
+    """Yield walks of at most `longest` steps that meet no entity twice, in order of length and then of names."""
+    reached = _distances(graph.successors, start, longest)
+    left = _distances(lambda hurt: (before for before in graph.predecessors(hurt) if before in reached), end, longest)
+    waiting: list[tuple[int, tuple[Hurt, ...]]] = [(left[start], (start,))]
+    for _ in range(_MOST_LOOKED_AT):
+        if not waiting:
+            return
+        _, walk = heapq.heappop(waiting)
+        if walk[-1] == end:
+            yield walk
+            continue
+        met = {hurt.entity for hurt in walk[:-1]}
+        for after in graph.successors(walk[-1]):
+            total = len(walk) + left.get(after, longest)
+            if total <= longest and after.entity not in met and (after == end or after.entity != walk[-1].entity):
+                heapq.heappush(waiting, (total, (*walk, after)))
+
+
+def _distances(beside: Callable[[Hurt], Iterable[Hurt]], start: Hurt, longest: int) -> dict[Hurt, int]:
+    """Return how many steps it is to all that is at most `longest` of them away."""
+    steps, reached = {start: 0}, [start]
+    for far in range(1, longest + 1):
+        reached = list(dict.fromkeys(after for hurt in reached for after in beside(hurt) if after not in steps))
+        steps |= dict.fromkeys(reached, far)
+    return steps
+
+
+def _meets_each_once(path: HarmPath) -> bool:
+    return len(set(path.entities)) == len(path.entities)
 
 
 def _harms(relation: Relation) -> Iterator[tuple[Hurt, Hurt]]:
@@ -123,7 +160,7 @@ def _harms(relation: Relation) -> Iterator[tuple[Hurt, Hurt]]:
             yield from ((Hurt(source, aspect), Hurt(target, CLOGGED)) for aspect in (WHOLE, PART))
 
 
-def _path(graph: "HarmGraph", walk: list[Hurt]) -> HarmPath:
+def _path(graph: "HarmGraph", walk: Sequence[Hurt]) -> HarmPath:
     steps = [(one, other) for one, other in pairwise(walk) if one.entity != other.entity]
     return HarmPath(
         entities=(walk[0].entity, *(other.entity for _, other in steps)),
