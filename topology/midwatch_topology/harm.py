@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 DEPENDENCIES = frozenset({"calls", "reads", "writes", "uses", "depends_on", "deployed_from"})
 """Relations whose source is hurt when their target breaks, and that carry nothing else."""
 
+_A_LITTLE_LONGER = 2
+"""Steps by which further paths may be longer than the shortest before all that is allowed is searched."""
 _MOST_LOOKED_AT = 10_000
-"""Beginnings of paths that one question looks at: more are between two entities only where nearly all are tied."""
+"""Beginnings of paths that one search looks at: more are between two entities only where nearly all are tied."""
 
 
 WHOLE, PART, STARVED, CLOGGED, AT_ALL = "whole", "part", "starved", "clogged", "at all"
@@ -99,19 +101,18 @@ def harm_paths(graph: "HarmGraph", cause: EntityId, symptom: EntityId, limit: in
     if len(shortest) - 2 > hops:
         return []
     found = {path.entities: path for path in [_path(graph, shortest)] if _meets_each_once(path)}
-    if len(found) < limit:
-        for walk in _walks(graph, Hurt(cause), Hurt(symptom, AT_ALL), hops + 1):
+    for longest in (len(shortest) + _A_LITTLE_LONGER, hops + 1):
+        for walk in _walks(graph, Hurt(cause), Hurt(symptom, AT_ALL), min(longest, hops + 1)):
+            if len(found) >= limit:
+                return list(found.values())
             path = _path(graph, walk)
             found.setdefault(path.entities, path)
-            if len(found) == limit:
-                break
     return list(found.values())
 
 
 def _walks(graph: "HarmGraph", start: Hurt, end: Hurt, longest: int) -> Iterator[Sequence[Hurt]]:
     """Yield walks of at most `longest` steps that meet no entity twice, in order of length and then of names."""
-    reached = _distances(graph.successors, start, longest)
-    left = _distances(lambda hurt: (before for before in graph.predecessors(hurt) if before in reached), end, longest)
+    left = _steps_left(graph, start, end, longest)
     waiting: list[tuple[int, tuple[Hurt, ...]]] = [(left[start], (start,))]
     for _ in range(_MOST_LOOKED_AT):
         if not waiting:
@@ -127,13 +128,28 @@ def _walks(graph: "HarmGraph", start: Hurt, end: Hurt, longest: int) -> Iterator
                 heapq.heappush(waiting, (total, (*walk, after)))
 
 
-def _distances(beside: Callable[[Hurt], Iterable[Hurt]], start: Hurt, longest: int) -> dict[Hurt, int]:
-    """Return how many steps it is to all that is at most `longest` of them away."""
-    steps, reached = {start: 0}, [start]
-    for far in range(1, longest + 1):
-        reached = list(dict.fromkeys(after for hurt in reached for after in beside(hurt) if after not in steps))
-        steps |= dict.fromkeys(reached, far)
-    return steps
+def _steps_left(graph: "HarmGraph", start: Hurt, end: Hurt, longest: int) -> dict[Hurt, int]:
+    """Return how far it is to the end from whatever lies on a walk of at most `longest` steps, and some more.
+
+    Steps are taken from both ends, where fewer ways lead on; what is further from the end than the steps taken there
+    lies on such a walk only where the start has come as well.
+    """
+    ahead, left, front, back = {start: 0}, {end: 0}, [start], [end]
+    for _ in range(longest):
+        if len(front) <= len(back):
+            front = _step(graph.successors, front, ahead)
+        else:
+            back = _step(graph.predecessors, back, left)
+    while back:
+        back = _step(lambda hurt: ahead.keys() & graph.pred[hurt].keys(), back, left)
+    return left
+
+
+def _step(beside: Callable[[Hurt], Iterable[Hurt]], reached: Iterable[Hurt], steps: dict[Hurt, int]) -> list[Hurt]:
+    """Return what is one step on and was not met yet, and note in `steps` how far that is."""
+    met = {after: steps[hurt] + 1 for hurt in reached for after in beside(hurt) if after not in steps}
+    steps |= met
+    return list(met)
 
 
 def _meets_each_once(path: HarmPath) -> bool:

@@ -28,7 +28,7 @@ from midwatch_kit.logs.backend import (
 )
 from midwatch_kit.logs.lines import ERROR, MAX_MESSAGE, WARN, LogLine
 from midwatch_kit.records import Window
-from midwatch_kit.statistics import LONGEST_LINE, MASKS
+from midwatch_kit.statistics import FURTHER, LONGEST_LINE, MASKS, MOST_DISTINCT
 
 Parameters = Mapping[str, object]
 Rows = list[tuple[Any, ...]]
@@ -43,10 +43,14 @@ _SOURCES: Final = """SELECT service, instance, {counts}, epoch_ns(min(time)), ep
 _RATES: Final = """SELECT service, instance, CASE WHEN epoch_ns(time) >= $window
     THEN $before + (epoch_ns(time) - $window) // $width ELSE (epoch_ns(time) - $baseline) // $width END AS bucket,
     {counts} FROM lines WHERE epoch_ns(time) >= $baseline GROUP BY ALL ORDER BY ALL"""
-_PATTERNS: Final = """SELECT {mask}, service, instance,
-    least(greatest(severity - 1, 0) // 4 * 4 + 1, 21) * (severity > 0)::INTEGER,
-    epoch_ns(time) >= $window, count(*), epoch_ns(min(time)), arg_min(left(message, {exemplar}), (time, seq))
-    FROM lines WHERE {condition} GROUP BY ALL ORDER BY ALL"""
+_PATTERNS: Final = """SELECT CASE WHEN kind <= {most} THEN text ELSE
+        format('{further}', len(list_filter(string_split(text, ' '), lambda word: word <> ''))) END,
+    service, instance, level, recent, sum(lines)::BIGINT, epoch_ns(min(first).time), arg_min(exemplar, first)
+    FROM (SELECT *, dense_rank() OVER (ORDER BY text) AS kind FROM (SELECT {mask} AS text, service, instance,
+        least(greatest(severity - 1, 0) // 4 * 4 + 1, 21) * (severity > 0)::INTEGER AS level,
+        epoch_ns(time) >= $window AS recent, count(*) AS lines, min({{'time': time, 'seq': seq}}) AS first,
+        arg_min(left(message, {exemplar}), (time, seq)) AS exemplar
+        FROM lines WHERE {condition} GROUP BY 1, 2, 3, 4, 5)) GROUP BY 1, 2, 3, 4, 5 ORDER BY ALL"""
 _STEPS: Final = """SELECT * FROM (WITH told AS (SELECT service, trace_id, time, seq, severity, {text} AS text,
         min(epoch_ns(time)) OVER (PARTITION BY service, trace_id) AS began
         FROM lines WHERE {condition} AND trace_id <> '' AND ($every = 1 OR hash(trace_id) % $every = 0)),
@@ -139,7 +143,7 @@ class SqlLogs:
     def patterns(self, scope: Scope, wanted: Filter, window_start: int) -> Found[PatternRow]:
         """Return masked texts with counts; a line is in the window from `window_start` (ns) on."""
         condition, parameters = _condition(wanted)
-        parts = {"condition": condition, "exemplar": _EXEMPLAR_CHARS}
+        parts = {"condition": condition, "exemplar": _EXEMPLAR_CHARS, "most": MOST_DISTINCT, "further": FURTHER}
         sql = _PATTERNS.format(mask=_masked(), **parts)
         parameters = {**parameters, "window": window_start}
         rows = self._relation.run(sql, parameters, scope)

@@ -27,7 +27,7 @@ from midwatch_kit.logs.sequences import cited_turn, row_of_turn, turns
 from midwatch_kit.records import Finding, ObservationKind, Window
 from midwatch_kit.reply import CitedFinding
 
-MOST_MASKED: Final = 250_000
+MOST_MASKED: Final = 1_000_000
 """Lines whose templates one survey looks at; beyond, it leaves out the mildest levels."""
 MOST_FOLLOWED: Final = 100_000
 """Lines of traces that one survey follows step by step; of more, it follows those of a sample of the traces."""

@@ -32,11 +32,21 @@ from midwatch_kit.statistics.latency import LatencyComparison, LatencyLevel, com
 from midwatch_kit.statistics.masks import LONGEST_LINE, MASKS, mask
 from midwatch_kit.statistics.onset import Shift, level_shifts, share_shifts
 from midwatch_kit.statistics.shares import ShareComparison, ShareLevel, compare_rates, compare_shares
-from midwatch_kit.statistics.templates import LogGroup, Novelty, TemplateChange, TemplateSurvey, survey_templates
+from midwatch_kit.statistics.templates import (
+    FURTHER,
+    MOST_DISTINCT,
+    LogGroup,
+    Novelty,
+    TemplateChange,
+    TemplateSurvey,
+    survey_templates,
+)
 
 __all__ = [
+    "FURTHER",
     "LONGEST_LINE",
     "MASKS",
+    "MOST_DISTINCT",
     "Comparison",
     "LatencyComparison",
     "LatencyLevel",

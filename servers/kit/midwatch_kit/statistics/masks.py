@@ -16,7 +16,7 @@ LONGEST_LINE = 2000
 
 MASKS: tuple[tuple[str, str], ...] = (
     (r"\x1b\[[0-9;]*[A-Za-z]", ""),
-    (r"[\x00-\x20\x7f]+", " "),
+    (r"[\x00-\x1f\x7f][\x00-\x20\x7f]*| [\x00-\x20\x7f]+", " "),  # a single blank is one already: most of them are
     (r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", "<time>"),
     (r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d\d? \d\d:\d\d:\d\d\b", "<time>"),
     (r"\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b", "<time>"),

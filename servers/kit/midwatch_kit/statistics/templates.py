@@ -23,6 +23,10 @@ from midwatch_kit.statistics.shares import compare_rates
 
 Period = Literal["baseline", "window"]
 _BATCH = 20_000
+MOST_DISTINCT = 10_000
+"""Kinds of line that are told apart; a backend that masks need not give more, but counts the others as `FURTHER`."""
+FURTHER = "<further lines of {} words>"
+_FURTHER = FURTHER.partition("{")[0]
 
 
 class Novelty(StrEnum):
@@ -120,7 +124,7 @@ def survey_templates(
     baseline_seconds: float,
     window_seconds: float,
     variety: int = 6,
-    most_distinct: int = 10_000,
+    most_distinct: int = MOST_DISTINCT,
     least_ratio: float = 2.0,
     least_score: float = 4.0,
 ) -> TemplateSurvey:
@@ -159,9 +163,12 @@ def _count_kinds(groups: Iterable[LogGroup], most_distinct: int) -> tuple[dict[s
         masked = dict(zip(texts, mask_all(texts), strict=True))
         for group in batch:
             kind = masked[group.text[:LONGEST_LINE]]
-            if kind not in kinds and len(kinds) >= most_distinct:
+            if group.text.startswith(_FURTHER):
                 overflowing += group.count
-                kind = f"<further lines of {len(kind.split())} words>"
+                kind = group.text
+            elif kind not in kinds and len(kinds) >= most_distinct:
+                overflowing += group.count
+                kind = FURTHER.format(len(kind.split()))
             kinds.setdefault(kind, _Tally()).add(group)
     return kinds, overflowing
 
