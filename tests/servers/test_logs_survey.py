@@ -6,10 +6,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from mcp import Client
 
 from midwatch_kit import Observation
 from midwatch_kit.evidence import broken_citations
+from midwatch_kit.logs import sql
 
 Story = Callable[..., dict[str, Any]]
 
@@ -235,3 +237,16 @@ async def test_where_behaviour_stays_no_turn_is_told(
     async with log_client() as client:
         _, found = await survey(client, log_now)
     assert [f for f in found if f.subject == "log_sequence"] == []
+
+
+async def test_lines_of_more_kinds_than_are_told_apart_are_counted_all_the_same(
+    log_row: Story, log_store: Any, log_client: Any, log_now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql, "MOST_DISTINCT", 2)
+    kinds = ["a one", "b two", "c three four", "d five six", "e seven eight"]
+    log_store([*background(log_row), *(log_row(60, text, severity=17) for text in kinds for _ in range(20))])
+    async with log_client() as client:
+        text, observations = await survey(client, log_now)
+    further = [o for o in observations if "further lines of 3 words" in o.statement]
+    assert [(o.entity, o.attributes["template"]) for o in further] == [("service:forge", "<further lines of 3 words>")]
+    assert "lines were of too many kinds to tell apart" in text

@@ -43,6 +43,23 @@ def test_a_windowed_read_finds_what_a_full_read_filtered_finds(
     assert pruned == [(seq,) for seq, instant in everything if low <= instant < high]
 
 
+def test_an_excerpt_answers_further_questions_without_its_files(writer: Writer, store: Store) -> None:
+    writer.append({"otel_logs": [{"Timestamp": to_ns(START) + i, "Body": f"m{i % 2}"} for i in range(5)]})
+    chosen = "SELECT Seq, Body FROM otel_logs WHERE Body = $body"
+    with store.excerpt("chosen", chosen, {"body": "m0"}, start=START, end=START + timedelta(hours=1)) as excerpt:
+        for path in writer.path.rglob("*.parquet"):
+            path.unlink()
+        assert excerpt.query("SELECT count(*) FROM chosen WHERE Seq > $least", {"least": 1}) == [(2,)]
+        assert excerpt.columns("SELECT Seq FROM chosen ORDER BY Seq")["Seq"].tolist() == [1, 3, 5]
+
+
+def test_tables_that_hold_files_of_a_window_are_known_by_name(writer: Writer, store: Store) -> None:
+    writer.append({"otel_logs": [{"Timestamp": to_ns(START)}], "otel_traces": [{"Timestamp": to_ns(START) + HOUR}]})
+    tables = ("otel_traces", "otel_logs", "changes")
+    assert store.holding(tables, START, START + timedelta(minutes=1)) == ("otel_logs",)
+    assert store.holding(tables, START, START + timedelta(hours=2)) == ("otel_traces", "otel_logs")
+
+
 def test_a_million_rows_are_stored_in_bulk_and_a_window_opens_only_its_own_files(writer: Writer, store: Store) -> None:
     count = 1_000_000
     times = to_ns(START) + np.arange(count, dtype=np.int64) * (6 * HOUR // count)

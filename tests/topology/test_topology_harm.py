@@ -1,5 +1,7 @@
 """Who is hurt by whom: paths, blast radius, scope."""
 
+from itertools import pairwise
+
 import pytest
 
 from midwatch_kit.records import Relation, TopologyFragment
@@ -24,6 +26,20 @@ def test_shorter_paths_come_first_and_the_number_of_paths_is_bounded(shop: Topol
     assert [path.hops for path in both.paths("database:shop", "alarm:web-errors")] == [2, 3, 3]
     assert len(both.paths("database:shop", "alarm:web-errors", limit=1)) == 1
     assert [path.hops for path in both.paths("database:shop", "alarm:web-errors", hops=2)] == [2]
+
+
+def test_instances_of_the_services_on_the_way_do_not_crowd_out_longer_ways() -> None:
+    chain = [f"service:{name}" for name in "abcdef"]
+    around = ["service:a", "service:u", "service:v", "service:w", "service:x", "service:y", "service:z", "service:f"]
+    calls = {(caller, called) for way in (chain, around) for caller, called in pairwise(way)}
+    runs = {(service, f"instance:{service[8:]}-{i}") for service in chain for i in range(30)}
+    tied = [Relation(source=a, target=b, kind="calls") for a, b in sorted(calls)]
+    tied += [Relation(source=a, target=b, kind="runs_on") for a, b in sorted(runs)]
+    topology = Topology.merge({"traces": TopologyFragment(relations=tuple(tied))})
+    assert [path.entities for path in topology.paths("service:f", "service:a")] == [
+        tuple(reversed(chain)),
+        tuple(reversed(around)),
+    ]
 
 
 def test_a_caller_does_not_hurt_what_it_calls(shop: Topology) -> None:
