@@ -80,7 +80,8 @@ class Topology:
         known = {name: agreed(claims) for name, claims in self._entity_claims.items()}
         for relation in self.relations:
             for end in (relation.source, relation.target):
-                known.setdefault(end, implied(relation, end))
+                if end not in known:
+                    known[end] = implied(relation, end)
         return {name: known[name] for name in sorted(known)}
 
     @cached_property
