@@ -137,7 +137,7 @@ async def _closer(inquiry: Inquiry, incident: Incident, seen: Course, lookback: 
     start = max(seen.window.start, min(incident.started_at, seen.window.end - _EDGE) - lookback / 8)
     near = Window(start=start, end=seen.window.end)
     closer = await _look(inquiry, incident, near, Window(start=seen.baseline.start, end=start))
-    return closer.onset or _hint(filter(got_worse, closer.symptoms), incident)
+    return closer.onset or _hint(closer.symptoms, incident)
 
 
 async def _look(inquiry: Inquiry, incident: Incident, window: Window, baseline: Window) -> Course:
@@ -208,8 +208,8 @@ async def _symptoms_in(
 
 
 def _hint(symptoms: Iterable[Observation], incident: Incident) -> Onset | None:
-    """Return where to look when nothing clearly shifted: since when the symptom may be a little unlike before."""
-    return _earliest((o for o in symptoms if o.kind is ObservationKind.NORMAL), incident)
+    """Return where to look when nothing clearly shifted: since when the symptom may be a little worse than before."""
+    return _earliest((o for o in symptoms if o.kind is ObservationKind.NORMAL and got_worse(o)), incident)
 
 
 def _onset(symptoms: Iterable[Observation], incident: Incident) -> Onset | None:

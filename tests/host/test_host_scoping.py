@@ -27,9 +27,15 @@ SERVER = Path(__file__).parent / "onset_server.py"
 SETTINGS = Settings(gather_seconds=60, lookback_seconds=900)
 
 
-async def scope_of(incident: Incident, reach: Reach, journal: Journal, onset: datetime, near: datetime) -> Scope:
-    """Return the scope where a server sees the symptom begin at `onset`, in windows that start at `near` or later."""
-    spec = ServerSpec(command=sys.executable, args=["-S", str(SERVER), rfc3339(onset), rfc3339(near)], suite=True)
+async def scope_of(
+    incident: Incident, reach: Reach, journal: Journal, onset: datetime, near: datetime, *direction: str
+) -> Scope:
+    """Return the scope where a server sees the symptom begin at `onset`, in windows that start at `near` or later.
+
+    With a `direction`, nothing clearly shifts: latency goes a little up or down then.
+    """
+    told = [rfc3339(onset), rfc3339(near), *direction]
+    spec = ServerSpec(command=sys.executable, args=["-S", str(SERVER), *told], suite=True)
     journal.note(incident.id, "incident", "1", incident)
     async with reach(told=spec) as host:
         asked = AtTheTerminal(Console(file=io.StringIO()))
@@ -80,3 +86,14 @@ async def test_what_began_once_the_alert_was_there_did_not_set_it_off(
     scope = await scope_of(incident, reach, journal, later, ever)
     assert scope.onset is None
     assert scope.window.start < incident.started_at - timedelta(seconds=100)
+
+
+@pytest.mark.parametrize(("direction", "ago"), [("up", 30), ("down", 225)])
+async def test_where_nothing_clearly_shifts_the_window_begins_where_it_got_a_little_worse_not_where_it_got_better(
+    reach: Reach, journal: Journal, incident: Incident, direction: str, ago: int
+) -> None:
+    turned, ever = incident.started_at - timedelta(seconds=30), incident.started_at - timedelta(days=1)
+    odd = incident.model_copy(update={"title": "gateway misbehaves"})
+    scope = await scope_of(odd, reach, journal, turned, ever, direction)
+    assert scope.onset is None
+    assert scope.window.start == incident.started_at - timedelta(seconds=ago + 1)
