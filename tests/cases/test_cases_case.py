@@ -18,7 +18,8 @@ STOCK = Suspect(kind=HypothesisKind.CHANGE, entity="service:stock")
 WEB = Suspect(kind=HypothesisKind.CHANGE, entity="service:web", change="web-v7")
 EXPECTED = Expected(outcomes=(Outcome.ROOT_CAUSE,), causes=(STOCK,), ruled_out=(WEB,))
 
-pytestmark = pytest.mark.xdist_group("cases")  # they share one investigation
+# They share one investigation, whose servers would starve a live application that another worker runs.
+pytestmark = pytest.mark.xdist_group("live")
 
 
 @pytest.fixture

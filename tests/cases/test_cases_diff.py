@@ -12,7 +12,8 @@ from midwatch.cases.diff import Difference, as_text, differences
 from midwatch.cases.findings import Findings, Judged
 from midwatch.records import Argument, Cause, Conclusion, Gap, HypothesisKind, NextCheck, Outcome, Plan, Step
 
-pytestmark = pytest.mark.xdist_group("cases")  # they share one investigation
+# They share one investigation, whose servers would starve a live application that another worker runs.
+pytestmark = pytest.mark.xdist_group("live")
 
 
 def cause(confidence: float = 0.9, entity: str = "service:stock") -> Cause:

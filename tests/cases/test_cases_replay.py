@@ -14,7 +14,8 @@ from midwatch_kit.evidence import EvidenceStore
 
 PATH = ("service:stock", "service:cart", "service:web", "alarm:web-errors")
 
-pytestmark = pytest.mark.xdist_group("cases")  # they share one investigation
+# They share one investigation, whose servers would starve a live application that another worker runs.
+pytestmark = pytest.mark.xdist_group("live")
 
 
 def test_a_replay_gives_the_same_bytes_whatever_the_place_the_environment_and_the_threads(

@@ -18,7 +18,8 @@ from midwatch.journal import Journal
 from midwatch.records import ToolCall
 from midwatch_store import Store
 
-pytestmark = pytest.mark.xdist_group("cases")  # they share one investigation
+# They share one investigation, whose servers would starve a live application that another worker runs.
+pytestmark = pytest.mark.xdist_group("live")
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -69,12 +69,6 @@ def test_the_demo_ends_while_its_application_comes_up(desk: Desk) -> None:
     ends_well(desk, running)
 
 
-def test_the_demo_ends_during_its_baseline(desk: Desk) -> None:
-    running = demo(desk)
-    running.waits_for(r"robots +\S", 120)
-    ends_well(desk, running)
-
-
 def test_the_demo_ends_during_its_investigation(desk: Desk) -> None:
     running = demo(desk)
     running.waits_for("scope  ", 120)

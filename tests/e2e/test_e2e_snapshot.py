@@ -7,6 +7,9 @@ import pytest
 from tests.e2e.conftest import Desk, a_desk, told
 from tests.e2e.story import Story
 
+# A whole host is five more servers: beside a live application on another worker they would starve it.
+pytestmark = pytest.mark.xdist_group("live")
+
 Found = dict[str, Any]
 PATH = ["service:stock", "service:cart", "service:web", "alarm:web-errors"]
 

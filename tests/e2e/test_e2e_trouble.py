@@ -15,6 +15,9 @@ from tests.e2e.conftest import SERVERS, Desk, Running
 from midwatch.builtin.weights import WITH_BLIND_SPOT
 from midwatch.records import Conclusion, Outcome
 
+# A whole host is five more servers: beside a live application on another worker they would starve it.
+pytestmark = pytest.mark.xdist_group("live")
+
 
 @contextmanager
 def struck(running: Running, server: str, blow: signal.Signals) -> Iterator[None]:

@@ -20,6 +20,9 @@ from midwatch.journal import Journal
 from midwatch.records import Action, Budget, Conclusion, Decision, Health, Plan, Report, ToolCall
 from midwatch_store.writer import Writer
 
+# A whole host is five more servers: beside a live application on another worker they would starve it.
+pytestmark = pytest.mark.xdist_group("live")
+
 
 def seen_now(**more: Any) -> Story:
     """Return a story in which the alert has just come."""
