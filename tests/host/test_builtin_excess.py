@@ -95,6 +95,26 @@ def test_failed_requests_begin_where_no_callee_failed_as_many() -> None:
     assert begun(*lost, watched=("error_rate",)) == {"bank": pytest.approx(2.0)}
 
 
+ANY = ("error_rate", "latency_p95", "request_rate")
+
+
+def test_requests_that_fail_above_a_long_wait_were_given_up() -> None:
+    waits = slow("stock", 6000, 20, 0.5)
+    for fails in ("cart", "stock"):
+        assert begun(failing(fails, 10, 0, 1.0), waits, watched=ANY) == {"stock": pytest.approx(2.99)}
+
+
+def test_a_single_failure_is_no_beginning_beside_a_place_that_loses_time() -> None:
+    once = failing("pay", 0.5, 0, 1.0)  # the window has 300 seconds
+    assert begun(once, slow("stock", 120, 20, 10), watched=ANY) == {"stock": 1.0}
+    assert begun(once, slow("stock", 120, 20, 10), watched=("error_rate",)) == {"pay": 0.005}
+
+
+def test_requests_that_fail_quickly_or_beside_a_wait_were_not_given_up() -> None:
+    assert begun(failing("cart", 50, 0, 10), slow("stock", 120, 20, 10), watched=ANY) == {"cart": 5.0}
+    assert begun(failing("pay", 10, 0, 1.0), slow("stock", 6000, 20, 0.5), watched=ANY) == {"pay": 0.1}
+
+
 def test_a_callee_without_history_explains_nothing() -> None:
     lost = [failing("web", 4, 0, 50), failing("bank", 20, 0, 10)]  # nobody could compare the vault with before
     assert begun(*lost, watched=("error_rate",)) == {"bank": pytest.approx(2.0), "web": pytest.approx(2.0)}

@@ -47,13 +47,15 @@ class Beginnings:
         A call that timed out says where somebody waited; where the time went is where it began.
         Requests that fail, or take far longer, are trouble under any alarm, so they count where the alarm's own figure
         leads nowhere. Where an alarm says only that something is wrong, what ran out, and then what behaves differently
-        once it is asked, tells more than that it takes longer somewhere.
+        once it is asked, tells more than that it takes longer somewhere; what fails while much time is lost there, or
+        below, counts as given up, since metrics don't tell why requests fail.
         """
         failing = self._first_hand(self._rises("error_origin")) or self._lasting(ERROR_EXCESS)
         slow = self._lost_time() or self._lasting(LATENCY_EXCESS)
         if _mostly(times_out, failing.values()) and (late := self._where_time_went(failing)):
             return late
         if set(self.scope.watched) >= _ANY:
+            failing = self._of_itself(failing)
             return failing or self._exhausted() or self._delayed() or self._turned() or slow
         slow = slow if "latency_p95" in self.scope.watched else self._felt(slow)
         return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
@@ -64,6 +66,20 @@ class Beginnings:
 
     def _lasting(self, subject: str) -> Begun:
         return {entity: o for entity, o in self._rises(subject).items() if o.ended is None}
+
+    def _of_itself(self, failing: Begun) -> Begun:
+        """Leave out a single failure, and who fails while so much time is lost there or below that callers gave up."""
+        slow = self._lasting(LATENCY_EXCESS)  # none of it where there are traces, which tell why requests fail
+        several = {e: o for e, o in failing.items() if o.subject != ERROR_EXCESS or self._count(o) >= w.SEVERAL}
+        return {e: o for e, o in several.items() if not any(self._gave_up(e, o, p, s) for p, s in slow.items())}
+
+    def _count(self, excess: Observation) -> float:
+        """Return how many requests failed in the window, of which so many fail each second."""
+        return amount(excess) * self.scope.window.length.total_seconds()
+
+    def _gave_up(self, entity: EntityId, failed: Observation, place: EntityId, lost: Observation) -> bool:
+        waited = amount(lost) >= w.GIVES_UP_SECONDS * amount(failed) and _began_by(lost, failed)
+        return waited and (place == entity or can_hurt(self.topology, place, entity))
 
     def _exhausted(self) -> Begun:
         """Return the services that the symptom is known to need, of which one or an instance used up what it has."""

@@ -52,6 +52,10 @@ MUCH_OF_LIMIT = 50.0
 """So many percent more of its limit in use is a shortage, whatever was usual."""
 ACCOUNTS_FOR = 0.25
 """Time lost in a place accounts for a wait from this share of it on: a busy machine slows all that it runs a little."""
+SEVERAL = 2.0
+"""So many failed requests in a window are no single failure, which happens anywhere."""
+GIVES_UP_SECONDS = 1.0
+"""Requests that fail where as many times this is lost may have been given up: few callers wait for less than that."""
 HOLDS_UP = 0.5
 """Who lost this share of the time that a caller lost may have held it up: who asks again waits again."""
 UNWELL_PERCENT = 5.0
