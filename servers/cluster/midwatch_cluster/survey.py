@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
@@ -13,6 +13,8 @@ from midwatch_cluster.state import State, look
 from midwatch_kit import CitedFinding, EntityId, Finding, ObservationKind, Window, rfc3339
 
 MOST = 200
+_NOTICED_AFTER = timedelta(minutes=5)
+"""How long a problem may be there before the time that an alert speaks of: rules commonly wait `for: 5m` to fire."""
 _COMMON = ("Node", "ComponentStatus", "ResourceQuota", "PersistentVolume", "StorageClass")
 _SURE, _EFFECT, _UNSURE, _AS_BEFORE = 10.0, 6.0, 3.0, 0.5
 """Scores that only rank: a problem is or is not there, and has no standard deviations."""
@@ -31,11 +33,12 @@ class Seen:
 def problems(state: State, before: State, window: Window) -> list[Seen]:
     """Return every problem of a state, those that are new since `before` first.
 
-    One that says itself since when it is there is not new if that was before the window's baseline ended.
+    One that says itself since when it is there is not new if that was well before the window: nobody is told of a
+    problem in its first minutes, alerting waits for that long before it believes what it sees.
     """
     known = {_key(problem) for _, problem in _looked(before)}
     seen = [
-        Seen(problem, check, stage, _key(problem) in known or _older(problem, window.start))
+        Seen(problem, check, stage, _key(problem) in known or _older(problem, window.start - _NOTICED_AFTER))
         for (check, stage), problem in _looked(state)
     ]
     return sorted(seen, key=lambda each: -score(each))

@@ -83,6 +83,17 @@ def test_a_policy_says_since_when_it_is_there() -> None:
     assert found.since is not None
 
 
+def test_what_began_shortly_before_the_window_may_be_what_the_alert_is_about() -> None:
+    def was_so_before(minutes: int) -> bool:
+        began = ago(60 * minutes)
+        shut = thing("NetworkPolicy", "shut", metadata={"creationTimestamp": began}, spec={"podSelector": {}})
+        known = state(deployment("bot"), pod("bot"), shut)
+        (seen,) = problems(known, state(), Window(start=AT - timedelta(minutes=10), end=AT))
+        return seen.before
+
+    assert [was_so_before(minutes) for minutes in (5, 14, 16)] == [False, False, True]
+
+
 def asking(address: str) -> Any:
     bot = deployment("bot", containers=[{"name": "main", "env": [{"name": "CART", "value": address}]}])
     return next(routing.address_leads_nowhere(state(bot, service("cart-store"))))
