@@ -133,7 +133,8 @@ async def _closer(inquiry: Inquiry, incident: Incident, seen: Course, lookback: 
     at any time before it.
     """
     if not _named_subjects(incident) or any(o.signal is not Signal.METRICS for o in seen.symptoms):
-        return _hint(seen.symptoms, incident)
+        hinted = _hint(seen.symptoms, incident)
+        return hinted if hinted and hinted.earliest <= incident.started_at else None
     start = max(seen.window.start, min(incident.started_at, seen.window.end - _EDGE) - lookback / 8)
     near = Window(start=start, end=seen.window.end)
     closer = await _look(inquiry, incident, near, Window(start=seen.baseline.start, end=start))
@@ -213,10 +214,14 @@ def _hint(symptoms: Iterable[Observation], incident: Incident) -> Onset | None:
 
 
 def _onset(symptoms: Iterable[Observation], incident: Incident) -> Onset | None:
-    """Return the earliest onset among the symptom's clear shifts that last, or else of failures that are over."""
+    """Return the earliest onset among the symptom's clear shifts that last, or else of failures that are over.
+
+    How many ask changes all day: where something else shifted as well, that is what an alert is about.
+    """
     clear = [o for o in symptoms if o.score >= SHIFTED and got_worse(o)]
-    lasting = _earliest((o for o in clear if o.ended is None), incident)
-    return lasting or _earliest((o for o in clear if o.subject == "error_rate"), incident)
+    lasting = [o for o in clear if o.ended is None]
+    felt = _earliest((o for o in lasting if o.subject != "request_rate"), incident)
+    return felt or _earliest(lasting, incident) or _earliest((o for o in clear if o.subject == "error_rate"), incident)
 
 
 def _earliest(shifted: Iterable[Observation], incident: Incident) -> Onset | None:

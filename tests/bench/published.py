@@ -41,7 +41,7 @@ def petshop_in(folder: Path) -> Path:
 
 POD, ENTRANCE = "ts-stock-service-5d4f-abcde", "ts-gateway-service-77f-xyz12"
 DAY = datetime(2023, 1, 29, 8, 43, 4, tzinfo=UTC)
-METRICS = ["TimeStamp", "PodName", "CpuUsageRate(%)", "PodWorkload(Ops)", "PodServerLatencyP90(s)"]
+METRICS = ["Time", "TimeStamp", "PodName", "CpuUsageRate(%)", "PodWorkload(Ops)", "PodServerLatencyP90(s)"]
 
 
 def nezha_in(folder: Path) -> Path:
@@ -53,12 +53,17 @@ def nezha_in(folder: Path) -> Path:
         write_csv(what / "trace" / f"{stamp}_trace.csv", nezha_trace(minute))
         write_csv(what / "log" / f"{stamp}_log.csv", nezha_log(minute))
     for pod in (POD, ENTRANCE):
-        figures = [[second + 60 * n, pod, 50.0, 2.5, 0.2] for n in range(-90, 30)]
+        figures = [[taken_at(second + 60 * n), 0, pod, 50.0, 2.5, 0.2] for n in range(-90, 30)]
         write_csv(day / "metric" / f"{pod}_metric.csv", [METRICS, *figures])
     fault = {"inject_time": f"{DAY:%Y-%m-%d %H:%M:%S}", "inject_timestamp": "0", "inject_pod": POD}
     listed = {"08": [{**fault, "inject_type": "return"}]}
     (day / "2023-01-29-fault_list.json").write_text(json.dumps(listed), encoding="utf-8")
     return folder
+
+
+def taken_at(second: int) -> str:
+    """Return a time in the words of a metric file; the number in the column beside it may be wrong."""
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}.512478311 +0000 UTC m=+0.119240217"
 
 
 def nezha_trace(minute: int) -> list[list[object]]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.bench.published import DAY, DETECTED, INJECTED, POD, START, nezha_trace, write_csv
+from tests.bench.published import DAY, DETECTED, INJECTED, POD, START, nezha_trace, taken_at, write_csv
 
 from midwatch_bench.importers import changerca, nezha, petshop, sockshop
 from midwatch_bench.importers.case import Case, write_snapshot
@@ -144,6 +144,20 @@ def test_nezhas_metrics_have_units_and_an_hour_of_history(nezha_data: Path, tmp_
     ((unit, value, points),) = rows(case, tmp_path / "s", asked)
     assert (unit, value) == ("1", 0.5)
     assert points == 63  # an hour before the fault, its three minutes
+
+
+@pytest.mark.parametrize(("last", "counted"), [(97.5, True), (0, False)])
+def test_nezhas_entrance_tells_its_successes_where_they_were_counted(
+    nezha_data: Path, tmp_path: Path, last: float, counted: bool
+) -> None:
+    names, second = ["Time", "TimeStamp", "ServiceName", "SuccessRate(%)"], int(DAY.timestamp())
+    table = [names, [taken_at(second), 0, "Frontend", 0], [taken_at(second + 60), 0, "Frontend", last]]
+    write_csv(next(nezha_data.glob("rca_data/*/metric")) / "front_service.csv", table)
+    (case,) = nezha.cases(nezha_data)
+    asked = """SELECT "ServiceName", "Value" FROM otel_metrics_gauge
+        WHERE "MetricName" = 'server.request.success_rate' ORDER BY "TimeUnix" """
+    found = rows(case, tmp_path / "s", asked)
+    assert found == ([("ts-gateway-service", 0.0), ("ts-gateway-service", last)] if counted else [])
 
 
 def test_the_alert_of_nezha_names_the_entrance_alone(nezha_data: Path) -> None:

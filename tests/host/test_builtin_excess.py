@@ -120,6 +120,18 @@ def test_a_callee_without_history_explains_nothing() -> None:
     assert begun(*lost, watched=("error_rate",)) == {"bank": pytest.approx(2.0), "web": pytest.approx(2.0)}
 
 
+def test_failures_of_who_asks_others_that_nobody_counts_say_less_than_who_behaves_differently() -> None:
+    lost = [failing("web", 4, 0, 50)]
+    turned = failing("cart", 0, 0, 9).model_copy(
+        update={"id": "turn", "subject": "calls_per_request", "kind": ObservationKind.DROP, "score": 8.0}
+    )
+    at_large = ("error_rate", "latency_p95", "request_rate")
+    assert begun(*lost, watched=at_large) == {"web": pytest.approx(2.0)}
+    assert list(begun(*lost, turned, watched=at_large)) == ["cart"]
+    counted = [failing("cart", 0, 0, 9), failing("pay", 0, 0, 9)]
+    assert list(begun(*lost, *counted, turned, watched=at_large)) == ["web"]
+
+
 def test_what_did_not_shift_explains_nothing_and_begins_nothing() -> None:
     assert begun(slow("web", 120, 80, 10), slow("cart", 55, 50, 10, score=0.9)) == {"web": pytest.approx(0.4)}
 

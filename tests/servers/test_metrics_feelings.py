@@ -76,6 +76,11 @@ def test_failures_that_pause_for_a_point_still_began_where_they_began() -> None:
     assert compared(Signal.ERRORS, [0.0] * 25, [failed(6), 0.0, failed(5)]).onset == 25
 
 
+def test_however_great_a_shift_is_its_onset_is_not_put_before_it() -> None:
+    one = compared(Signal.ERRORS, [0.0] * 25, [0.0, 0.0, 0.0, 100.0, 100.0], requests=np.nan)  # nobody counted them
+    assert (one.onset, one.score) == (28, 100.0)
+
+
 def test_one_point_before_is_enough_to_count_failures() -> None:
     assert compared(Signal.ERRORS, [0.0], [failed(40)]).score > MOVED
 

@@ -102,6 +102,14 @@ async def test_the_mean_is_told_before_percentiles_and_calls_that_a_service_make
     assert found["service:cart", "latency_mean"].magnitude == pytest.approx(100)
 
 
+async def test_a_median_does_not_hide_what_a_tenth_of_the_requests_lose(shop: Shop, survey: Survey) -> None:
+    shop.gauge("cart", "service.request.duration", "s", lambda i: 0.1, quantile="p50")
+    shop.gauge("cart", "service.request.duration", "s", lambda i: 1.1 if i < LOUD else 0.1, quantile="p90")
+    slow = (await survey())["service:cart", "latency_mean"]
+    assert (slow.kind, slow.direction) == ("spike", "up")
+    assert slow.magnitude == pytest.approx(400)  # 100 ms, and 1 s more for the tenth beyond p90 and half of those below
+
+
 async def test_percentiles_alone_are_told_as_such(shop: Shop, survey: Survey) -> None:
     shop.gauge("cart", "response_time.p95", "ms", lambda i: 300 if i < LOUD else 100)
     assert (await survey())["service:cart", "latency_p95"].magnitude == pytest.approx(300)

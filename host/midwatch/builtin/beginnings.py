@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TypeAlias
 
 from midwatch.builtin import weights as w
-from midwatch.builtin.excess import ERROR_EXCESS, LATENCY_EXCESS
+from midwatch.builtin.excess import ERROR_EXCESS, LATENCY_EXCESS, is_vague
 from midwatch.builtin.observed import (
     ON_THE_WAY,
     PARTS,
@@ -47,8 +47,8 @@ class Beginnings:
         A call that timed out says where somebody waited; where the time went is where it began.
         Requests that fail, or take far longer, are trouble under any alarm, so they count where the alarm's own figure
         leads nowhere. Where an alarm says only that something is wrong, what ran out, and then what behaves differently
-        once it is asked, tells more than that it takes longer somewhere; what fails while much time is lost there, or
-        below, counts as given up, since metrics don't tell why requests fail.
+        once it is asked, tells more than that it takes longer somewhere, or that those fail who ask others; what fails
+        while much time is lost there, or below, counts as given up, since metrics don't tell why requests fail.
         """
         failing = self._first_hand(self._rises("error_origin")) or self._lasting(ERROR_EXCESS)
         slow = self._lost_time() or self._lasting(LATENCY_EXCESS)
@@ -56,7 +56,8 @@ class Beginnings:
             return late
         if set(self.scope.watched) >= _ANY:
             failing = self._of_itself(failing)
-            return failing or self._exhausted() or self._delayed() or self._turned() or slow
+            clear = {entity: o for entity, o in failing.items() if not is_vague(o)}
+            return clear or self._exhausted() or self._delayed() or self._turned() or failing or slow
         slow = slow if "latency_p95" in self.scope.watched else self._felt(slow)
         return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
 

@@ -31,6 +31,8 @@ _UNITS = {LATENCY_EXCESS: "s/s", ERROR_EXCESS: "1/s"}
 _LOST = {LATENCY_EXCESS: "loses {} s of requests' time each second", ERROR_EXCESS: "fails {} requests each second"}
 _NOT_ITS_OWN = frozenset({"version", "of"})
 """Attributes of figures that are not of all requests which a service answers: of one version, or of calls it makes."""
+_UNMEASURED = "callees_unmeasured"
+"""The attribute of an excess of who asks others, of none of whom such a figure is known."""
 _PER_UNIT = {"ms": 1e-3, "s": 1.0, "%": 1e-2}
 
 
@@ -67,6 +69,11 @@ def excesses(observations: Iterable[Observation], topology: Topology, scope: Sco
     return found
 
 
+def is_vague(excess: Observation) -> bool:
+    """Whether nobody measures how those do that somebody asks: what is lost may be lost in any of them."""
+    return _UNMEASURED in excess.attributes
+
+
 def _loss(seen: Observation) -> _Loss:
     """What is above both the baseline and the level just before, beyond the usual scatter; nothing when it is not."""
     figures = {name: _number(seen.attributes.get(name)) for name in ("before", "spread", "requests_per_s")}
@@ -94,16 +101,18 @@ def _own(entity: EntityId, losses: Mapping[EntityId, _Loss], topology: Topology)
 def _observation(
     kind: str, entity: EntityId, own: float, losses: Mapping[EntityId, _Loss], topology: Topology, scope: Scope
 ) -> Observation:
-    seen = losses[entity].seen
-    below = [losses[c].seen for c in topology.depends_on(entity) if c in losses and losses[c].amount > 0]
+    seen, callees = losses[entity].seen, topology.depends_on(entity)
+    below = [losses[c].seen for c in callees if c in losses and losses[c].amount > 0]
+    vague = bool(callees) and not any(c in losses for c in callees)
     lost, name = _LOST[kind].format(f"{own:.3g}"), entity.partition(":")[2]
+    where = ", in itself or in what it calls" if vague else " that nothing it calls explains"
     return Observation(
         id=hashlib.sha256(f"{kind}|{seen.id}|{scope.symptom}".encode()).hexdigest()[:26],
         entity=entity,
         signal=Signal.METRICS,
         kind=ObservationKind.SPIKE,
         subject=kind,
-        statement=f"{name[:90]} {lost} that nothing it calls explains"[:200],
+        statement=f"{name[:90]} {lost}{where}"[:200],
         onset=seen.onset,
         onset_earliest=seen.onset_earliest,
         onset_latest=seen.onset_latest,
@@ -112,6 +121,7 @@ def _observation(
         unit=_UNITS[kind],
         direction="up",
         score=seen.score,
+        attributes={_UNMEASURED: "true"} if vague else {},
         citations=tuple(dict.fromkeys(c for o in (seen, *below) for c in o.citations)),
         by="excess",
     )

@@ -80,7 +80,7 @@ class _Course:
         low, high, level = min(references), max(references), self.level(at)
         beyond = max(level - high, 0.0) + min(level - low, 0.0)
         if not self._counted(at) or not self._counted(self.earlier):
-            return float(np.clip(beyond / self.spread, -_SCORE_LIMIT, _SCORE_LIMIT))
+            return beyond / self.spread
         return self._failures_score(high if beyond > 0 else low, at) if beyond else 0.0
 
     def evidence(self, at: Ints, before: Ints) -> float:
@@ -174,7 +174,7 @@ def _compare(golden: Golden, timeline: Timeline) -> Felt | None:
         before=course.level(course.earlier[-_JUST_BEFORE:]),
         level=course.level(whole),
         spread=course.spread,
-        score=max(scores, key=abs),
+        score=float(np.clip(max(scores, key=abs), -_SCORE_LIMIT, _SCORE_LIMIT)),
         pace=float(np.nanmean(pace)) if np.isfinite(pace).any() else None,
         onset=int(run[0]) if clear[best] >= LEANS else None,
     )

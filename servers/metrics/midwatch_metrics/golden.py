@@ -6,9 +6,10 @@ makes (`client`, or a mesh's `reporter` is `source`) are left out. Nothing is co
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,10 @@ _SOUND: Final = re.compile(r"availab|success")
 _UNSOUND: Final = re.compile(r"(error|fail\w*)[._ ]?(rate|ratio|share|percent)")
 _ARRIVALS: Final = re.compile(r"requests?|calls?|throughput|workload")
 _NOT_OF_USERS: Final = re.compile(r"client|\bgc\b|pause|queue|\bdb\b|cpu|lock|connection|process|poll|retr|size|active")
-_STATISTICS: Final = ("mean", "avg", "average", "p50", "median", "p90", "p95", "p99")
+_MEANS: Final = ("mean", "avg", "average")
+_MEDIAN: Final = 0.5
+_QUANTILES: Final = {"p50": _MEDIAN, "median": _MEDIAN, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+_STATISTICS: Final = (*_MEANS, *_QUANTILES)
 _TOLD: Final = re.compile(rf"(?<![a-z0-9])({'|'.join(_STATISTICS)})(?![a-z0-9])")
 
 
@@ -97,12 +101,26 @@ def signals_of(service: str, rows: Sequence[int], figures: Figures) -> list[Gold
 
 
 def _latency(service: str, times: Sequence[int], figures: Figures, requests: Floats) -> Golden:
-    ranks = [_rank(figures.measured[i]) for i in times]
-    best = [i for i, rank in zip(times, ranks, strict=True) if rank == min(ranks)]
-    weights = np.array([_weights(figures, i) for i in best])
-    tail = _STATISTICS[min(ranks)] in ("p90", "p95", "p99")
-    values = _weighted(figures.values[best], weights)
-    return Golden(service, Signal.TAIL if tail else Signal.LATENCY, "ms", values, requests)
+    """How long requests take: their mean as it was told, or by their quantiles; a tail alone tells no mean."""
+    by_statistic: dict[str, list[int]] = {}
+    for i in times:
+        by_statistic.setdefault(_statistic(figures.measured[i]), []).append(i)
+    levels = {name: _level(figures, by_statistic[name]) for name in _STATISTICS if name in by_statistic}
+    best = next(iter(levels))
+    if _QUANTILES.get(best) == _MEDIAN:
+        return Golden(service, Signal.LATENCY, "ms", _mean_of_quantiles(levels), requests)
+    return Golden(service, Signal.LATENCY if best in _MEANS else Signal.TAIL, "ms", levels[best], requests)
+
+
+def _level(figures: Figures, rows: Sequence[int]) -> Floats:
+    return _weighted(figures.values[rows], np.array([_weights(figures, i) for i in rows]))
+
+
+def _mean_of_quantiles(levels: Mapping[str, Floats]) -> Floats:
+    """The mean if requests lie evenly between their quantiles: a median alone hides what a few of them lose."""
+    shares = [_QUANTILES[name] for name in levels]
+    borders = [0.0, *((one + other) / 2 for one, other in pairwise(shares)), 1.0]
+    return _weighted(np.array(list(levels.values())), np.diff(borders)[:, None])
 
 
 def _failing(rows: Sequence[int], counts: Sequence[int], figures: Figures, requests: Floats) -> Floats | None:
@@ -147,10 +165,11 @@ def _failed(series: Series) -> bool:
     return status.startswith("5") if status else bool(attributes.get("error.type"))
 
 
-def _rank(measured: Measured) -> int:
+def _statistic(measured: Measured) -> str:
+    """Return the statistic that a series is of; the mean where it does not say."""
     said = " ".join([measured.series.metric, *(value for _, value in measured.series.attributes)]).lower()
     told = _TOLD.search(said)
-    return _STATISTICS.index(told[1]) if told else 0
+    return told[1] if told else _MEANS[0]
 
 
 def _weights(figures: Figures, row: int) -> Floats:
