@@ -1,8 +1,12 @@
 """Confidence from log-odds: it never passes what may be claimed, and says where its curves are from."""
 
 import pytest
+from tests.host.scenes import a_scene, change, healthy, origin, reason, seen
 
 from midwatch.builtin.calibration import CALIBRATION, MOST, Curve
+from midwatch.builtin.scene import Scene
+from midwatch.builtin.weights import UNREFUTED, WITH_BLIND_SPOT
+from midwatch_kit.records import ObservationKind, Signal
 
 EVEN = Curve(slope=1.0, intercept=0.0, highest=0.97)
 
@@ -24,3 +28,32 @@ def test_log_odds_beyond_what_probabilities_can_tell_tell_no_more() -> None:
 def test_without_decisive_evidence_less_may_be_claimed_and_the_curves_say_where_they_are_from() -> None:
     assert CALIBRATION.indecisive.highest < CALIBRATION.decisive.highest
     assert CALIBRATION.provenance
+
+
+def lost(**fields: object) -> Scene:
+    """Return a scene in which only metrics say where requests fail: nothing decides."""
+    figures = {"magnitude": 4.0, "baseline": 0.0, "unit": "1/s", "signal": Signal.METRICS, **fields}
+    symptom = seen("service:gateway", "error_rate", magnitude=31.0, baseline=0.0, unit="%", signal=Signal.METRICS)
+    return a_scene(seen("service:forge", "error_excess", **figures), symptoms=(symptom,))
+
+
+def test_where_nothing_decides_and_nothing_is_missing_confidence_is_what_such_causes_were_worth() -> None:
+    (cause,) = reason(lost()).conclusion.root_causes
+    assert UNREFUTED < cause.confidence <= CALIBRATION.indecisive.highest
+
+
+def test_traces_that_are_there_and_decide_nothing_leave_a_cause_unrefuted() -> None:
+    (cause,) = reason(lost().having([healthy("service:schedule")])).conclusion.root_causes
+    assert cause.confidence <= UNREFUTED
+
+
+def test_a_state_that_is_wrong_for_certain_is_no_less_wrong_where_metrics_cannot_be_read() -> None:
+    told = {"signal": Signal.STATE, "attributes": {"cause": "change"}, "onset": None}
+    wrong = seen("service:forge", "probe_port", ObservationKind.MISMATCH, **told)
+    blind = frozenset({"metrics"})
+    (cause,) = reason(a_scene(wrong, symptoms=(), blind=blind)).conclusion.root_causes
+    assert cause.confidence > WITH_BLIND_SPOT
+    (cause,) = reason(
+        a_scene(change("service:forge", -20), origin("service:forge"), blind=blind)
+    ).conclusion.root_causes
+    assert cause.confidence <= WITH_BLIND_SPOT

@@ -45,3 +45,18 @@ def test_figures_that_agree_or_differ_in_what_they_are_of_are_no_contradiction(
     told = {"entity": "service:forge", "signal": Signal.METRICS, "magnitude": percent, "unit": "%", **figures}
     other = seen(str(told.pop("entity")), "error_rate", ObservationKind.NORMAL, **told)
     assert contradictions([one, other]) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "figures"),
+    [
+        pytest.param(ObservationKind.SPIKE, {}, id="both say that it rose, over other times"),
+        pytest.param(ObservationKind.NORMAL, {"requests": "4"}, id="one has counted too few to have met a failure"),
+    ],
+)
+def test_counts_of_another_time_or_of_hardly_any_requests_are_no_contradiction(
+    kind: ObservationKind, figures: dict[str, str]
+) -> None:
+    traces = seen("service:forge", "error_rate", magnitude=17.7, unit="%")
+    told = {"signal": Signal.METRICS, "magnitude": 4.7, "unit": "%", "attributes": figures}
+    assert contradictions([traces, seen("service:forge", "error_rate", kind, **told)]) == []

@@ -2,10 +2,10 @@
 
 from tests.host.scenes import a_scene, origin, reason
 
-from midwatch.builtin.calibration import CALIBRATION
+from midwatch.builtin.weights import UNREFUTED
 
 
 def test_where_no_change_could_be_looked_at_nobody_is_sure_that_it_was_none() -> None:
     scene = a_scene(origin("service:forge"), blind=frozenset({"changes"}))
     causes = reason(scene).conclusion.root_causes
-    assert all(cause.confidence <= CALIBRATION.indecisive.highest for cause in causes)
+    assert all(cause.confidence <= UNREFUTED == 0.5 for cause in causes)

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from midwatch.builtin import weights as w
+from midwatch.builtin.caps import cap, is_decided, may_be_a_change
 from midwatch.builtin.judge import confidence
 from midwatch.builtin.observed import got_worse, harm
-from midwatch.builtin.scene import BY_PEOPLE, Scene
+from midwatch.builtin.scene import ESSENTIAL, Scene
 from midwatch.records import (
     Cause,
     Conclusion,
@@ -21,7 +22,6 @@ from midwatch.records import (
 from midwatch_kit.records import EntityId
 from midwatch_kit.window import rfc3339
 
-_ESSENTIAL = frozenset({"traces", "metrics"})
 _LOOKS = frozenset({"traces", "metrics", "logs"})
 
 
@@ -52,25 +52,21 @@ def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str
     if scene.blind >= _LOOKS:
         return Outcome.BLOCKED
     if not scene.shifted:
-        in_doubt = scene.blind & _ESSENTIAL or not scene.compared or scene.leans or scene.in_progress
+        in_doubt = scene.blind & ESSENTIAL or not scene.compared or scene.leans or scene.in_progress
         return Outcome.INCONCLUSIVE if in_doubt else Outcome.NO_INCIDENT
     if not standing:
         return Outcome.INCONCLUSIVE
-    decisive = any(argument.decisive for argument in verdicts[standing[0].id].arguments)
-    return Outcome.ROOT_CAUSE if decisive and not _may_be_a_change(standing[0], scene) else Outcome.BEST_EFFORT
-
-
-def _may_be_a_change(hypothesis: Hypothesis, scene: Scene) -> bool:
-    """Whether nobody could look if somebody did it: most causes are changes, so any other is then a guess."""
-    return "changes" in scene.blind and hypothesis.kind not in BY_PEOPLE
+    sure = is_decided(verdicts[standing[0].id]) and not may_be_a_change(standing[0], scene)
+    return Outcome.ROOT_CAUSE if sure else Outcome.BEST_EFFORT
 
 
 def _named(standing: Sequence[Hypothesis], verdicts: Mapping[str, Verdict], scene: Scene) -> tuple[Hypothesis, ...]:
     """Return the likeliest cause and the likeliest of each trouble that has no tie to the others, the gravest first."""
     named: list[Hypothesis] = []
     for hypothesis in standing:
-        decisive = any(argument.decisive for argument in verdicts[hypothesis.id].arguments)
-        if not named or (decisive and all(scene.independent(hypothesis, other) for other in named)):
+        if not named or (
+            is_decided(verdicts[hypothesis.id]) and all(scene.independent(hypothesis, other) for other in named)
+        ):
             named.append(hypothesis)
     return tuple(sorted(named, key=lambda h: -sum(map(harm, scene.explained(h)))))
 
@@ -82,7 +78,6 @@ def _cause(
     rivals = [verdicts[h.id] for h in hypotheses if not scene.independent(hypothesis, h)]
     speaking = [a for a in verdict.arguments if a.weight > 0]
     against = [a for a in verdict.arguments if a.weight < 0]
-    blind = bool(scene.blind & (_ESSENTIAL | {"changes"}))
     trigger = hypothesis.trigger or (
         scene.surge(hypothesis.entity) if hypothesis.kind is HypothesisKind.TRAFFIC else None
     )
@@ -91,7 +86,7 @@ def _cause(
         kind=hypothesis.kind,
         statement=trigger.statement if trigger else hypothesis.rationale,
         onset=trigger.onset if trigger else scene.scope.onset,
-        confidence=confidence(verdict, rivals, blind=blind, guess=_may_be_a_change(hypothesis, scene)),
+        confidence=confidence(verdict, rivals, cap(hypothesis, verdict, scene)),
         path=path_to_symptom(hypothesis.entity, scene),
         supports=tuple(dict.fromkeys(name for a in speaking for name in a.observations)),
         contradicts=tuple(dict.fromkeys(name for a in against for name in a.observations)),

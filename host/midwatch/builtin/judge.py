@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments import arguments
 from midwatch.builtin.calibration import CALIBRATION
+from midwatch.builtin.caps import is_decided
 from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis, Verdict
 
@@ -60,17 +61,10 @@ def judge(hypothesis: Hypothesis, scene: Scene) -> Verdict:
     )
 
 
-def confidence(leader: Verdict, rivals: Iterable[Verdict], *, blind: bool, guess: bool = False) -> float:
-    """Return how sure one can be of the leader among its rivals, in 0 to 1; measured and capped as `calibration` says.
-
-    `blind` says that a signal that could name a rival could not be looked at, `guess` that it is the likeliest rival.
-    """
-    weighed = log_odds(leader, rivals)
-    if guess or not any(argument.decisive for argument in leader.arguments):
-        sure = CALIBRATION.indecisive.confidence(weighed)
-    else:
-        sure = CALIBRATION.decisive.confidence(weighed)
-    return round(min(sure, w.WITH_BLIND_SPOT) if blind else sure, 2)
+def confidence(leader: Verdict, rivals: Iterable[Verdict], highest: float) -> float:
+    """Return how sure one can be of the leader among its rivals, in 0 to 1: calibrated, and then at most `highest`."""
+    curve = CALIBRATION.decisive if is_decided(leader) else CALIBRATION.indecisive
+    return round(min(curve.confidence(log_odds(leader, rivals)), highest), 2)
 
 
 def log_odds(leader: Verdict, rivals: Iterable[Verdict]) -> float:

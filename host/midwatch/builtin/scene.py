@@ -32,6 +32,8 @@ from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
 from midwatch_topology import Topology
 
 BY_PEOPLE = (HypothesisKind.CHANGE, HypothesisKind.OPERATOR)
+ESSENTIAL = frozenset({"traces", "metrics"})
+"""The signals without which nobody can say that all is well."""
 _QUIET = {ObservationKind.NORMAL, ObservationKind.ABSENCE, ObservationKind.CHANGE}
 
 

@@ -30,7 +30,9 @@ SUPPORTED = 0.6
 REFUTED = 0.05
 """A hypothesis at most this likely counts as refuted even when no single argument kills it."""
 WITH_BLIND_SPOT = 0.7
-"""Confidence is never above this when a signal that could name a rival could not be looked at."""
+"""Confidence is never above this when a signal that could name a rival could not be looked at (see `caps`)."""
+UNREFUTED = 0.5
+"""Confidence is never above this when what could have refuted a cause was not there to be looked at (see `caps`)."""
 
 SHIFTED = 3.5
 """A score from here on is a shift (Iglewicz and Hoaglin 1993 recommend 3.5 for modified z scores)."""
