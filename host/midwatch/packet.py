@@ -118,7 +118,7 @@ def _share(look: Health) -> str:
 
 def _confidence(conclusion: Conclusion) -> str:
     if conclusion.outcome in (Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT) and conclusion.root_causes:
-        return f", confidence {conclusion.root_causes[0].confidence:.2f} (not calibrated)"
+        return f", confidence {conclusion.root_causes[0].confidence:.2f}"
     return ""
 
 

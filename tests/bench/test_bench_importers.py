@@ -150,7 +150,8 @@ def test_nezhas_metrics_have_units_and_an_hour_of_history(nezha_data: Path, tmp_
 def test_nezhas_entrance_tells_its_successes_where_they_were_counted(
     nezha_data: Path, tmp_path: Path, last: float, counted: bool
 ) -> None:
-    names, second = ["Time", "TimeStamp", "ServiceName", "SuccessRate(%)"], int(DAY.timestamp())
+    second = int(DAY.timestamp())
+    names: list[object] = ["Time", "TimeStamp", "ServiceName", "SuccessRate(%)"]
     table = [names, [taken_at(second), 0, "Frontend", 0], [taken_at(second + 60), 0, "Frontend", last]]
     write_csv(next(nezha_data.glob("rca_data/*/metric")) / "front_service.csv", table)
     (case,) = nezha.cases(nezha_data)

@@ -30,11 +30,11 @@ def test_without_decisive_evidence_less_may_be_claimed_and_the_curves_say_where_
     assert CALIBRATION.provenance
 
 
-def lost(**fields: object) -> Scene:
+def lost() -> Scene:
     """Return a scene in which only metrics say where requests fail: nothing decides."""
-    figures = {"magnitude": 4.0, "baseline": 0.0, "unit": "1/s", "signal": Signal.METRICS, **fields}
     symptom = seen("service:gateway", "error_rate", magnitude=31.0, baseline=0.0, unit="%", signal=Signal.METRICS)
-    return a_scene(seen("service:forge", "error_excess", **figures), symptoms=(symptom,))
+    begun = seen("service:forge", "error_excess", magnitude=4.0, baseline=0.0, unit="1/s", signal=Signal.METRICS)
+    return a_scene(begun, symptoms=(symptom,))
 
 
 def test_where_nothing_decides_and_nothing_is_missing_confidence_is_what_such_causes_were_worth() -> None:
