@@ -30,16 +30,24 @@ def test_without_decisive_evidence_less_may_be_claimed_and_the_curves_say_where_
     assert CALIBRATION.provenance
 
 
-def lost() -> Scene:
+def lost(**told: str) -> Scene:
     """Return a scene in which only metrics say where requests fail: nothing decides."""
     symptom = seen("service:gateway", "error_rate", magnitude=31.0, baseline=0.0, unit="%", signal=Signal.METRICS)
-    begun = seen("service:forge", "error_excess", magnitude=4.0, baseline=0.0, unit="1/s", signal=Signal.METRICS)
+    figures = {"magnitude": 4.0, "baseline": 0.0, "unit": "1/s"}
+    begun = seen(
+        "service:forge", "error_excess", ObservationKind.SPIKE, signal=Signal.METRICS, attributes=told, **figures
+    )
     return a_scene(begun, symptoms=(symptom,))
 
 
 def test_where_nothing_decides_and_nothing_is_missing_confidence_is_what_such_causes_were_worth() -> None:
     (cause,) = reason(lost()).conclusion.root_causes
     assert UNREFUTED < cause.confidence <= CALIBRATION.indecisive.highest
+
+
+def test_failures_that_may_be_those_of_anybody_who_is_asked_leave_a_cause_unrefuted() -> None:
+    (cause,) = reason(lost(callees_unmeasured="true")).conclusion.root_causes
+    assert cause.confidence <= UNREFUTED
 
 
 def test_traces_that_are_there_and_decide_nothing_leave_a_cause_unrefuted() -> None:

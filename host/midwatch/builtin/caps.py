@@ -5,6 +5,7 @@ are for the others. They are set by hand, and come after the curves.
 """
 
 from midwatch.builtin import weights as w
+from midwatch.builtin.excess import is_vague
 from midwatch.builtin.mismatches import is_certain, is_effect, is_mismatch
 from midwatch.builtin.scene import BY_PEOPLE, ESSENTIAL, Scene
 from midwatch.records import Hypothesis, Verdict
@@ -33,11 +34,12 @@ def is_decided(verdict: Verdict) -> bool:
 def _is_unrefuted(hypothesis: Hypothesis, verdict: Verdict, scene: Scene) -> bool:
     """Whether what mostly refutes wrong causes was not there.
 
-    That is who changed what; how the symptom does and who needs whom; or, where there are traces, those that decide:
-    that they do not decide means that many are missing, or that they were not kept.
+    That is who changed what; how the symptom does and who needs whom; how those do that are asked by who fails; or,
+    where there are traces, those that decide: that they do not decide means that many are missing.
     """
     undecided = not is_decided(verdict) and _traced(scene)
-    return may_be_a_change(hypothesis, scene) or scene.only_short or undecided
+    vague = any(map(is_vague, scene.explained(hypothesis)))
+    return may_be_a_change(hypothesis, scene) or scene.only_short or undecided or vague
 
 
 def _is_wrong_for_certain(hypothesis: Hypothesis) -> bool:
