@@ -182,6 +182,8 @@ def main() -> None:
     parser.add_argument("measures", nargs="*", metavar="measure", help=f"some of {', '.join(MEASURES)}; none: all")
     parser.add_argument("--largest", type=float, default=1.0, help="this share of the sizes, for a quicker look")
     asked = parser.parse_args()
+    if unknown := [name for name in asked.measures if name not in MEASURES]:
+        parser.error(f"there is no measure {unknown[0]!r}: choose from {', '.join(MEASURES)}")
     for name in asked.measures or MEASURES:
         for line in told(name, [round(SIZES[name] * step * asked.largest) for step in STEPS]):
             print(line, flush=True)
