@@ -61,7 +61,7 @@ def hypothesize(scene: Scene, steering: Iterable[Steering]) -> tuple[Hypothesis,
         *_from_dependencies(scene),
         *_from_traffic(scene),
         *(_make(kind_of_mismatch(o), o.entity, o.statement, trigger=o) for o in scene.mismatches),
-        *(_make(c.kind, c.place, f"{len(c.users)} complain: {c.says}", trigger=c.seen[0]) for c in scene.complaints),
+        *_from_complaints(scene),
         *(_make(c.kind, c.entity, f"{s.name}: {c.because}") for s in steering for c in s.checks),
     ]
     once = {hypothesis.id: hypothesis for hypothesis in reversed(suggested)}
