@@ -112,13 +112,16 @@ async def store_process(folder: Path, logs: Path, port: int = 0) -> AsyncGenerat
     log = logs / "store.log"
     async with child([*command, "--while-stdin-open", "true"], log) as process:
         url = f"http://127.0.0.1:{port}"
-        with anyio.move_on_after(_READY_SECONDS):
+        with anyio.move_on_after(_READY_SECONDS) as patience:
             while process.returncode is None:
                 if await _answers(f"{url}/healthz"):
-                    yield url
-                    return
+                    break
                 await anyio.sleep(0.1)
-        raise await failed(process, "the store", log)
+        if patience.cancelled_caught:
+            raise HostError(f"the store was not ready within {_READY_SECONDS:g} s; see {log}")
+        if process.returncode is not None:
+            raise await failed(process, "the store", log)
+        yield url
 
 
 def say(console: Console, event: Mapping[str, JsonValue]) -> None:

@@ -1,5 +1,6 @@
 """Child processes of a command: heard, blamed by their own words, and never left behind."""
 
+import math
 import os
 import signal
 import sys
@@ -7,10 +8,13 @@ import time
 from pathlib import Path
 
 import anyio
+import httpx2
 import psutil
 import pytest
 
 from midwatch.children import child, events, failed, tail
+from midwatch.demo import store_process
+from midwatch.errors import HostError
 
 TALK = """
 import sys
@@ -87,3 +91,17 @@ async def test_a_child_that_reads_its_stdin_ends_when_its_parent_is_killed(tmp_p
             await parent.wait()
             while is_alive(pid):  # noqa: ASYNC110 - another process has no event to wait for
                 await anyio.sleep(0.02)
+
+
+async def test_the_store_is_waited_for_with_a_deadline_and_used_without_one(tmp_path: Path) -> None:
+    async with store_process(tmp_path / "store", tmp_path / "logs") as url:
+        assert anyio.current_effective_deadline() == math.inf
+        async with httpx2.AsyncClient() as client:
+            assert (await client.get(f"{url}/healthz")).status_code == 200
+
+
+async def test_a_store_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("midwatch.demo._READY_SECONDS", 0.0)
+    with anyio.fail_after(20), pytest.raises(HostError, match="the store was not ready within 0 s"):
+        async with store_process(tmp_path / "store", tmp_path / "logs"):
+            pass
