@@ -76,6 +76,17 @@ def test_feedback_goes_before_the_conclusion(desk: Desk, tmp_path: Path, other: 
     assert (expected.ruled_out, expected.said_by, expected.note) == ((), "kim", "the CPU was it")
 
 
+@pytest.mark.parametrize("option", ["--expect", "--must-rule-out"])
+def test_what_the_investigation_never_heard_of_is_refused_with_what_it_may_be(
+    desk: Desk, tmp_path: Path, other: dict[str, str | None], option: str
+) -> None:
+    said = ["--confirm", "sam", option, "stok"]
+    done = desk.midwatch("case", "save", "", "--to", str(tmp_path / "case"), *said, **other)
+    assert done.exit_code == 1
+    assert "no entity 'service:stok' in this topology: did you mean service:stock" in done.stderr
+    assert not (tmp_path / "case").exists()
+
+
 def test_who_saves_a_case_says_what_to_expect_before_anybody_else(
     desk: Desk, tmp_path: Path, other: dict[str, str | None]
 ) -> None:
@@ -88,9 +99,9 @@ def test_who_saves_a_case_says_what_to_expect_before_anybody_else(
 
 
 def test_what_must_be_ruled_out_comes_to_what_was(desk: Desk, tmp_path: Path, other: dict[str, str | None]) -> None:
-    expected = saved(desk, tmp_path / "case", other, "--confirm", "sam", "--must-rule-out", "search")
+    expected = saved(desk, tmp_path / "case", other, "--confirm", "sam", "--must-rule-out", "cart")
     assert [str(cause) for cause in expected.causes] == ["change at service:stock (stock-v7)"]
-    assert (WEB in expected.ruled_out, expected.ruled_out[-1]) == (True, Suspect(entity="service:search"))
+    assert (WEB in expected.ruled_out, expected.ruled_out[-1]) == (True, Suspect(entity="service:cart"))
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ from midwatch.cases.findings import Findings, Judged, findings_of
 from midwatch.cases.replay import replay
 from midwatch.cases.snapshot import Source, take
 from midwatch.errors import BadSnapshot
-from midwatch.records import Cause, Feedback, HypothesisKind, Incident, Outcome
+from midwatch.journal import Journal
+from midwatch.records import Cause, Feedback, HypothesisKind, Incident, Outcome, Scope
 from midwatch.settings import Settings
 from midwatch_kit.records import EntityId, Record
+from midwatch_topology import UnknownEntity
 
 NAME = "expected.json"
 NAMES_A_CAUSE = (Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT)
@@ -76,11 +78,16 @@ class Checked:
 def save(incident: Incident, source: Source, to: Path, said: Said) -> Expected:
     """Take a snapshot of an incident and keep beside it what is expected of it.
 
-    Raises `BadSnapshot` when nobody says what to expect: not now, not by feedback, not by confirming the conclusion.
+    Raises `BadSnapshot` when nobody says what to expect (not now, not by feedback, not by confirming the conclusion),
+    and when it is something that the investigation knows nothing of: such a case could never be passed.
     """
     found = findings_of(source.journal, incident.id)
     if found is None:
         raise BadSnapshot(f"{incident.id} has no conclusion yet: a case is made of a finished investigation")
+    known = {tested.entity for tested in found.tested} | _mapped(source.journal, incident.id)
+    for named in (*said.causes, *said.ruled_out):
+        if named.entity not in known:
+            raise BadSnapshot(f"{incident.id} knows nothing of it: {UnknownEntity(named.entity, known)}")
     expected = _expected(said, source.journal.values(incident.id, Feedback), found)
     if expected is None:
         raise BadSnapshot(
@@ -91,6 +98,10 @@ def save(incident: Incident, source: Source, to: Path, said: Said) -> Expected:
     body = json.dumps(expected.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
     (to / NAME).write_text(body, encoding="utf-8")
     return expected
+
+
+def _mapped(journal: Journal, investigation: str) -> set[EntityId]:
+    return {entity.id for scope in journal.values(investigation, Scope) for entity in scope.topology.entities}
 
 
 def check(case: Path, otherwise: Settings) -> Checked:
