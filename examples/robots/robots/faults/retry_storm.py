@@ -20,9 +20,9 @@ from robots.record import Change
 from robots.scene import Cause, Fault, Scene, Struck, Truth
 
 NAME = "retry-storm"
-BUSY = 0.42  # the share of the time that a bench is in use when all is well
+BUSY = 0.48  # the share of the time that a bench is in use when all is well
 QUEUE = 36
-TRIES, TRY_SECONDS = 4, 1.4
+TRIES, TRY_SECONDS = 4, 1.2
 PAUSE_SECONDS = 3.0
 
 
@@ -84,7 +84,7 @@ async def mend(scene: Scene) -> None:
 
 FAULT = Fault(
     name=NAME,
-    breaks="The platform moves the forge's machine, which stands still for 3 s. Bot gives up each request after 1.4 s"
+    breaks="The platform moves the forge's machine, which stands still for 3 s. Bot gives up each request after 1.2 s"
     " and asks again at once, up to four times. So many requests wait at the forge's bench in the end that whoever gets"
     " there has been given up already, is worked off for nothing, and has been asked anew.",
     seen="All missions fail with 502 at the gateway, after three seconds, and go on to do so long after the move is"
