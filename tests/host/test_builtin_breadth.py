@@ -156,9 +156,17 @@ def test_what_fills_up_bites_late_so_requests_that_went_well_do_not_clear_the_ch
     killed = seen(
         "service:bot", "template", ObservationKind.NEW_PATTERN, attributes={"exemplar": "bot-1 was OOMKilled"}
     )
-    judged = reason(a_scene(deploy, killed, fails("service:bot", "ConnectError"), busy_as_ever, graph=SHOP))
+    judged = reason(a_scene(deploy, killed, fails("service:bot", "RemoteProtocolError"), busy_as_ever, graph=SHOP))
     assert judged.cause == (HypothesisKind.CHANGE, "service:bot")
     assert judged.verdict(HypothesisKind.RESOURCE, "service:bot").result == "refuted"
+
+
+@pytest.mark.parametrize(("said", "late"), [("ConnectError", True), ("ValueError: no", False)])
+def test_what_no_longer_runs_was_ended_some_time_after_the_change_that_made_it_unhealthy(said: str, late: bool) -> None:
+    unhealthy, busy_as_ever = change("service:forge", -12, "config"), as_busy_as_before("service:forge")
+    judged = reason(a_scene(unhealthy, fails("service:forge", said, 5, "service:bot"), busy_as_ever, graph=SHOP))
+    arguments = judged.verdict(HypothesisKind.CHANGE, "service:forge").arguments
+    assert [argument.weight > 0 for argument in arguments if argument.name == "time"] == [late]
 
 
 def test_a_shortage_that_ends_with_a_restart_lasted_for_as_long_as_it_could() -> None:
@@ -279,6 +287,18 @@ def test_who_lost_less_time_than_users_feel_is_not_named_under_an_alarm_about_er
     slower = seen("service:gateway", "latency_p95", magnitude=535.0, baseline=228.0, unit="ms")
     judged = reason(watching_errors(slower, slow("service:bot", lost)))
     assert [cause.entity for cause in judged.conclusion.root_causes] == named
+
+
+@pytest.mark.parametrize(("lost", "begins"), [(400, "external:maps.example"), (1400, "service:bot")])
+def test_time_that_is_little_of_what_users_wait_is_no_beginning_where_requests_fail(lost: float, begins: str) -> None:
+    slower = seen("service:gateway", "latency_p95", magnitude=2500.0, baseline=200.0, unit="ms")
+    gone = fails("external:maps.example", "httpx.ReadTimeout", 39, "service:bot")
+    calls = seen(
+        "external:maps.example", "edge_latency_p95", related="service:bot", magnitude=2100, baseline=50, unit="ms"
+    )
+    scene = a_scene(slower, gone, calls, slow("service:bot", lost), symptoms=(slower,), graph=SHOP)
+    scene = replace(scene, scope=scene.scope.model_copy(update={"watched": ("latency_p95",)}))
+    assert list(scene.beginnings) == [begins]
 
 
 def test_of_two_that_need_each_other_never_both_are_taken_for_held_up() -> None:
@@ -416,6 +436,14 @@ def test_who_waits_for_a_connection_that_others_hold_is_a_victim_of_what_holds_t
     judged = reason(a_scene(LOCKED, NO_CONNECTION.model_copy(update={"onset": after(2)}), graph=SHOP))
     assert judged.cause == (HypothesisKind.RESOURCE, "database:robots")
     assert judged.verdict(HypothesisKind.DEPENDENCY, "queue:jobs").result == "refuted"
+
+
+def test_who_runs_out_of_connections_while_who_it_asks_keeps_it_waiting_is_a_victim_of_that() -> None:
+    asked = fails("service:forge", "httpx.ReadTimeout", 32, "service:bot")
+    later = fails("service:bot", "PoolTimeout: couldn't get a connection", 50).model_copy(update={"onset": after(5)})
+    assert list(a_scene(asked, later, graph=SHOP).beginnings) == ["service:forge"]
+    sooner = later.model_copy(update={"onset": after(-9)})
+    assert set(a_scene(asked, sooner, graph=SHOP).beginnings) == {"service:forge", "service:bot"}
 
 
 def test_who_lacks_connections_is_short_of_them_and_not_who_it_wanted_to_reach() -> None:

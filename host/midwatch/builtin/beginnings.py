@@ -44,7 +44,8 @@ class Beginnings:
 
         When the symptom is errors, these are the origins of failing traces; when it is latency, time spent in itself.
         Without traces, they are what metrics say is lost beyond what callees lose.
-        A call that timed out says where somebody waited; where the time went is where it began.
+        A call that timed out says where somebody waited; where the time went is where it began. Where requests fail
+        as well, time that is little of what users wait longer is not what makes them wait.
         Requests that fail, or take far longer, are trouble under any alarm, so they count where the alarm's own figure
         leads nowhere. Where an alarm says only that something is wrong, what ran out, and then what behaves differently
         once it is asked, tells more than that it takes longer somewhere, or that those fail who ask others; what fails
@@ -59,7 +60,9 @@ class Beginnings:
             clear = {entity: o for entity, o in failing.items() if not is_vague(o)}
             return clear or self._exhausted() or self._delayed() or self._turned() or failing or slow
         slow = slow if "latency_p95" in self.scope.watched else self._felt(slow)
-        return (failing or slow) if "error_rate" in self.scope.watched else (slow or failing)
+        if "error_rate" in self.scope.watched:
+            return failing or slow
+        return (self._much_of_the_wait(slow) if failing else slow) or failing
 
     def _rises(self, subject: str) -> Begun:
         rose = [o for o in self.anomalies if o.subject == subject and o.direction == "up"]
@@ -125,6 +128,12 @@ class Beginnings:
         """
         felt = {e: o for e, o in slow.items() if o.subject == LATENCY_EXCESS or amount(o) >= w.FELT_MS}
         return {e: o for e, o in felt.items() if self._in_time(o)} if self._much_slower() else {}
+
+    def _much_of_the_wait(self, slow: Begun) -> Begun:
+        """Leave out who lost only a little of the time that the symptom's users wait longer."""
+        waits = [o for o in self.anomalies if o.entity == self.scope.symptom and o.subject == "latency_p95"]
+        enough = w.ACCOUNTS_FOR * max((amount(o) for o in waits if o.unit == "ms"), default=0.0)
+        return {e: o for e, o in slow.items() if o.unit != "ms" or amount(o) >= enough}
 
     def _in_time(self, lost: Observation) -> bool:
         """Whether time was lost by when the symptom began, as far as that is known."""
@@ -200,9 +209,9 @@ def _names(entity: EntityId) -> tuple[str, ...]:
 
 def _waits(origin: Observation, failing: Mapping[EntityId, Observation]) -> bool:
     """Whether a service waits in vain for a connection of its own, while it fails elsewhere: there they are held up."""
-    elsewhere = [o for o in failing.values() if o.related == origin.related and not waits_for_connection(o)]
-    held_up = any(_began_by(o, origin) for o in elsewhere)
-    return origin.related is not None and waits_for_connection(origin) and held_up
+    waiting = origin.related or origin.entity
+    elsewhere = [o for o in failing.values() if o.related == waiting and not waits_for_connection(o)]
+    return waits_for_connection(origin) and any(_began_by(o, origin) for o in elsewhere)
 
 
 def _not_after(failing: Mapping[EntityId, Observation], slow: Begun) -> Begun:

@@ -25,7 +25,7 @@ from midwatch.builtin.observed import (
     words_of,
 )
 from midwatch.builtin.rollouts import Rollouts
-from midwatch.builtin.vocabulary import is_full
+from midwatch.builtin.vocabulary import is_full, is_gone
 from midwatch.builtin.weights import NEARLY_ALL, SHIFTED
 from midwatch.records import Hypothesis, HypothesisKind, Scope
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
@@ -285,16 +285,17 @@ class Scene:
         unlikely = (1 - share) ** max(count, 0.0) < w.LIKELY_CHANCE
         return count if count >= w.SOUND_REQUESTS and unlikely else None
 
-    def filled_since(self, change: Observation) -> Observation | None:
-        """Return what says that a service ran out of memory, or its disk of room, soon after a change of it, if it did.
+    def full_or_gone_since(self, change: Observation) -> Observation | None:
+        """Return what says that a service ran full, or no longer runs, soon after a change of it, if it did.
 
-        What fills up bit by bit bites late: that all went well for a while says nothing for the change then.
+        What fills up bit by bit, and what is ended by who watches its health, bites late: that all went well for a
+        while says nothing for the change then.
         """
         onset, family = self.scope.onset, self.family(change.entity)
         if onset is None or change.onset is None or (onset - change.onset).total_seconds() > w.SOON_SECONDS:
             return None
         errors = (o for o in self.anomalies if o.entity in family and says_what_failed(o))
-        return next((o for o in errors if is_full(words_of(o))), None)
+        return next((o for o in errors if is_full(words_of(o)) or is_gone(words_of(o))), None)
 
     def hit_instances(self, service: EntityId) -> dict[EntityId, float]:
         """Return by how much each instance of a service is hit: in failing traces, or in milliseconds of its own."""

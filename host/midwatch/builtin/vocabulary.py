@@ -47,6 +47,10 @@ _FULL = re.compile(
     r"out of memory|OOM|MemoryError|ENOMEM|no space left|ENOSPC|disk (is )?full|too many open files|EMFILE",
     re.IGNORECASE,
 )
+_GONE = re.compile(
+    r"connection refused|ECONNREFUSED|ConnectError|connection attempts failed|no route to host|EHOSTUNREACH",
+    re.IGNORECASE,
+)
 _MIGRATION = re.compile(
     r"(^|[/_.-])(migrat\w*|schema|flyway|liquibase|changelog\.(xml|ya?ml|sql)|alembic)([/_.-]|$)", re.IGNORECASE
 )
@@ -86,6 +90,11 @@ def is_pool_wait(text: str) -> bool:
 def is_full(text: str) -> bool:
     """Return whether an error says that memory, a disk or a table of files, which fill up bit by bit, are full."""
     return bool(_FULL.search(text))
+
+
+def is_gone(text: str) -> bool:
+    """Return whether an error says that nobody listens: who did has ended, or was ended for not being healthy."""
+    return bool(_GONE.search(text))
 
 
 def is_migration(file: str) -> bool:

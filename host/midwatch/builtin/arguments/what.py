@@ -87,7 +87,7 @@ def unexplained(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     near = [change for change in before if change.entity in family and not scene.passed(change)]
     if near:
         bites_late = all(scene.sound_requests_since(change) for change in near)
-        weight = -w.SLIGHT if bites_late and not scene.filled_since(near[-1]) else -w.STRONG
+        weight = -w.SLIGHT if bites_late and not scene.full_or_gone_since(near[-1]) else -w.STRONG
         text = (
             f"a change at the same place {'may explain' if bites_late else 'explains'} it better: {near[-1].statement}"
         )

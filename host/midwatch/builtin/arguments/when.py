@@ -29,16 +29,16 @@ def time(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
         return
     lead = max(0.0, (scene.scope.onset - trigger.onset).total_seconds())
     sound = scene.sound_requests_since(trigger) if hypothesis.kind in BY_PEOPLE else None
-    full = scene.filled_since(trigger) if sound else None
+    ended = scene.full_or_gone_since(trigger) if sound else None
     weight, text = w.FAIR * math.exp(-lead / w.SOON_SECONDS), f"it came {lead:.0f} s before the symptom began"
-    if sound and full:
-        text = f"{text}; about {sound:.0f} requests went well, as long as there was room: {full.statement}"
+    if sound and ended:
+        text = f"{text}; about {sound:.0f} requests went well, as long as it had room and ran: {ended.statement}"
     elif sound:
         weight = -w.FAIR
         text = (
             f"about {sound:.0f} requests went well between the change and the first failure: it would have to bite late"
         )
-    yield argument("time", weight, text, trigger, full, *symptom)
+    yield argument("time", weight, text, trigger, ended, *symptom)
 
 
 def course(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
