@@ -8,12 +8,20 @@ from textwrap import shorten, wrap
 from typing import TypeVar
 
 from midwatch.journal import Journal
-from midwatch.records import Action, Conclusion, Decision, Gap, Health, Incident, Outcome, Plan, Scope, Verdict
+from midwatch.records import Action, Conclusion, Decision, Gap, Health, Incident, Limit, Outcome, Plan, Scope, Verdict
 from midwatch_kit.records import EntityId
 from midwatch_kit.window import clock
 from midwatch_topology import Topology
 
 ValueT = TypeVar("ValueT")
+WHY_LIMITED = {
+    Limit.CHANGES_UNKNOWN: "nobody could look who changed what",
+    Limit.SIGNAL_UNREAD: "a signal that could name another cause could not be read",
+    Limit.SYMPTOM_UNMEASURED: "nobody measures how the symptom does, nor where failures begin",
+    Limit.CALLEES_UNMEASURED: "nobody measures how those do whom it asks",
+    Limit.TRACES_UNDECIDED: "there are traces, and nothing in them decides",
+}
+"""Why one is no surer of a cause than one is, in words."""
 _MOST = 6
 _WIDTH = 104
 
@@ -65,6 +73,8 @@ def _causes(conclusion: Conclusion, index: dict[str, str], journal: Journal, inc
         if cause.trigger:
             files = cause.trigger.attributes.get("files")
             yield f"- {cause.trigger.statement}" + (f" in {files}" if files else "")
+        if cause.limited_by:
+            yield f"No surer than {cause.confidence:.2f}: {WHY_LIMITED[cause.limited_by]}"
         yield f"Path: {' → '.join(cause.path)}"
         yield "Because:"
         verdict = [v for v in journal.values(incident.id, Verdict) if v.hypothesis == cause.hypothesis][-1]

@@ -196,6 +196,16 @@ class Outcome(StrEnum):
     BLOCKED = "blocked"
 
 
+class Limit(StrEnum):
+    """What was not there to be looked at, so that nobody is sure of a cause, whatever the rest weighs."""
+
+    CHANGES_UNKNOWN = "changes_unknown"
+    SIGNAL_UNREAD = "signal_unread"
+    SYMPTOM_UNMEASURED = "symptom_unmeasured"
+    CALLEES_UNMEASURED = "callees_unmeasured"
+    TRACES_UNDECIDED = "traces_undecided"
+
+
 class Cause(Record):
     """One cause: what, since when, how sure, and how it reaches the symptom."""
 
@@ -204,6 +214,7 @@ class Cause(Record):
     statement: str
     onset: Moment | None
     confidence: float = Field(ge=0, le=1)
+    limited_by: Limit | None = Field(default=None, description="what keeps the confidence below a bound, if anything")
     path: tuple[EntityId, ...]
     supports: tuple[str, ...]
     contradicts: tuple[str, ...] = ()

@@ -104,6 +104,7 @@ def test_servers_that_cannot_be_started_or_never_come_up_are_gaps(desk: Desk, sn
     assert said["server metrics"] == "it did not come up within 15 s"
     assert [cause.entity for cause in conclusion.root_causes] == ["service:stock"]
     assert conclusion.root_causes[0].confidence <= WITH_BLIND_SPOT
+    assert "No surer than 0.70: a signal that could name another cause could not be read" in running.text()
     assert desk.left_behind() == []
 
 

@@ -4,8 +4,10 @@ import pytest
 from tests.host.scenes import a_scene, change, healthy, origin, reason, seen
 
 from midwatch.builtin.calibration import CALIBRATION, MOST, Curve
+from midwatch.builtin.caps import highest
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.weights import UNREFUTED, WITH_BLIND_SPOT
+from midwatch.records import Limit
 from midwatch_kit.records import ObservationKind, Signal
 
 EVEN = Curve(slope=1.0, intercept=0.0, highest=0.97)
@@ -43,16 +45,19 @@ def lost(**told: str) -> Scene:
 def test_where_nothing_decides_and_nothing_is_missing_confidence_is_what_such_causes_were_worth() -> None:
     (cause,) = reason(lost()).conclusion.root_causes
     assert UNREFUTED < cause.confidence <= CALIBRATION.indecisive.highest
+    assert cause.limited_by is None
 
 
 def test_failures_that_may_be_those_of_anybody_who_is_asked_leave_a_cause_unrefuted() -> None:
     (cause,) = reason(lost(callees_unmeasured="true")).conclusion.root_causes
-    assert cause.confidence <= UNREFUTED
+    assert cause.limited_by is Limit.CALLEES_UNMEASURED
+    assert cause.confidence <= highest(Limit.CALLEES_UNMEASURED)
 
 
 def test_traces_that_are_there_and_decide_nothing_leave_a_cause_unrefuted() -> None:
     (cause,) = reason(lost().having([healthy("service:schedule")])).conclusion.root_causes
-    assert cause.confidence <= UNREFUTED
+    assert cause.limited_by is Limit.TRACES_UNDECIDED
+    assert cause.confidence <= highest(Limit.TRACES_UNDECIDED)
 
 
 def test_a_state_that_is_wrong_for_certain_is_no_less_wrong_where_metrics_cannot_be_read() -> None:

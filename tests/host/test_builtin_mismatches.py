@@ -1,9 +1,11 @@
 """What is wrong in the state of things, and what services say of what they use, as causes."""
 
+import pytest
 from tests.host.scenes import GRAPH, a_scene, after, origin, reason, seen
 
 from midwatch.builtin.excess import excesses
-from midwatch.records import HypothesisKind, Outcome
+from midwatch.builtin.weights import WITH_BLIND_SPOT
+from midwatch.records import HypothesisKind, Limit, Outcome
 from midwatch_kit.records import Observation, ObservationKind, Signal
 
 BLOG = """
@@ -91,6 +93,14 @@ def test_several_who_are_told_that_no_connection_is_left_speak_of_what_they_shar
     judged = reason(a_scene(*said, crash("service:cart"), crash("service:orders"), graph=BLOG, symptoms=()))
     assert judged.cause == (HypothesisKind.RESOURCE, "service:db")
     assert judged.conclusion.outcome is Outcome.ROOT_CAUSE
+
+
+@pytest.mark.parametrize(("blind", "limit"), [("metrics", None), ("traces", Limit.SIGNAL_UNREAD)])
+def test_what_those_who_suffer_say_in_so_many_words_no_figure_takes_back(blind: str, limit: Limit | None) -> None:
+    said = [says(f"service:{name}", "SQLException: Too many connections") for name in ("cart", "orders")]
+    scene = a_scene(*said, crash("service:cart"), graph=BLOG, symptoms=(), blind=frozenset({blind}))
+    (cause,) = reason(scene).conclusion.root_causes
+    assert (cause.limited_by, cause.confidence > WITH_BLIND_SPOT) == (limit, limit is None)
 
 
 def test_several_who_may_not_write_speak_of_what_they_share() -> None:

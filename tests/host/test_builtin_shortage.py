@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from tests.host.scenes import a_scene, after, reason, seen
 
+from midwatch.builtin.caps import highest
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.ties import is_tied
 from midwatch.builtin.weights import STRONG
-from midwatch.records import Argument, HypothesisKind
+from midwatch.records import Argument, HypothesisKind, Limit
 from midwatch_kit.records import Entity, Observation, ObservationKind, Signal, TopologyFragment
 from midwatch_topology import Topology
 
@@ -39,7 +40,9 @@ def test_what_is_furthest_from_before_is_the_first_suspect_and_no_more_than_that
     judged = reason(unmapped(busy("cart", score=49.0), busy("stock", now=5.0, score=4.9)))
     assert judged.cause == (HypothesisKind.RESOURCE, "service:cart")
     assert judged.conclusion.outcome == "best_effort"
-    assert judged.conclusion.root_causes[0].confidence <= 0.5
+    (cause,) = judged.conclusion.root_causes
+    assert cause.limited_by is Limit.SYMPTOM_UNMEASURED
+    assert cause.confidence <= highest(Limit.SYMPTOM_UNMEASURED) < 1
 
 
 def test_what_is_less_far_from_before_is_less_likely_in_proportion() -> None:

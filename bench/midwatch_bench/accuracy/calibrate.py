@@ -8,7 +8,9 @@ was, as fitted, and as fitted without that set; --write puts the curves with the
 host/midwatch/builtin/calibration.json.
 
 Each curve is logistic in the log-odds (Platt 1999), with his targets, which keep small counts from being certain. A
-normal prior of width 1 around the log-odds as they are keeps it there where there is little to fit.
+normal prior of width 1 around the log-odds as they are keeps it there where there is little to fit. Causes that are
+limited by something do not count for a curve; the bound of such a limit, where it is not set by hand, is how often they
+were right, by Laplace's rule of succession: one more right and one more wrong than were seen.
 """
 
 import argparse
@@ -24,8 +26,9 @@ import numpy as np
 
 from midwatch.accuracy.score import Truth, score
 from midwatch.builtin.calibration import CALIBRATION, MOST, Calibration, Curve
+from midwatch.builtin.caps import SET_BY_HAND, highest
 from midwatch.journal import Journal
-from midwatch.records import Conclusion, Outcome
+from midwatch.records import Conclusion, Limit, Outcome
 from midwatch_bench.accuracy.measured import log_odds_of
 from midwatch_bench.accuracy.reliability import expected_calibration_error, sure_but_wrong
 from midwatch_bench.accuracy.table import table
@@ -37,20 +40,33 @@ _STEPS, _CLOSE = 5000, 1e-6
 
 @dataclass(frozen=True)
 class Point:
-    """A cause that was named: its set and half, its log-odds, whether the evidence was decisive, if it is right."""
+    """A cause that was named: its set and half, its log-odds, whether the evidence was decisive, if it is right.
+
+    `limit` is what keeps its confidence below a bound, if anything does.
+    """
 
     data_set: str
     split: str
     log_odds: float
     decisive: bool
     right: bool
+    limit: Limit | None = None
 
 
 def fit(points: Sequence[Point]) -> Calibration:
-    """Return the curves that fit these points best; with none, those of the log-odds as they are."""
-    decisive = _curve([p for p in points if p.decisive], CALIBRATION.decisive.highest)
-    indecisive = _curve([p for p in points if not p.decisive], HIGHEST_INDECISIVE)
-    return Calibration(decisive=decisive, indecisive=indecisive, provenance={})
+    """Return the curves and bounds that fit these points best; with none, those of the log-odds as they are."""
+    free = [p for p in points if p.limit is None]
+    limits = {p.limit for p in points if p.limit} - SET_BY_HAND
+    return Calibration(
+        decisive=_curve([p for p in free if p.decisive], CALIBRATION.decisive.highest),
+        indecisive=_curve([p for p in free if not p.decisive], HIGHEST_INDECISIVE),
+        limits={limit: _succession([p.right for p in points if p.limit is limit]) for limit in sorted(limits)},
+        provenance={},
+    )
+
+
+def _succession(right: Sequence[bool]) -> float:
+    return round((sum(right) + 1) / (len(right) + 2), 2)
 
 
 def error(points: Sequence[Point], calibration: Calibration) -> float:
@@ -69,6 +85,9 @@ def report(points: Sequence[Point]) -> Iterable[str]:
     yield ""
     for name, curve in (("decisive", fitted.decisive), ("indecisive", fitted.indecisive)):
         yield f"{name}: slope {curve.slope:.3f}, intercept {curve.intercept:.3f}, at most {curve.highest}"
+    for limit, bound in fitted.limits.items():
+        right = [p.right for p in _fit_half(points) if p.limit is limit]
+        yield f"{limit}: at most {bound} ({sum(right)} of {len(right)} were right)"
 
 
 def _row(name: str, members: Sequence[Point], points: Sequence[Point], fitted: Calibration) -> Sequence[str]:
@@ -91,10 +110,13 @@ def _fit_half(points: Iterable[Point]) -> list[Point]:
 
 
 def _sure(points: Iterable[Point], calibration: Calibration) -> list[tuple[float, bool]]:
-    return [
-        ((calibration.decisive if p.decisive else calibration.indecisive).confidence(p.log_odds), p.right)
-        for p in points
-    ]
+    return [(_confidence(p, calibration), p.right) for p in points]
+
+
+def _confidence(point: Point, calibration: Calibration) -> float:
+    curve = calibration.decisive if point.decisive else calibration.indecisive
+    bound = highest(point.limit, calibration) if point.limit else 1.0
+    return min(curve.confidence(point.log_odds), bound)
 
 
 def _curve(points: Sequence[Point], highest: float) -> Curve:
@@ -132,6 +154,7 @@ def points_in(path: Path) -> list[Point]:
             float(str(told["log_odds"])),
             decisive=told["outcome"] == Outcome.ROOT_CAUSE,
             right=told["place"] == 1,
+            limit=Limit(str(told["limited_by"])) if told["limited_by"] else None,
         )
         for told in results
         if told["log_odds"] is not None
@@ -147,10 +170,13 @@ def points_of_robots(folder: Path) -> list[Point]:
             for investigation in journal.investigations():
                 conclusion = journal.values(investigation, Conclusion)[-1]
                 if conclusion.root_causes:
-                    reckoned = log_odds_of(conclusion.root_causes[0], journal, investigation)
+                    first = conclusion.root_causes[0]
+                    reckoned = log_odds_of(first, journal, investigation)
                     sound = score(investigation, journal, truth).right
                     decisive = conclusion.outcome is Outcome.ROOT_CAUSE
-                    found.append(Point("robots", "fit", reckoned, decisive=decisive, right=sound))
+                    found.append(
+                        Point("robots", "fit", reckoned, decisive=decisive, right=sound, limit=first.limited_by)
+                    )
     return found
 
 

@@ -22,7 +22,8 @@ class Measured:
     """What came of a case.
 
     `ranked` are labels by probability, each once; `place` is where the first right one stands (from 1; 0: nowhere).
-    `confidence` is that of the cause that was named first, `log_odds` what it rests on; None where none was.
+    `confidence` is that of the cause that was named first, `log_odds` what it rests on, `limited_by` what keeps it
+    below a bound; None where none was.
     `kind_right` is None where the case's label tells no kind, `path_right` where the cause that was named is not the
     right one. `seconds` are from the alert to the conclusion, `cpu_seconds` those of this process meanwhile, with the
     servers and their making.
@@ -39,6 +40,7 @@ class Measured:
     said: str = ""
     confidence: float | None = None
     log_odds: float | None = None
+    limited_by: str | None = None
     kind_right: bool | None = None
     path_right: bool | None = None
     seconds: float = 0.0
@@ -77,6 +79,7 @@ def measured(case: Case, data_set: DataSet, journal: Journal, investigation: str
         said=conclusion.statement,
         confidence=named.confidence if named else None,
         log_odds=log_odds_of(named, journal, investigation) if named else None,
+        limited_by=named.limited_by.value if named and named.limited_by else None,
         kind_right=_kind_right(case, held),
         path_right=leads_to_symptom(named, journal.values(investigation, Scope)[-1]) if named and place == 1 else None,
         seconds=sum(spent.seconds for spent in journal.values(investigation, Budget)),

@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from pydantic import Field
 
+from midwatch.records import Limit
 from midwatch_kit.records import Record
 
 
@@ -27,10 +28,11 @@ class Curve(Record):
 
 
 class Calibration(Record):
-    """The curves for causes with decisive evidence and without, and how they came to be."""
+    """The curves for causes with decisive evidence and without, the bounds for limited ones, and where all is from."""
 
     decisive: Curve
     indecisive: Curve
+    limits: dict[Limit, float] = Field(default_factory=dict, description="confidence at most, in 0 to 1")
     provenance: dict[str, str]
 
 

@@ -1,24 +1,43 @@
 """How sure one may be at most, whatever the evidence weighs: what was not looked at has refuted nothing.
 
 The curves of `calibration` are fitted to incidents of which everything could be looked at that there was. These bounds
-are for the others. They are set by hand, and come after the curves.
+are for the others, and come after the curves. Where somebody could not look, they are set by hand; where there was
+nothing to be looked at, they are how often such causes were right.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from midwatch.builtin import weights as w
+from midwatch.builtin.calibration import CALIBRATION, Calibration
 from midwatch.builtin.excess import is_vague
 from midwatch.builtin.mismatches import is_certain, is_effect, is_mismatch
 from midwatch.builtin.scene import BY_PEOPLE, ESSENTIAL, Scene
-from midwatch.records import Hypothesis, Verdict
+from midwatch.records import Hypothesis, Limit, Verdict
 from midwatch_kit.records import ObservationKind, Signal
 
 
-def cap(hypothesis: Hypothesis, verdict: Verdict, scene: Scene) -> float:
-    """Return the highest confidence that may be claimed for a cause, in 0 to 1; 1 where nothing was missing."""
-    if _is_unrefuted(hypothesis, verdict, scene):
-        return w.UNREFUTED
-    if scene.blind & (ESSENTIAL | {"changes"}) and not _is_wrong_for_certain(hypothesis):
-        return w.WITH_BLIND_SPOT
-    return 1.0
+@dataclass(frozen=True)
+class Cap:
+    """The highest confidence that may be claimed for a cause, in 0 to 1, and why; 1 where nothing was missing."""
+
+    highest: float
+    limit: Limit | None = None
+
+
+_BY_HAND = {Limit.CHANGES_UNKNOWN: w.UNREFUTED, Limit.SIGNAL_UNREAD: w.WITH_BLIND_SPOT}
+SET_BY_HAND = frozenset(_BY_HAND)
+
+
+def cap(hypothesis: Hypothesis, verdict: Verdict, scene: Scene) -> Cap:
+    """Return the lowest of the bounds that there are for a cause."""
+    found = [Cap(highest(limit), limit) for limit in _limits(hypothesis, verdict, scene)]
+    return min(found, key=lambda each: each.highest, default=Cap(1.0))
+
+
+def highest(limit: Limit, calibration: Calibration = CALIBRATION) -> float:
+    """Return the highest confidence under a limit, in 0 to 1; one that was never met is bounded as the gravest."""
+    return _BY_HAND.get(limit) or calibration.limits.get(limit, w.UNREFUTED)
 
 
 def may_be_a_change(hypothesis: Hypothesis, scene: Scene) -> bool:
@@ -31,15 +50,32 @@ def is_decided(verdict: Verdict) -> bool:
     return any(argument.decisive for argument in verdict.arguments)
 
 
-def _is_unrefuted(hypothesis: Hypothesis, verdict: Verdict, scene: Scene) -> bool:
-    """Whether what mostly refutes wrong causes was not there.
+def _limits(hypothesis: Hypothesis, verdict: Verdict, scene: Scene) -> Iterator[Limit]:
+    """Yield what of that which mostly refutes wrong causes was not there.
 
-    That is who changed what; how the symptom does and who needs whom; how those do that are asked by who fails; or,
-    where there are traces, those that decide: that they do not decide means that many are missing.
+    That traces are there and decide nothing means that many of them are missing.
     """
-    undecided = not is_decided(verdict) and _traced(scene)
-    vague = any(map(is_vague, scene.explained(hypothesis)))
-    return may_be_a_change(hypothesis, scene) or scene.only_short or undecided or vague
+    if may_be_a_change(hypothesis, scene):
+        yield Limit.CHANGES_UNKNOWN
+    if _unread(hypothesis, verdict, scene):
+        yield Limit.SIGNAL_UNREAD
+    if scene.only_short:
+        yield Limit.SYMPTOM_UNMEASURED
+    if any(map(is_vague, scene.explained(hypothesis))):
+        yield Limit.CALLEES_UNMEASURED
+    if not is_decided(verdict) and _traced(scene):
+        yield Limit.TRACES_UNDECIDED
+
+
+def _unread(hypothesis: Hypothesis, verdict: Verdict, scene: Scene) -> bool:
+    """Whether a signal could not be read that might name another cause.
+
+    What those that suffer say in so many words is read, not inferred: no figure takes it back.
+    """
+    unread = scene.blind & (ESSENTIAL | {"changes"})
+    if any(argument.name == "complaint" and argument.decisive for argument in verdict.arguments):
+        unread -= {"metrics"}
+    return bool(unread) and not _is_wrong_for_certain(hypothesis)
 
 
 def _is_wrong_for_certain(hypothesis: Hypothesis) -> bool:

@@ -81,12 +81,14 @@ def _cause(
     trigger = hypothesis.trigger or (
         scene.surge(hypothesis.entity) if hypothesis.kind is HypothesisKind.TRAFFIC else None
     )
+    most = cap(hypothesis, verdict, scene)
     return Cause(
         entity=hypothesis.entity,
         kind=hypothesis.kind,
         statement=trigger.statement if trigger else hypothesis.rationale,
         onset=trigger.onset if trigger else scene.scope.onset,
-        confidence=confidence(verdict, rivals, cap(hypothesis, verdict, scene)),
+        confidence=confidence(verdict, rivals, most.highest),
+        limited_by=most.limit,
         path=path_to_symptom(hypothesis.entity, scene),
         supports=tuple(dict.fromkeys(name for a in speaking for name in a.observations)),
         contradicts=tuple(dict.fromkeys(name for a in against for name in a.observations)),
