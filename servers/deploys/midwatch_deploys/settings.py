@@ -1,20 +1,41 @@
-"""Settings of the deploys server: where the store is, and whether there is a way to roll back."""
+"""Settings of the deploys server: where changes are read from, and whether there is a way to roll back."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import AliasChoices, AnyHttpUrl, Field, model_validator
 
 from midwatch_kit import ServerSettings
 
+_SOURCES = "--store, --git-repositories"
+
 
 class DeploysSettings(ServerSettings):
-    """How the deploys server is started; without `enable_roll_back` it has no tool that writes."""
+    """How the deploys server is started; without `enable_roll_back` it has no tool that writes.
 
-    store: Path = Field(validation_alias=AliasChoices("MIDWATCH_STORE", "store"), description="the store's directory")
+    A backend is on when its setting is set; several may be on at once, and one must be.
+    """
+
+    store: Path | None = Field(
+        None, validation_alias=AliasChoices("MIDWATCH_STORE", "store"), description="the store's directory"
+    )
+    git_repositories: list[Path] = Field([], description="folders of git repositories on this machine")
+    git_branch: str = Field("", description="the branch that counts; the one that HEAD names")
+    git_deployed_by: Literal["nothing", "tags", "commits"] = Field(
+        "nothing", description="what of a repository is a deploy as well"
+    )
+    service_paths: dict[str, str] = Field({}, description="services by [REPOSITORY:]PATH; * is all services")
+    lookback_days: float = Field(30.0, gt=0, le=3_650, description="how far back a question without a start goes")
+    backend_seconds: float = Field(30.0, gt=0, description="a backend that takes longer is left out, and that is told")
     enable_roll_back: bool = Field(False, description="offer the tool roll_back, which writes to production")
     roll_back_url: AnyHttpUrl | None = Field(None, description="the deployer that roll-backs are asked of")
     roll_back_seconds: float = Field(100.0, gt=0, description="how long the deployer may take")
+
+    @model_validator(mode="after")
+    def _changes_come_from_somewhere(self) -> Self:
+        if self.store is None and not self.git_repositories:
+            raise ValueError(f"there is nothing to read changes from: set one or more of {_SOURCES}")
+        return self
 
     @model_validator(mode="after")
     def _roll_back_has_somewhere_to_go(self) -> Self:
