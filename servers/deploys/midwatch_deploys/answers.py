@@ -49,7 +49,7 @@ def survey_changes(backend: ChangeBackend, window: Window, baseline: Window, ent
         caveats=gaps,
         hint=f"{left_out} older changes are left out: narrow the window."
         if left_out
-        else _when_nothing(seen.changes, [*earlier, *found.changes]),
+        else _when_nothing(seen.changes, [*earlier, *found.changes], gaps),
     )
 
 
@@ -102,7 +102,9 @@ def _served(service: str, found: Found) -> Sequence[versions.Served]:
     return served
 
 
-def _when_nothing(shown: Sequence[Change], known: Sequence[Change]) -> str | None:
+def _when_nothing(shown: Sequence[Change], known: Sequence[Change], gaps: Sequence[str]) -> str | None:
+    if gaps and not shown:
+        return "No change is known, but not all could be looked at: check_deploys says what to do."
     return None if shown else f"Nothing changed{_there_is(services_of(known), 'changes on record are of')}"
 
 

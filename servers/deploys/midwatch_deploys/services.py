@@ -37,6 +37,10 @@ class Services:
         named = dict.fromkeys(name for _, name in self._rules(repository) if name != ALL)
         return tuple(named) or (short_name(repository),)
 
+    def divided(self, repository: str) -> bool:
+        """Whether it takes a commit's files to know which services of a repository it concerns."""
+        return any(prefix for prefix, _ in self._rules(repository))
+
     def _rules(self, repository: str) -> list[tuple[str, str]]:
         """Return the paths that count in a repository with their services, the longest first."""
         rules = []

@@ -1,13 +1,14 @@
 """The same questions for every backend of the deploys server, and the same shapes of answers."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
 
 import pytest
 from mcp import Client
 from tests.backends.deploys.asking import observed, refusal, rows, told
-from tests.backends.deploys.worlds import AT, IN_WINDOW, SECRET, TITLE, WORLDS, World
+from tests.backends.deploys.worlds import AT, IN_WINDOW, SECRET, WORLDS, World
+from tests.backends.fakes.github import served
 
 from midwatch_kit import ObservationKind
 
@@ -15,9 +16,10 @@ Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 
 @pytest.fixture(params=sorted(WORLDS))
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """The story, told to one backend after the other."""
-    return WORLDS[request.param](tmp_path)
+    with ExitStack() as stack:
+        yield WORLDS[request.param](tmp_path, lambda github: stack.enter_context(served(github)))
 
 
 async def test_what_changed_for_a_service_is_told_with_its_time_its_author_and_its_link(
@@ -29,7 +31,7 @@ async def test_what_changed_for_a_service_is_told_with_its_time_its_author_and_i
     (change,) = seen
     assert (change.kind, change.entity, change.onset) == (ObservationKind.CHANGE, "service:forge", AT)
     assert (change.subject, change.attributes["author"]) == (world.kind, world.author)
-    assert TITLE in change.statement
+    assert world.title in change.statement
     assert (row["url"], row["service"]) == (world.link, "forge")
 
 

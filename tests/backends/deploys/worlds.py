@@ -3,13 +3,14 @@
 Each world brings the settings that turn its backend on, and what of the answer is its own to say.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.backends.deploys.repositories import GitRepository
+from tests.backends.fakes.github import TOKEN, GitHub
 
 from midwatch_store.writer import Writer
 
@@ -32,7 +33,7 @@ class World:
     link: str
     shows: str = "+finish: str"
     """What a change in full says, besides the facts."""
-    names_files: bool = True
+    title: str = TITLE
 
 
 def store_world(folder: Path) -> World:
@@ -55,4 +56,35 @@ def git_world(folder: Path) -> World:
     return World({"git_repositories": [repository.path], "service_paths": paths}, "commit", "Ada Byron", link)
 
 
-WORLDS = {"store": store_world, "git": git_world}
+def github_world(folder: Path, serve: Callable[[GitHub], str]) -> World:
+    """Tell the story to GitHub: two services in one repository, deployed together."""
+    github = GitHub("robots/app")
+    github.owners = "* @robots/everybody\n/app/forge/ @robots/makers\n"
+    begin, bots, forges = "a0" * 20, "b1" * 20, "c2" * 20
+    github.commit(begin, "Begin", "2026-11-01T00:00:00Z", "Ada Byron", {})
+    github.commit(bots, "Answer faster", "2026-11-19T02:39:00Z", "Grace", {"app/bot/main.py": "+x"}, begin)
+    github.commit(forges, f"{TITLE} (#7)", "2026-11-20T02:39:00Z", "Ada Byron", {FILE: DIFF}, bots)
+    for number, (sha, at) in enumerate([(begin, "2026-11-01T01:00:00Z"), (bots, _at(EARLIER)), (forges, _at(AT))]):
+        github.deploy(number, sha, at)
+    settings = {
+        "github_repositories": ["robots/app"],
+        "github_url": serve(github),
+        "github_token": TOKEN,
+        "service_paths": {"app/forge": "forge", "app/bot": "bot"},
+    }
+    return World(
+        settings, "deploy", "Ada Byron", "https://github.example/robots/app/actions/runs/2", title=f"{TITLE} (#7)"
+    )
+
+
+def _at(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Tell: TypeAlias = Callable[[Path, Callable[[GitHub], str]], World]
+
+WORLDS: dict[str, Tell] = {
+    "store": lambda folder, _: store_world(folder),
+    "git": lambda folder, _: git_world(folder),
+    "github": github_world,
+}

@@ -16,4 +16,8 @@ def backend_of(settings: DeploysSettings) -> Together:
         from midwatch_deploys.backends.git import GitChanges  # noqa: PLC0415 - only what is on is imported
 
         backends["git"] = GitChanges(settings)
+    if settings.github_repositories:
+        from midwatch_deploys.backends.github import GitHubChanges  # noqa: PLC0415 - only what is on is imported
+
+        backends["github"] = GitHubChanges(settings)
     return Together(backends, settings.backend_seconds)
