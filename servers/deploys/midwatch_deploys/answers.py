@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from midwatch_deploys import deployments, render, versions
-from midwatch_deploys.backend import Change, ChangeBackend
+from midwatch_deploys.backend import Change, ChangeBackend, Found
 from midwatch_deploys.survey import services_of, survey
 from midwatch_kit import Answer, BadInput, NotFound, Window, answer_checks
 
@@ -23,6 +23,7 @@ def map_deployments(backend: ChangeBackend, server: str, end: datetime) -> Answe
         lines=[deployments.line_of(row) for row in rows],
         matched=len(rows),
         fragment=deployments.fragment_of(found.changes, server),
+        caveats=found.gaps,
         hint=None if rows else _NONE_YET,
     )
 
@@ -31,8 +32,10 @@ def survey_changes(backend: ChangeBackend, window: Window, baseline: Window, ent
     """Return what changed from the baseline's start to the window's end, and what did not."""
     span = Window(start=baseline.start, end=window.end)
     found = backend.between(span.start, span.end)
-    earlier = backend.between(None, span.start).changes if entities else ()
-    seen = survey(found.changes, earlier, span, entities)
+    before = backend.between(None, span.start) if entities else None
+    earlier = before.changes if before else ()
+    gaps = tuple(dict.fromkeys([*found.gaps, *(before.gaps if before else ())]))
+    seen = survey(found.changes, earlier, span, entities, whole=not gaps)
     still = [cited.finding.statement for cited in seen.findings[len(seen.changes) :]]
     left_out = found.matched - len(found.changes)
     return Answer(
@@ -43,9 +46,10 @@ def survey_changes(backend: ChangeBackend, window: Window, baseline: Window, ent
         window=window,
         baseline=baseline,
         findings=seen.findings,
+        caveats=gaps,
         hint=f"{left_out} older changes are left out: narrow the window."
         if left_out
-        else _when_nothing(seen.changes, [*earlier, *found.changes]),
+        else _when_nothing(seen.changes, [*earlier, *found.changes], gaps),
     )
 
 
@@ -63,7 +67,7 @@ def last_good_version(backend: ChangeBackend, service: str, before: datetime) ->
     """Return what served before the latest deploy, and what serves; raises `NotFound` for a service without deploys."""
     service = service.removeprefix("service:")
     found = backend.between(None, before)
-    served = _served(service, found.changes)
+    served = _served(service, found)
     good = versions.last_good(served)
     told = [served[-1]] if good is None else [good, served[-1]]
     verdict = versions.line_of(good) if good else "none on record: every other version was rolled back"
@@ -72,12 +76,13 @@ def last_good_version(backend: ChangeBackend, service: str, before: datetime) ->
         rows=[versions.row_of(service, each) for each in told],
         lines=[f"last good: {verdict}", f"current: {versions.line_of(served[-1])}"],
         matched=len(told),
+        caveats=found.gaps,
     )
 
 
 def refuse_unknown_version(backend: ChangeBackend, service: str, to_version: str) -> None:
     """Raise `NotFound` for a service without deploys and `BadInput` for a version that it never ran."""
-    served = _served(service, backend.between(None, datetime.now(UTC)).changes)
+    served = _served(service, backend.between(None, datetime.now(UTC)))
     ran = list(dict.fromkeys(each.version for each in reversed(served)))
     if to_version not in ran:
         raise BadInput(f"{service} never ran {to_version[:80]!r}, so it is no way back{_there_is(ran, 'it ran')}")
@@ -88,15 +93,18 @@ def check(backend: ChangeBackend) -> Answer:
     return answer_checks(backend.checks())
 
 
-def _served(service: str, changes: Sequence[Change]) -> Sequence[versions.Served]:
-    served = versions.versions_of(service, changes)
+def _served(service: str, found: Found) -> Sequence[versions.Served]:
+    served = versions.versions_of(service, found.changes)
     if not served:
-        others = [name for name in services_of(changes) if versions.versions_of(name, changes)]
-        raise NotFound(f"no deploy of {service[:80]!r} is on record{_there_is(others, 'deploys are of')}")
+        others = [name for name in services_of(found.changes) if versions.versions_of(name, found.changes)]
+        unseen = "".join(f"; {gap}" for gap in found.gaps)
+        raise NotFound(f"no deploy of {service[:80]!r} is on record{_there_is(others, 'deploys are of')}{unseen}")
     return served
 
 
-def _when_nothing(shown: Sequence[Change], known: Sequence[Change]) -> str | None:
+def _when_nothing(shown: Sequence[Change], known: Sequence[Change], gaps: Sequence[str]) -> str | None:
+    if gaps and not shown:
+        return "No change is known, but not all could be looked at: check_deploys says what to do."
     return None if shown else f"Nothing changed{_there_is(services_of(known), 'changes on record are of')}"
 
 

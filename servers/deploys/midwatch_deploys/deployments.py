@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from midwatch_deploys.backend import Change
-from midwatch_deploys.survey import repository_name, services_of
+from midwatch_deploys.services import short_name
+from midwatch_deploys.survey import services_of
 from midwatch_deploys.versions import versions_of
 from midwatch_kit import Basis, Binding, Entity, Relation, Signal, TopologyFragment, rfc3339
 
@@ -74,7 +75,7 @@ def _tied(
     shares = {"deploys": f"{facts['deploys_by_author']} of {facts['deploys']}"}
     ties = [("runs_on", _entity("instance", c.instance, c, server), Basis.OBSERVED) for c in own if c.instance]
     if repository:
-        name = repository_name(repository)
+        name = short_name(repository)
         ties.append(
             ("deployed_from", _entity("repository", name, own[-1], server, {"url": repository}), Basis.OBSERVED)
         )

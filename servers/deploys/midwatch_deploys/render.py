@@ -34,6 +34,7 @@ def row_of(change: Change) -> dict[str, JsonValue]:
         "previous_version": change.previous_version,
         "repository": change.repository,
         "url": change.url,
+        **({"links": list[JsonValue](change.links)} if len(change.links) > 1 else {}),
         "files": list(change.files),
         "ended": rfc3339(change.ended) if change.ended else None,
         "outcome": change.outcome,
@@ -84,7 +85,8 @@ def line_of(change: Change) -> str:
 
 def whole(change: Change) -> list[str]:
     """Return a change with all that is known of it, its diff or transcript last."""
-    facts = {**row_of(change), "files": ", ".join(change.files), "attributes": _pairs(change)}
+    links = ", ".join(change.links if len(change.links) > 1 else ())
+    facts = {**row_of(change), "links": links, "files": ", ".join(change.files), "attributes": _pairs(change)}
     head = [f"{name}: {flat(str(value))}" for name, value in facts.items() if value]
     return [*head, "diff:", *change.diff.splitlines()] if change.diff else head
 

@@ -8,16 +8,16 @@ from pydantic import Field
 
 from midwatch_deploys import answers
 from midwatch_deploys.backend import ChangeBackend
+from midwatch_deploys.backends import backend_of
 from midwatch_deploys.deployer import ask_for_roll_back
 from midwatch_deploys.settings import DeploysSettings
-from midwatch_deploys.store import StoredChanges
 from midwatch_kit import Answer, EvidenceServer, Role, Signal, parse_time, resolve_baseline, resolve_window, run
 
 Entities = Annotated[tuple[str, ...], Field(description="service:NAME or instance:NAME; empty: all")]
 
 
 def build(settings: DeploysSettings) -> EvidenceServer:
-    """Return the deploys server over the store that the settings name; the store need not be there yet."""
+    """Return the deploys server over the backends that the settings turn on; they need not be there yet."""
     server = EvidenceServer(
         "deploys",
         Signal.CHANGES,
@@ -27,7 +27,7 @@ def build(settings: DeploysSettings) -> EvidenceServer:
         instructions="What changed: deploys, configuration, flags, infrastructure, sessions of people on machines. "
         "Survey first, then get one change with its diff. Times are RFC 3339, now, or -15m; all UTC.",
     )
-    backend = StoredChanges(settings.store)
+    backend = backend_of(settings)
     _offer_overview(server, backend)
     _offer_details(server, backend)
     if settings.enable_roll_back and settings.roll_back_url:

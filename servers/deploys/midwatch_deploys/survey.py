@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from midwatch_deploys.backend import Change
 from midwatch_deploys.render import EVERYTHING, entity_of, facts_of, row_of, statement_of
+from midwatch_deploys.services import short_name
 from midwatch_kit import BadInput, CitedFinding, EntityId, Finding, ObservationKind, Window, rfc3339
 
 
@@ -22,14 +23,17 @@ class Surveyed:
     changes: Sequence[Change]
 
 
-def survey(changes: Sequence[Change], before: Sequence[Change], span: Window, entities: Sequence[str]) -> Surveyed:
+def survey(
+    changes: Sequence[Change], before: Sequence[Change], span: Window, entities: Sequence[str], *, whole: bool = True
+) -> Surveyed:
     """Say what changed in `span` for `entities` (empty: all), and of which of them nothing did.
 
-    `changes` are those within the span, `before` those earlier than it; both oldest first.
+    `changes` are those within the span, `before` those earlier than it; both oldest first. Unless all could be looked
+    at (`whole`), nothing is said of what did not change.
     """
     asked = [as_entity(name) for name in entities]
     shown = [change for change in reversed(changes) if not asked or any(touches(change, entity) for entity in asked)]
-    still = [entity for entity in asked if not any(touches(change, entity) for change in shown)]
+    still = [entity for entity in asked if whole and not any(touches(change, entity) for change in shown)]
     rows: list[JsonValue] = [row_of(change) for change in shown]
     findings = [_finding(number, change) for number, change in enumerate(shown)]
     for entity in still:
@@ -58,14 +62,9 @@ def touches(change: Change, entity: EntityId) -> bool:
         case "person":
             return change.author == name
         case "repository":
-            return repository_name(change.repository) == name
+            return short_name(change.repository) == name
         case _:
             return change.service == name
-
-
-def repository_name(repository: str) -> str:
-    """Return the short name of a repository that is given as a path or a URL."""
-    return repository.rstrip("/").removesuffix(".git").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
 
 
 def services_of(changes: Iterable[Change]) -> list[str]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from midwatch_deploys.backend import Change, Found
+from midwatch_deploys.backend import Change, Found, revision_key
 from midwatch_kit import Check, rfc3339
 from midwatch_store import from_ns, to_ns
 from midwatch_store.served import ServedStore
@@ -81,4 +81,10 @@ def _change(row: tuple[Any, ...]) -> Change:
         ended=None if ended is None else from_ns(ended),
         outcome=outcome or "",
         attributes=attributes or {},
+        source="store",
+        keys=_keys(version, attributes or {}),
     )
+
+
+def _keys(version: str, attributes: Mapping[str, str]) -> frozenset[str]:
+    return frozenset({revision_key(attributes.get("revision", "")) or revision_key(version)} - {""})

@@ -1,0 +1,32 @@
+"""What leaves a diff, a transcript or a log before anybody sees it: values that open doors.
+
+Known by form are tokens of GitHub, Slack and AWS, private keys, JSON web tokens, bearer tokens and passwords in URLs;
+known by name are the values of whatever is called a password, a secret, a token or a key.
+"""
+
+import re
+from typing import Final
+
+HIDDEN: Final = "(hidden)"
+
+_NAME: Final = (
+    r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|credential|api_?-?key|private_?-?key|access_?-?key)[\w.-]*"
+)
+_HARMLESS: Final = r"(?:none|null|nil|true|false|str|string|bytes|int|bool)\b"
+_NAMED: Final = re.compile(
+    rf"""(?P<name>\b{_NAME}["']?\s*(?:[:=]|=>)\s*)(?!{_HARMLESS})(?P<value>"[^"\n]+"|'[^'\n]+'|[^\s"'(\[{{<$,;]+(?![\w(.\[]))""",
+    re.IGNORECASE,
+)
+_FORMS: Final = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|xox[abeprs]-[A-Za-z0-9-]{10,}|glpat-[\w-]{20,})"
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
+    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
+    r"|(?i:(?<=\bbearer )|(?<=\bbasic ))[A-Za-z0-9._~+/=-]{8,}"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+)
+
+
+def without_secrets(text: str) -> str:
+    """Return a text with `(hidden)` in place of what must not be shown."""
+    return _NAMED.sub(rf"\g<name>{HIDDEN}", _FORMS.sub(HIDDEN, text))

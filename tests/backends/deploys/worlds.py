@@ -1,0 +1,90 @@
+"""One story, told to each backend of the deploys server: forge changes at 02:40 by Ada, bot the day before.
+
+Each world brings the settings that turn its backend on, and what of the answer is its own to say.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from tests.backends.deploys.repositories import GitRepository
+from tests.backends.fakes.github import TOKEN, GitHub
+
+from midwatch_store.writer import Writer
+
+AT = datetime(2026, 11, 20, 2, 40, tzinfo=UTC)
+EARLIER = AT - timedelta(days=1)
+SECRET = "hunter2-and-more"
+IN_WINDOW = {"start": "2026-11-20T02:35:00Z", "end": "2026-11-20T02:50:00Z"}
+TITLE = "Carry the finish through"
+FILE = "app/forge/blueprint.py"
+DIFF = f'@@ -1 +1,2 @@\n model: str\n+finish: str\n+password = "{SECRET}"\n'
+
+
+@dataclass(frozen=True)
+class World:
+    """Where the story is told: the settings of a server that reads it, and how this backend names what happened."""
+
+    settings: Mapping[str, Any]
+    kind: str
+    author: str
+    link: str
+    shows: str = "+finish: str"
+    """What a change in full says, besides the facts."""
+    title: str = TITLE
+
+
+def store_world(folder: Path) -> World:
+    """Tell the story to the embedded store."""
+    row = {"ChangeId": "d-3", "Kind": "deploy", "ServiceName": "forge", "Outcome": "succeeded", "Author": "Ada Byron"}
+    told = {"Title": TITLE, "Files": [FILE], "Diff": DIFF, "Version": "3f2c1ab", "Url": "https://git.example/3f2c1ab"}
+    with Writer(folder / "store") as writer:
+        writer.append({"changes": [{"Timestamp": EARLIER, "ChangeId": "d-2", "Kind": "deploy", "ServiceName": "bot"}]})
+        writer.append({"changes": [{"Timestamp": AT, **row, **told}]})
+    return World({"store": folder / "store"}, "deploy", "Ada Byron", "https://git.example/3f2c1ab")
+
+
+def git_world(folder: Path) -> World:
+    """Tell the story to a git repository that was cloned from a forge and holds two services."""
+    repository = GitRepository(folder / "app", "git@git.example:robots/app.git")
+    repository.commit("Answer faster", {"app/bot/main.py": "x = 1\n"}, EARLIER)
+    repository.commit(TITLE, {FILE: f'model: str\nfinish: str\npassword = "{SECRET}"\n'}, AT)
+    paths = {"app/forge": "forge", "app/bot": "bot"}
+    link = f"https://git.example/robots/app/commit/{repository.head()}"
+    return World({"git_repositories": [repository.path], "service_paths": paths}, "commit", "Ada Byron", link)
+
+
+def github_world(folder: Path, serve: Callable[[GitHub], str]) -> World:
+    """Tell the story to GitHub: two services in one repository, deployed together."""
+    github = GitHub("robots/app")
+    github.owners = "* @robots/everybody\n/app/forge/ @robots/makers\n"
+    begin, bots, forges = "a0" * 20, "b1" * 20, "c2" * 20
+    github.commit(begin, "Begin", "2026-11-01T00:00:00Z", "Ada Byron", {})
+    github.commit(bots, "Answer faster", "2026-11-19T02:39:00Z", "Grace", {"app/bot/main.py": "+x"}, begin)
+    github.commit(forges, f"{TITLE} (#7)", "2026-11-20T02:39:00Z", "Ada Byron", {FILE: DIFF}, bots)
+    for number, (sha, at) in enumerate([(begin, "2026-11-01T01:00:00Z"), (bots, _at(EARLIER)), (forges, _at(AT))]):
+        github.deploy(number, sha, at)
+    settings = {
+        "github_repositories": ["robots/app"],
+        "github_url": serve(github),
+        "github_token": TOKEN,
+        "service_paths": {"app/forge": "forge", "app/bot": "bot"},
+    }
+    return World(
+        settings, "deploy", "Ada Byron", "https://github.example/robots/app/actions/runs/2", title=f"{TITLE} (#7)"
+    )
+
+
+def _at(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Tell: TypeAlias = Callable[[Path, Callable[[GitHub], str]], World]
+
+WORLDS: dict[str, Tell] = {
+    "store": lambda folder, _: store_world(folder),
+    "git": lambda folder, _: git_world(folder),
+    "github": github_world,
+}
