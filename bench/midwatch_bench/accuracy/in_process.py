@@ -4,11 +4,14 @@ A server that is started takes a second of imports and a process; a case takes l
 what a server answers, is the same.
 """
 
+import functools
+import gc
 import importlib
 import os
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_type_hints
 
 from mcp import Client
@@ -50,11 +53,19 @@ async def _forget_topology(server: MCPServer[Any]) -> None:
 
 def _built(spec: ServerSpec, evidence: Path) -> EvidenceServer:
     """Return the server that a spec would start with `-m MODULE`, with the settings in its environment and flags."""
-    build = importlib.import_module(f"{spec.args[1]}.server").build
+    build = _imported(f"{spec.args[1]}.server").build
     settings_class = get_type_hints(build)["settings"]
     with _environment(spec.env):
         server: EvidenceServer = build(settings_class(evidence_dir=evidence, _cli_parse_args=spec.args[2:]))
     return server
+
+
+@functools.cache
+def _imported(name: str) -> ModuleType:
+    """Import a server's module, and leave it out of garbage collections, as a server that is started does."""
+    module = importlib.import_module(name)
+    gc.freeze()
+    return module
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The application that commands register with, and what commands share: settings, journal, errors, printing."""
 
+import gc
 import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -27,6 +28,7 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line; exits with 0 when all is well, 1 with a clear line when not, 130 when interrupted."""
+    gc.freeze()  # what was imported stays: no later collection need walk through it
     try:
         app()
     except KeyboardInterrupt:

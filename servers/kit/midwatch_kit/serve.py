@@ -4,6 +4,7 @@
 one clear line on stderr. A signal ends the process at once: a server keeps nothing that a signal could tear.
 """
 
+import gc
 import os
 import re
 import signal
@@ -41,6 +42,7 @@ def run(build: Callable[[SettingsT], EvidenceServer], settings_class: type[Setti
         _leave(2, "These settings cannot be used:", *map(_fault, error.errors()))
     except (SettingsError, KitError) as error:
         _leave(2, f"These settings cannot be used: {error}")
+    gc.freeze()  # what was imported stays: no later collection need walk through it
     if settings.transport == "stdio":
         server.build().run("stdio")
         sys.stdout.flush()

@@ -137,34 +137,37 @@ def _templated(rows: Iterable[StepRow]) -> list[StepRow]:
 
 def _turns_after(service: str, after: str, steps: Sequence[StepRow], buckets: Buckets) -> Iterator[Turn]:
     """Yield the clear turns among the ways on from one line."""
-    length = buckets.before + buckets.after
-    ways: dict[tuple[str, bool], Counts] = {}
+    ways: dict[tuple[str, bool], list[float]] = {}
     for step in steps:
-        ways.setdefault((step.then, step.bad), np.zeros(length))[step.bucket] += step.millionths / 1e6
-    total = np.sum([*ways.values()], axis=0)
-    errors = np.sum([counts for (_, bad), counts in ways.items() if bad] or [np.zeros(length)], axis=0)
-    for (then, bad), taken in ways.items():
-        for rises in (True,) if bad else (True, False):
-            among = total if bad or not rises else total - errors
-            if (split := _clearest(taken, among, rises=rises)) is not None:
-                yield _turn((service, after, then, bad), taken, among, split, buckets)
+        counts = ways.setdefault((step.then, step.bad), [0.0] * (buckets.before + buckets.after))
+        counts[step.bucket] += step.millionths / 1e6
+    table, bad = np.array([*ways.values()]), np.array([bad for _, bad in ways])
+    every, sound = np.broadcast_to(table.sum(axis=0), table.shape), table[~bad].sum(axis=0)
+    among = np.where(bad[:, None], every, sound)
+    risen, fallen = _clearest(table, among, rises=True), _clearest(table, every, rises=False)
+    for i, way in enumerate(ways):
+        for split, of in ((risen[i], among[i]), (None if bad[i] else fallen[i], every[i])):
+            if split is not None:
+                yield _turn((service, after, *way), table[i], of, split, buckets)
 
 
-def _clearest(taken: Counts, among: Counts, *, rises: bool) -> int | None:
-    """Return the number of the bucket from which on a step is clearly taken more (or less) often, if there is one."""
-    before, total = np.cumsum(taken)[:-1], np.cumsum(among)[:-1]
-    since, rest = taken.sum() - before, among.sum() - total
-    enough = (total >= LEAST_TRACES) & (rest >= LEAST_TRACES) & (among[1:] > 0)
-    if not enough.any():
-        return None
-    where = np.flatnonzero(enough)
-    pairs = [(before[where], total[where]), (since[where], rest[where])]
+def _clearest(taken: Counts, among: Counts, *, rises: bool) -> list[int | None]:
+    """Return, for each way on, the bucket from which on it is clearly taken more (or less) often, if there is one.
+
+    Both tables have a row for each way. Few moments divide shares that are far apart, and only those are scored.
+    """
+    before, total = np.cumsum(taken, axis=1)[:, :-1], np.cumsum(among, axis=1)[:, :-1]
+    since, rest = taken.sum(axis=1, keepdims=True) - before, among.sum(axis=1, keepdims=True) - total
+    enough = (total >= LEAST_TRACES) & (rest >= LEAST_TRACES) & (among[:, 1:] > 0)
+    pairs = [(before[enough], total[enough]), (since[enough], rest[enough])]
     (k0, n0), (k1, n1) = ((np.clip(k, 0.0, n), n) for k, n in pairs)
-    compared = compare_shares(k0, n0, k1, n1)
-    change = compared.difference if rises else -compared.difference
-    clear = np.where(change >= LEAST_CHANGE, np.abs(compared.score), 0.0)
-    best = int(np.argmax(clear))
-    return int(where[best]) + 1 if clear[best] >= LEAST_SCORE else None
+    far = (k1 / n1 - k0 / n0) * (1 if rises else -1) >= LEAST_CHANGE
+    if not far.any():
+        return [None] * len(taken)
+    enough[enough] = far
+    scores = np.zeros(enough.shape)
+    scores[enough] = np.abs(compare_shares(k0[far], n0[far], k1[far], n1[far]).score)
+    return [int(k) + 1 if row[k] >= LEAST_SCORE else None for row, k in zip(scores, scores.argmax(axis=1), strict=True)]
 
 
 def _turn(way: tuple[str, str, str, bool], taken: Counts, among: Counts, split: int, buckets: Buckets) -> Turn:

@@ -46,11 +46,12 @@ _RATES: Final = """SELECT service, instance, CASE WHEN epoch_ns(time) >= $window
 _PATTERNS: Final = """SELECT CASE WHEN kind <= {most} THEN text ELSE
         format('{further}', len(list_filter(string_split(text, ' '), lambda word: word <> ''))) END,
     service, instance, level, recent, sum(lines)::BIGINT, epoch_ns(min(first).time), arg_min(exemplar, first)
-    FROM (SELECT *, dense_rank() OVER (ORDER BY text) AS kind FROM (SELECT {mask} AS text, service, instance,
-        least(greatest(severity - 1, 0) // 4 * 4 + 1, 21) * (severity > 0)::INTEGER AS level,
-        epoch_ns(time) >= $window AS recent, count(*) AS lines, min({{'time': time, 'seq': seq}}) AS first,
-        arg_min(left(message, {exemplar}), (time, seq)) AS exemplar
-        FROM lines WHERE {condition} GROUP BY 1, 2, 3, 4, 5)) GROUP BY 1, 2, 3, 4, 5 ORDER BY ALL"""
+    FROM (SELECT *, dense_rank() OVER (ORDER BY text) AS kind FROM (SELECT {mask} AS text, service, instance, level,
+        recent, sum(lines) AS lines, min(first) AS first, arg_min(left(message, {exemplar}), first) AS exemplar
+        FROM (SELECT left(message, {longest}) AS message, service, instance,
+            least(greatest(severity - 1, 0) // 4 * 4 + 1, 21) * (severity > 0)::INTEGER AS level,
+            epoch_ns(time) >= $window AS recent, count(*) AS lines, min({{'time': time, 'seq': seq}}) AS first
+            FROM lines WHERE {condition} GROUP BY ALL) GROUP BY ALL)) GROUP BY 1, 2, 3, 4, 5 ORDER BY ALL"""
 _STEPS: Final = """SELECT * FROM (WITH told AS (SELECT service, trace_id, time, seq, severity, {text} AS text,
         min(epoch_ns(time)) OVER (PARTITION BY service, trace_id) AS began
         FROM lines WHERE {condition} AND trace_id <> '' AND ($every = 1 OR hash(trace_id) % $every = 0)),
@@ -144,7 +145,7 @@ class SqlLogs:
         """Return masked texts with counts; a line is in the window from `window_start` (ns) on."""
         condition, parameters = _condition(wanted)
         parts = {"condition": condition, "exemplar": _EXEMPLAR_CHARS, "most": MOST_DISTINCT, "further": FURTHER}
-        sql = _PATTERNS.format(mask=_masked(), **parts)
+        sql = _PATTERNS.format(mask=_masked(), longest=LONGEST_LINE, **parts)
         parameters = {**parameters, "window": window_start}
         rows = self._relation.run(sql, parameters, scope)
         shown = _PATTERNS_SHOWN.format(condition=condition)
