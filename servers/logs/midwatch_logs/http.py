@@ -16,7 +16,7 @@ CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 25.0
 MOST_BYTES: Final = 64 * 2**20
 _MOST_AT_ONCE: Final = 4
-_ATTEMPTS: Final = 4
+_ATTEMPTS: Final = 3
 _LONGEST_PAUSE: Final = 5.0
 _BUSY: Final = (429, 502, 503, 504)
 
@@ -114,7 +114,7 @@ def _pause(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, _Busy) and error.after is not None:
         return min(error.after, _LONGEST_PAUSE)
-    return random.uniform(0.1, 0.25) * 2**state.attempt_number  # noqa: S311 - jitter, not a secret
+    return random.uniform(0.1, 0.25) * float(2**state.attempt_number)  # noqa: S311 - jitter, not a secret
 
 
 def _sleep(seconds: float) -> None:

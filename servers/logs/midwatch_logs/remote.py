@@ -8,6 +8,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from midwatch_kit import BadInput, Check, Window, rfc3339
@@ -90,7 +91,7 @@ class RemoteLogs(ABC):
         if not context or not found.seen:
             return found
         calls = [
-            lambda line=seen.line, forward=forward: self._beside(scope, line, forward, context)
+            partial(self._beside, scope, seen.line, forward, context)
             for seen in found.seen
             for forward in (True, False)
         ]

@@ -8,6 +8,7 @@ seems new because the baseline was not read whole is looked for in all of the ba
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Protocol
 
 import duckdb
@@ -22,7 +23,11 @@ from midwatch_logs.parallel import at_once
 _SLICES: Final = 10
 _MOST_CHECKED: Final = 20
 _EDGE_NS: Final = 10**9
-_CONFIG: Final = {"threads": "1", "memory_limit": "512MB", "enable_external_access": "false"}
+_CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "threads": "1",
+    "memory_limit": "512MB",
+    "enable_external_access": "false",
+}
 _LINES: Final = """CREATE TABLE lines AS SELECT make_timestamp_ns(unnest($time)::BIGINT) AS time,
     unnest($seq)::BIGINT AS seq, unnest($severity)::INTEGER AS severity, unnest($service)::VARCHAR AS service,
     unnest($instance)::VARCHAR AS instance, unnest($message)::VARCHAR AS message,
@@ -131,7 +136,7 @@ class Sampler:
         if self._last and self._last[:2] == (scope, wanted):
             return self._last[2]
         periods = [(window, ns_of(window.start) >= window_start) for window in scope.windows]
-        read = at_once([lambda w=window, now=now: self._read(scope, w, wanted, now) for window, now in periods], 2)
+        read = at_once([partial(self._read, scope, window, wanted, now) for window, now in periods], 2)
         sample = Sample([part for each in read for part in each.parts], [s for each in read for s in each.stretches])
         self._last = (scope, wanted, sample)
         return sample
@@ -146,7 +151,7 @@ class Sampler:
         share = min(1.0, self._most / (mild + bad))
         stretches = at_once(
             [
-                lambda s=s: self._stretch(scope, wanted, s.start, s.end, max(1, round((s.mild + s.bad) * share)))
+                partial(self._stretch, scope, wanted, s.start, s.end, max(1, round((s.mild + s.bad) * share)))
                 for s in slices
             ]
         )
@@ -154,7 +159,7 @@ class Sampler:
         bad_share = min(1.0, self._most / bad) if bad else 0.0
         bad_lines = at_once(
             [
-                lambda s=s: self._stretch(scope, worse, s.start, s.end, max(1, -int(-s.bad * bad_share // 1)))
+                partial(self._stretch, scope, worse, s.start, s.end, max(1, -int(-s.bad * bad_share // 1)))
                 for s in slices
                 if s.bad
             ]
@@ -199,7 +204,7 @@ class Sampler:
         kept = [exemplars[text] for text in texts[:_MOST_CHECKED] if constant_part(exemplars[text].text)]
         before = Scope(tuple(w for w in scope.windows if ns_of(w.start) < window_start), scope.pin)
         now = Scope(tuple(w for w in scope.windows if ns_of(w.start) >= window_start), scope.pin)
-        looked = at_once([lambda row=row: self._looked_up(row, before, now, wanted) for row in kept])
+        looked = at_once([partial(self._looked_up, row, before, now, wanted) for row in kept])
         sure = {row.text: found for row, found in zip(kept, looked, strict=True)}
         result = [row for row in rows if not row.in_window or row.text in known]
         result += [replace(row, first_ns=sure[row.text][1]) for row in seeming if row.text in sure]

@@ -7,6 +7,8 @@ leaves one out would look exact.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import groupby
 from typing import Final, TypeVar
 
 from midwatch_kit import Check, KitError, Window
@@ -57,9 +59,10 @@ class SeveralLogs:
         return max((time for time in self._each(lambda _, b: b.newest()) if time is not None), default=None)
 
     def sources(self, scope: Scope) -> Found[SourceRow]:
-        """Return who wrote, how much; who wrote to several backends has a row for each."""
+        """Return who wrote, how much; who wrote to several backends is counted once."""
         found = self._found(lambda number, b: b.sources(self._own(scope, number)))
-        return Found(sorted(found.rows, key=lambda row: (row.service, row.instance)), found.query)
+        writers = sorted(found.rows, key=_writer)
+        return Found([_together(list(rows)) for _, rows in groupby(writers, key=_writer)], found.query)
 
     def rates(self, scope: Scope, buckets: Buckets) -> Found[RateRow]:
         """Return counts for each writer, bucket and backend."""
@@ -116,7 +119,7 @@ class SeveralLogs:
             except KitError as error:
                 raise type(error)(f"{self._names[number]}: {error}") from None
 
-        return at_once([lambda number=number: named(number) for number in range(len(self._backends))])
+        return at_once([partial(named, number) for number in range(len(self._backends))])
 
     def _found(self, ask: Callable[[int, LogBackend], Found[RowT]]) -> Found[RowT]:
         found = self._each(ask)
@@ -140,6 +143,16 @@ class SeveralLogs:
     def _renumbered(self, step: Step, number: int) -> list[Seen]:
         count = len(self._backends)
         return [Seen(replace(seen.line, seq=seen.line.seq * count + number), seen.hit) for seen in step.seen]
+
+
+def _writer(row: SourceRow) -> tuple[str, str]:
+    return row.service, row.instance
+
+
+def _together(rows: Sequence[SourceRow]) -> SourceRow:
+    first, last = min(row.first_ns for row in rows), max(row.last_ns for row in rows)
+    lines, warn, error = (sum(getattr(row, name) for row in rows) for name in ("lines", "warn", "error"))
+    return SourceRow(*_writer(rows[0]), lines, warn, error, first, last)
 
 
 def _up_to(part: Sequence[Seen], last: tuple[int, int] | None, forward: bool, context: int) -> list[Seen]:

@@ -5,9 +5,11 @@ counts in (t - range, t] and its moments are moved to multiples of the step; lim
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -30,7 +32,7 @@ class Refused(Exception):
     """What Loki answers with 400."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Entry:
     """A line with the labels of its stream and its structured metadata."""
 
@@ -39,7 +41,7 @@ class Entry:
     stream: dict[str, str]
     metadata: dict[str, str]
 
-    @property
+    @cached_property
     def labels(self) -> dict[str, str]:
         """All labels, as an answer shows them."""
         return {**self.stream, **self.metadata}
@@ -116,9 +118,9 @@ class LogQl:
         tests: list[Test] = []
         telling = False
         while self._peek() != "}":
-            name, sign, value = self._next(), self._next(), self._string()
+            name, sign, value = self._next(), self._sign(), self._string()
             telling |= not _matches(sign, value, "")
-            tests.append(lambda entry, n=name, s=sign, v=value: _matches(s, v, entry.stream.get(n, "")))
+            tests.append(_stream_test(name, sign, value))
             if self._peek() == ",":
                 self._take(",")
         self._take("}")
@@ -165,6 +167,11 @@ class LogQl:
         if self._peek() != expected:
             raise self._unexpected()
         self._at += 1
+
+    def _sign(self) -> str:
+        if self._peek() not in {"=", "!=", "=~", "!~"}:
+            raise self._unexpected()
+        return self._next()
 
     def _string(self) -> str:
         text = self._next()
@@ -217,7 +224,7 @@ class FakeLoki:
         if not isinstance(parsed, Counting):
             raise Refused("log queries are not supported as an instant query type, please change your query to a range")
         at = int(asked["time"])
-        counted = self._count(parsed, at)
+        (counted,) = self._count(parsed, [at])
         result = [{"metric": dict(labels), "value": [at / 1e9, str(n)]} for labels, n in counted.items()]
         return {"status": "success", "data": {"resultType": "vector", "result": result, "stats": {}}}
 
@@ -255,20 +262,28 @@ class FakeLoki:
                 "parameter"
             )
         series: dict[tuple[tuple[str, str], ...], list[list[Any]]] = defaultdict(list)
-        for at in range(start - start % step, -(-end // step) * step + 1, step):
-            for labels, number in self._count(counting, at).items():
+        moments = range(start - start % step, -(-end // step) * step + 1, step)
+        for at, counted in zip(moments, self._count(counting, moments), strict=True):
+            for labels, number in counted.items():
                 series[labels].append([at // 10**6 / 1e3, str(number)])
         self._refuse_series(len(series))
         result = [{"metric": dict(labels), "values": values} for labels, values in series.items()]
         return {"status": "success", "data": {"resultType": "matrix", "result": result, "stats": {}}}
 
-    def _count(self, counting: Counting, at: int) -> Counter[tuple[tuple[str, str], ...]]:
-        last = at - counting.offset
-        found: Counter[tuple[tuple[str, str], ...]] = Counter()
-        for entry in self.entries:
-            if last - counting.length < entry.ns <= last and counting.lines(entry):
-                found[tuple((name, entry.labels[name]) for name in counting.by if name in entry.labels)] += 1
-        self._refuse_series(len(found))
+    def _count(self, counting: Counting, moments: Sequence[int]) -> list[Counter[tuple[tuple[str, str], ...]]]:
+        first, last = moments[0] - counting.offset - counting.length, moments[-1] - counting.offset
+        matching = sorted(
+            (entry.ns, tuple((name, entry.labels[name]) for name in counting.by if name in entry.labels))
+            for entry in self.entries
+            if first < entry.ns <= last and counting.lines(entry)
+        )
+        times = [ns for ns, _ in matching]
+        found = []
+        for at in moments:
+            end = bisect_right(times, at - counting.offset)
+            begin = bisect_right(times, at - counting.offset - counting.length)
+            found.append(Counter(labels for _, labels in matching[begin:end]))
+            self._refuse_series(len(found[-1]))
         return found
 
     def _refuse_series(self, number: int) -> None:
@@ -284,6 +299,10 @@ def _told(route: Callable[[dict[str, str]], Any]) -> Callable[[Request], Respons
             return PlainTextResponse(str(refused), 400)
 
     return answer
+
+
+def _stream_test(name: str, sign: str, wanted: str) -> Test:
+    return lambda entry: _matches(sign, wanted, entry.stream.get(name, ""))
 
 
 def _line_filter(sign: str, text: str) -> Test:
@@ -306,6 +325,7 @@ def _matches(sign: str, wanted: str, value: str) -> bool:
     raise Refused(f"parse error at line 1, col 1: syntax error: unexpected {sign}")
 
 
+@cache
 def _expression(text: str) -> "re.Pattern[str]":
     if refused := re.search(r"\(\?[=!<]", text):
         raise Refused(f"parse error : error parsing regexp: invalid or unsupported Perl syntax: `{refused[0]}`")

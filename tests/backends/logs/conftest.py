@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 
 import pytest
 from mcp import Client
+from tests.backends.fakes.loki import Entry, FakeLoki
+from tests.backends.logs.serving import served
+from tests.backends.logs.story import StoryLine, tell
 
 from midwatch_logs.server import build
 from midwatch_logs.settings import LogSettings
 from midwatch_store.writer import Writer
-from tests.backends.fakes.loki import Entry, FakeLoki
-from tests.backends.logs.serving import served
-from tests.backends.logs.story import StoryLine, tell
 
 Connect: TypeAlias = Callable[..., AbstractAsyncContextManager[Client]]
 Settings: TypeAlias = dict[str, Any]

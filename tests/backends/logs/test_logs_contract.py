@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from mcp import Client
-
 from tests.backends.logs.conftest import Connect, Settings
 from tests.backends.logs.story import HOUR, QUARTER, TRACE
 
@@ -89,7 +88,7 @@ async def test_all_lines_come_once_over_all_pages(connect: Connect, told_store: 
 
 
 async def _walk(connect: Connect, settings: Settings, order: str) -> list[str]:
-    asked: dict[str, Any] = {**QUARTER, "services": ["forge"], "order": order, "limit": 97}
+    asked: dict[str, Any] = {**QUARTER, "services": ["forge"], "order": order, "limit": 190}
     lines: list[str] = []
     async with connect(**settings, reply_chars=500_000) as client:
         told = await answer(client, "search_logs", **asked)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Final
 
 from midwatch_kit import BadInput, Check, KitError
@@ -36,6 +37,8 @@ MOST_ENTRIES: Final = 5_000
 """Lines in one answer: what Loki gives unless it is set up otherwise (max_entries_limit_per_query)."""
 _TIES: Final = 20
 _SLICES: Final = 60
+_FRESH_NS: Final = 15 * 10**9
+_MOST_WEIGHED: Final = 200
 _MOST_DATED: Final = 40
 _INSTANCES: Final = (
     "service_instance_id", "instance", "pod", "k8s_pod_name", "container", "host", "hostname"
@@ -70,6 +73,8 @@ class LokiLogs(RemoteLogs):
             trace=settings.loki_trace_label,
         )
         self._ql = LogQl(self._names, settings.loki_selector)
+        self._newest: tuple[int, int | None] = (0, None)
+        self._weighed: set[Span] = set()
         self._http = JsonHttp("Loki", self._url, _headers(settings), _login(settings))
 
     def describe(self, scope: Scope) -> str:
@@ -77,12 +82,12 @@ class LokiLogs(RemoteLogs):
         return f"{self._ql.streams()} of {shown_url(self._url)} in {shown_spans(scope)}"
 
     def newest(self) -> int | None:
-        """Return the time of the newest line of the last four weeks."""
+        """Return the time of the newest line of the last four weeks, as it was some seconds ago at most."""
         now = time.time_ns()
-        for seconds in _AGO:
-            if found := self._entries(self._ql.streams(), (now - seconds * 10**9, now), 1, forward=False):
-                return found[0].time_ns
-        return None
+        if now - self._newest[0] < _FRESH_NS:
+            return self._newest[1]
+        self._newest = (now, self._look_for_newest(now))
+        return self._newest[1]
 
     def sources(self, scope: Scope) -> Found[SourceRow]:
         """Return who wrote, how much; beyond some writers, times are those of buckets."""
@@ -92,7 +97,7 @@ class LokiLogs(RemoteLogs):
             counted = self._counted(start, end, width)
             rows += [_source(writer, of, start, width, end) for writer, of in _by_writer(counted).items()]
         if len(rows) <= _MOST_DATED:
-            rows = at_once([lambda row=row: self._dated(row) for row in rows])
+            rows = at_once([partial(self._dated, row) for row in rows])
         by = ", ".join(self._names.of_writers)
         return Found(sorted(rows, key=lambda r: (r.service, r.instance)), f"sum by ({by}) ({self._ql.streams()})")
 
@@ -142,6 +147,16 @@ class LokiLogs(RemoteLogs):
             do = "see that MIDWATCH_LOKI_URL, MIDWATCH_LOKI_TENANT and the credentials are right and that Loki runs"
             return [Check("loki", ok=False, detail=str(error), do=do)]
         return [Check("loki", ok=True, detail=f"{shown_url(self._url)} {self._version()}"), *self._layout(labels)]
+
+    def _look_for_newest(self, now: int) -> int | None:
+        for seconds in _AGO:
+            try:
+                found = self._entries(self._ql.streams(), (now - seconds * 10**9, now), 1, forward=False)
+            except KitError:  # whoever asks for more than this is told
+                return None
+            if found:
+                return found[0].time_ns
+        return None
 
     def _walk_span(self, query: str, span: Span, walk: Walk, wanted: int) -> list[LogLine]:
         """The lines of a span beyond `walk.after`, at least `wanted` of them if there are as many."""
@@ -236,6 +251,8 @@ class LokiLogs(RemoteLogs):
 
     def _refuse_too_much(self, span: Span) -> None:
         """Ask how much Loki would read before it does; one that cannot tell is let do it."""
+        if span in self._weighed:
+            return
         try:
             asked: dict[str, str | int] = {"query": self._ql.streams(), "start": span[0], "end": span[1]}
             told = self._http.get("/loki/api/v1/index/stats", asked)
@@ -248,9 +265,13 @@ class LokiLogs(RemoteLogs):
                 f"question may take {self._most_bytes / 2**30:.1f} GiB: narrow the window, name services, or raise "
                 "MIDWATCH_LOKI_MAX_BYTES"
             )
+        self._weighed = {span} if len(self._weighed) > _MOST_WEIGHED else self._weighed | {span}
 
     def _ask(self, path: str, query: str, asked: dict[str, Any]) -> dict[str, Any]:
-        answer = self._http.get(f"/loki/api/v1/{path}", {"query": query, **asked})
+        try:
+            answer = self._http.get(f"/loki/api/v1/{path}", {"query": query, **asked})
+        except BadInput as error:
+            raise BadInput(f"{error} -- in {query[:300]}") from None
         data = answer.get("data") if isinstance(answer, dict) else None
         return data if isinstance(data, dict) else {}
 
@@ -325,6 +346,7 @@ def _by_writer(counted: Iterable[_Counted]) -> dict[tuple[str, str], list[_Count
 
 
 def _source(writer: tuple[str, str], counted: Sequence[_Counted], start: int, width: int, end: int) -> SourceRow:
-    totals = [sum(values) for values in zip(*map(_levels, counted), strict=True)]
+    lines, warn, error = (sum(values) for values in zip(*map(_levels, counted), strict=True))
     first, last = min(one.bucket for one in counted), max(one.bucket for one in counted)
-    return SourceRow(*writer, *totals, start + first * width, min(end, start + (last + 1) * width))
+    begun, ended = start + first * width, min(end, start + (last + 1) * width)
+    return SourceRow(*writer, lines, warn, error, begun, ended)
