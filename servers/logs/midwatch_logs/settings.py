@@ -7,10 +7,7 @@ from pydantic import AliasChoices, Field, SecretStr, model_validator
 
 from midwatch_kit import ServerSettings
 
-_NONE_ON = (
-    "no place to read logs from is named: set at least one of MIDWATCH_STORE, MIDWATCH_LOKI_URL, "
-    "MIDWATCH_ELASTICSEARCH_URL and MIDWATCH_CLOUDWATCH_LOG_GROUPS"
-)
+_NONE_ON = "no place to read logs from is named: set MIDWATCH_STORE, MIDWATCH_LOKI_URL, or both"
 
 
 class StoreSettings(ServerSettings):
