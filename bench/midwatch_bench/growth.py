@@ -28,7 +28,7 @@ from midwatch_kit import Window
 from midwatch_kit.logs import SqlLogs
 from midwatch_kit.logs.answers import survey
 from midwatch_kit.records import Relation, TopologyFragment
-from midwatch_logs.store import StoredLogs
+from midwatch_logs.backends.store import StoredLogs
 from midwatch_metrics.anomalies import compare_figures, find_anomalies
 from midwatch_metrics.backend import Form, Series
 from midwatch_metrics.figures import Figures, Measured, Statistic

@@ -1,6 +1,7 @@
 """A server of the kit as its client meets it: declarations, refusals, errors, the deadline, the way to the bytes."""
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ from midwatch_kit import (
     Role,
     TopologyFragment,
     Window,
+    given_up,
 )
 from midwatch_kit.evidence import broken_citations, evidence_id
 from midwatch_kit.records import Observation
@@ -268,3 +270,20 @@ async def test_a_reply_echoes_the_window_it_resolved(make_server: Callable[..., 
     told = (await call(server, "read_pond")).structured_content or {}
     assert told["window"] == "2026-11-20T02:00:00Z/2026-11-20T03:00:00Z"
     assert "Widen the window" in told["hint"]
+
+
+async def test_a_thread_is_told_when_nobody_waits_for_it_any_more(make_server: Callable[..., EvidenceServer]) -> None:
+    server = make_server(deadline_seconds=0.2)
+    told = threading.Event()
+
+    @server.tool(Role.DRILL_DOWN, "Search deep")
+    def search_deep() -> Answer:
+        """Look until nobody waits."""
+        if given_up().wait(30):
+            told.set()
+        return NOTHING
+
+    async with Client(server.build()) as client:
+        result = await client.call_tool("search_deep", {})
+    assert result.is_error
+    assert await anyio.to_thread.run_sync(told.wait, 5)

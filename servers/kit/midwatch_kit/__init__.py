@@ -4,6 +4,7 @@ A server's author needs `EvidenceServer`, `Finding` and `run`, and `Answer` for 
 is here to be used when it helps. What is deliberately not here: any backend, and anything of the host.
 """
 
+from midwatch_kit.abandoned import given_up
 from midwatch_kit.check import Check, answer_checks, lag_of
 from midwatch_kit.errors import BackendDown, BadInput, KitError, NotFound
 from midwatch_kit.paging import Page, open_page
@@ -60,6 +61,7 @@ __all__ = [
     "Window",
     "answer_checks",
     "clock",
+    "given_up",
     "lag_of",
     "open_page",
     "parse_time",

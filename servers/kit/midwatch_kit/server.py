@@ -21,6 +21,7 @@ from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from midwatch_kit.abandoned import giving_up
 from midwatch_kit.errors import BadInput, KitError, NotFound
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Signal
@@ -196,12 +197,15 @@ class EvidenceServer:
 
 
 def _in_thread(body: Callable[..., Any]) -> Callable[..., Awaitable[Answer]]:
-    """Run a body that blocks in a thread; at the deadline the thread is left behind to end by the backend's own."""
+    """Run a body that blocks in a thread; when nobody waits any more it is told, and left behind to end by its own."""
 
     @functools.wraps(body)
     async def threaded(**arguments: Any) -> Answer:
-        answer: Answer = await anyio.to_thread.run_sync(functools.partial(body, **arguments), abandon_on_cancel=True)
-        return answer
+        with giving_up():
+            answer: Answer = await anyio.to_thread.run_sync(
+                functools.partial(body, **arguments), abandon_on_cancel=True
+            )
+            return answer
 
     return threaded
 

@@ -4,10 +4,11 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 
 def _cache_folder() -> Path:
@@ -19,6 +20,7 @@ class ServerSettings(BaseSettings):
     """How to reach a server, and how much it may answer; a server's own settings derive from this.
 
     Each is an environment variable with the prefix `MIDWATCH_` and a flag: `MIDWATCH_REPLY_CHARS`, `--reply-chars`.
+    A secret (`SecretStr`) may instead be in a file that a variable with `_FILE` behind its name points to.
     """
 
     model_config = SettingsConfigDict(
@@ -34,3 +36,45 @@ class ServerSettings(BaseSettings):
     evidence_dir: Path = Field(default_factory=_cache_folder, description="where the bytes behind replies are kept")
     evidence_max_bytes: int = Field(256 * 2**20, ge=2**20, description="bytes of evidence to keep; the oldest go first")
     deadline_seconds: float = Field(40.0, gt=0, description="a tool that takes longer answers with an error")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read secrets from the files that `..._FILE` variables point to, where nothing else gives them."""
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Secrets in files: `MIDWATCH_LOKI_TOKEN_FILE=/run/secrets/loki` instead of `MIDWATCH_LOKI_TOKEN`."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return what the file holds, without the line's end; raises `SettingsError` when it cannot be read."""
+        path = os.environ.get(f"{_variable(field, field_name)}_FILE") if _is_secret(field) else None
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise SettingsError(f"{_variable(field, field_name)}_FILE points to {path}: {reason}") from None
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the secrets that are in files."""
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return field.annotation is SecretStr or SecretStr in getattr(field.annotation, "__args__", ())
+
+
+def _variable(field: FieldInfo, name: str) -> str:
+    alias = field.validation_alias
+    names = [choice for choice in alias.choices if isinstance(choice, str)] if isinstance(alias, AliasChoices) else []
+    return next((choice for choice in names if choice.isupper()), f"MIDWATCH_{name.upper()}")

@@ -1,9 +1,10 @@
-"""The logs server: the shared log tools over the embedded store. What they answer is in midwatch_kit.logs."""
+"""The logs server: the shared log tools over the backends that are on. What they answer is in midwatch_kit.logs."""
 
 from midwatch_kit import EvidenceServer, Signal, run
-from midwatch_kit.logs import LogToolNames, SqlLogs, offer_log_tools
+from midwatch_kit.logs import LogToolNames, offer_log_tools
+from midwatch_logs.registry import backends_on
 from midwatch_logs.settings import LogSettings
-from midwatch_logs.store import StoredLogs
+from midwatch_logs.several import SeveralLogs
 
 TOOLS = LogToolNames(
     list_sources="list_log_sources",
@@ -15,7 +16,7 @@ TOOLS = LogToolNames(
 
 
 def build(settings: LogSettings) -> EvidenceServer:
-    """Return the logs server over the store that the settings name; the store need not be there yet."""
+    """Return the logs server over the backends that the settings turn on; none of them need be there yet."""
     server = EvidenceServer(
         "logs",
         Signal.LOGS,
@@ -25,7 +26,9 @@ def build(settings: LogSettings) -> EvidenceServer:
         instructions="Logs of services. Survey first: it compares a window with a baseline; then search. "
         "Times are RFC 3339, now, or -15m; all UTC.",
     )
-    offer_log_tools(server, SqlLogs(StoredLogs(settings.store)), TOOLS)
+    backends = backends_on(settings)
+    only = next(iter(backends.values())) if len(backends) == 1 else None
+    offer_log_tools(server, only or SeveralLogs(backends), TOOLS)
     return server
 
 

@@ -1,13 +1,57 @@
-"""Settings of the logs server: where the store is, beside what every server has."""
+"""Settings of the logs server: each backend has one that turns it on, beside what every server has."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 
 from midwatch_kit import ServerSettings
 
+_NONE_ON = "no place to read logs from is named: set MIDWATCH_STORE, MIDWATCH_LOKI_URL, or both"
 
-class LogSettings(ServerSettings):
-    """How the logs server is started: `MIDWATCH_STORE` or `--store` names the store's directory."""
 
-    store: Path = Field(validation_alias=AliasChoices("MIDWATCH_STORE", "store"), description="the store's directory")
+class StoreSettings(ServerSettings):
+    """The embedded store: `MIDWATCH_STORE` or `--store` names its directory."""
+
+    store: Path | None = Field(
+        None, validation_alias=AliasChoices("MIDWATCH_STORE", "store"), description="the store's directory"
+    )
+
+
+class SampleSettings(ServerSettings):
+    """How much a survey reads of a backend that cannot take templates of lines itself."""
+
+    logs_sample_lines: int = Field(
+        5_000,
+        ge=100,
+        le=50_000,
+        description="lines that a survey reads of the window, of its warnings, and of the baseline's, each",
+    )
+
+
+class LokiSettings(ServerSettings):
+    """Loki: `MIDWATCH_LOKI_URL` turns it on. Labels are names of labels or of structured metadata, first come first."""
+
+    loki_url: str | None = Field(None, description="Loki's address, as http://loki:3100; turns Loki on")
+    loki_tenant: str = Field("", description="the tenant (X-Scope-OrgID)")
+    loki_username: str = Field("", description="for basic authentication")
+    loki_password: SecretStr | None = Field(None, description="for basic authentication")
+    loki_token: SecretStr | None = Field(None, description="a bearer token")
+    loki_selector: str = Field("", description='what to read at all, as namespace="shop"; empty: everything')
+    loki_service_label: str = Field("service_name", description="the label that names the service")
+    loki_instance_label: str = Field("", description="the label that names the instance; empty: found by itself")
+    loki_level_label: str = Field("", description="the label that holds the level; empty: found by itself")
+    loki_trace_label: str = Field("trace_id", description="the label or structured metadata with the trace id")
+    loki_max_bytes: int = Field(
+        50 * 2**30, ge=1, description="bytes that Loki may have to read for one question; more is refused before"
+    )
+
+
+class LogSettings(StoreSettings, SampleSettings, LokiSettings):
+    """How the logs server is started; at least one backend has to be on."""
+
+    @model_validator(mode="after")
+    def _one_is_on(self) -> Self:
+        if not (self.store or self.loki_url):
+            raise ValueError(_NONE_ON)
+        return self

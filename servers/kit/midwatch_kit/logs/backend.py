@@ -66,9 +66,12 @@ class Buckets:
 
 
 def slice_time(window: Window, baseline: Window, wanted: int = 60) -> Buckets:
-    """Return about `wanted` buckets of the window, each a second or longer, and as wide ones of the baseline."""
+    """Return about `wanted` buckets of the window, each a second or longer, and as wide ones of the baseline.
+
+    A bucket's width is of whole milliseconds: no backend counts by finer ones.
+    """
     start, end = ns_of(window.start), ns_of(window.end)
-    width = max(-(-(end - start) // wanted), 10**9)
+    width = max(-(-(end - start) // (wanted * 10**6)) * 10**6, 10**9)
     before = (ns_of(baseline.end) - ns_of(baseline.start)) // width
     return Buckets(width, ns_of(baseline.end) - before * width, before, start, -(-(end - start) // width))
 

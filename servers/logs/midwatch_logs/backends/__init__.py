@@ -1,0 +1,1 @@
+"""Places that keep logs, one module or package each. Which of them are on, the settings say; see registry."""
