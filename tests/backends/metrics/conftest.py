@@ -140,11 +140,13 @@ def otel_rows(told: Told) -> dict[str, list[dict[str, Any]]]:
 
 
 def open_metrics(told: Told) -> str:
-    """The story, and an alert that fired in its first half, as promtool reads it."""
+    """The story, and two alerts that fired in its first half, each evaluated at its own pace, as promtool reads it."""
     alert = [("alertname", "CheckoutSlow"), ("alertstate", "firing"), *EARLIER]
     firing = [Point("ALERTS", tuple(alert), at, 1.0) for at in range(1200, 1800, STEP)]
+    busy = [("alertname", "StockBusy"), ("alertstate", "firing"), ("service", "stock")]
+    often = [Point("ALERTS", tuple(busy), at, 1.0) for at in range(600, 700)]
     start = int(told.start.timestamp())
-    return "".join([*(line(one, start) for one in [*points(), *firing]), "# EOF\n"])
+    return "".join([*(line(one, start) for one in [*points(), *firing, *often]), "# EOF\n"])
 
 
 def line(one: Point, start: int) -> str:

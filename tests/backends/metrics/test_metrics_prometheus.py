@@ -21,7 +21,7 @@ async def test_alerts_change_as_the_series_of_alerts_tell_with_what_the_rule_ask
         rows = (await document(client, "list_alarms", start="-2h"))["rows"]
         page = await asked(client, "list_alarms", start="-2h", limit=1)
         of_others = await asked(client, "list_alarms", start="-2h", entities=["alarm:CheckoutSlow"])
-    firing, over, began = rows
+    firing, over, began, *of_stock = rows
     assert (firing["alarm"], firing["state"], firing["service"]) == ("CheckoutErrors", "alarm", "checkout")
     assert firing["threshold"] == 0.05
     assert firing["value"] > 0.05
@@ -33,7 +33,8 @@ async def test_alerts_change_as_the_series_of_alerts_tell_with_what_the_rule_ask
     ]
     assert datetime.fromisoformat(began["time"]) == told.start + timedelta(seconds=1200)
     assert datetime.fromisoformat(over["time"]) == told.start + timedelta(seconds=1800)
-    assert "matched=3" in page
+    assert [(one["alarm"], one["state"]) for one in of_stock] == [("StockBusy", "ok"), ("StockBusy", "alarm")]
+    assert "matched=5" in page
     assert "matched=2" in of_others
 
 

@@ -21,6 +21,8 @@ _OWN: Final = ("__name__", "alertname", "alertstate")
 _THRESHOLD: Final = re.compile(r"[<>]=?\s*(?:bool\s+)?(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*\)*\s*$")
 _MISSED: Final = 2.5
 """How many usual steps without a sample mean that an alert was over in between."""
+_STUMBLE: Final = 15 * 10**9
+"""And how many ns at least: an evaluation that comes late is no end of an alert."""
 _LONGEST_REASON: Final = 300
 
 
@@ -99,16 +101,18 @@ def stretches(result: Sequence[Mapping[str, Any]], start: int, end: int) -> list
     """Return how long each alert was in a state, from samples of `ALERTS` in `[start, end)` (ns)."""
     found = []
     parts = [(one["metric"], _times(one.get("values") or [])) for one in result]
-    step = _usual_step([times for _, times in parts])
+    usual = _usual_step([times for _, times in parts])
     for labels, times in parts:
         if not len(times):
             continue
+        step = _usual_step([times]) if len(times) > 1 else usual  # each group of rules has its own interval
+        missed = max(_MISSED * step, _STUMBLE)
         own = tuple(sorted((name, value) for name, value in labels.items() if name not in _OWN))
         state = STATES.get(labels.get("alertstate", ""), labels.get("alertstate", ""))
-        breaks = np.flatnonzero(np.diff(times) > _MISSED * step) + 1
+        breaks = np.flatnonzero(np.diff(times) > missed) + 1
         for part in np.split(times, breaks):
             first, last = int(part[0]), int(part[-1])
-            begun, over = first - start > _MISSED * step, end - last > _MISSED * step
+            begun, over = first - start > missed, end - last > missed
             found.append(Stretch(own, labels.get("alertname", ""), state, first, last + step, begun, over))
     return found
 
