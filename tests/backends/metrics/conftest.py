@@ -86,6 +86,7 @@ def victoria(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         body = "".join(line(one, start).rstrip() + "000\n" for one in points()).encode()  # it reads milliseconds
         with urllib.request.urlopen(f"{url}/api/v1/import/prometheus", body, timeout=30) as answer:
             assert answer.status == 204
+        fetched(f"{url}/internal/force_flush")  # what was just written cannot be found before
         wait_until(lambda: '"up"' in fetched(f"{url}/api/v1/label/__name__/values"))
         yield url
 
