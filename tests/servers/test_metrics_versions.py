@@ -10,7 +10,7 @@ import pytest
 from midwatch_kit import Finding, ObservationKind, Window
 from midwatch_metrics import answers
 from midwatch_metrics.backend import Cells, Form, Gathered, Series
-from midwatch_metrics.store import StoreMetrics
+from midwatch_metrics.backends.store import StoreMetrics
 from midwatch_metrics.survey import survey_metrics
 from midwatch_metrics.timeline import SECOND, slice_time, to_ns
 from midwatch_store.writer import Writer

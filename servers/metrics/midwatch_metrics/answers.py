@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from midwatch_kit import (
     Answer,
     BadInput,
+    KitError,
     Window,
     answer_checks,
     lag_of,
@@ -38,7 +39,7 @@ def list_all(backend: MetricBackend, start: str, end: str) -> Answer:
         lines=catalogue.lines_of(described, alarms),
         matched=sum(one.points for one in described),
         window=window,
-        fragment=catalogue.fragment_of(described, alarms, SERVER),
+        fragment=catalogue.joined(catalogue.fragment_of(described, alarms, SERVER), backend.surroundings(window)),
         lag_seconds=_lag(backend, window),
         hint=None
         if described
@@ -141,7 +142,11 @@ def alarms(
 def check(backend: MetricBackend) -> Answer:
     """Whether the metrics are there, up to when, and what to do if not."""
     checks = backend.checks()
-    return answer_checks(checks, _lag(backend) if checks[0].ok else None)
+    try:
+        lag = _lag(backend) if checks[0].ok else None
+    except KitError:  # the checks say what is wrong
+        lag = None
+    return answer_checks(checks, lag)
 
 
 def _standing(backend: MetricBackend, services: Sequence[str], names: Sequence[str], window: Window, pin: int) -> str:

@@ -1,6 +1,6 @@
 """What the metric tools need from any backend: a handful of questions, with plain values for answers.
 
-Prometheus or CloudWatch can stand behind the same tools by answering these. Synchronous: the tools call it in a
+Each place in `backends` stands behind the same tools by answering these. Synchronous: the tools call it in a
 thread. It raises `KitError`s, in words for the caller, and judges nothing.
 """
 
@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from midwatch_kit import Check, Window
+from midwatch_kit import Check, TopologyFragment, Window
 from midwatch_metrics.timeline import Timeline
 
 Floats = NDArray[np.float64]
@@ -136,6 +136,10 @@ class MetricBackend(Protocol):
 
     def describe(self, window: Window) -> tuple[Sequence[Described], str]:
         """Return the metrics that have points in the window, by instance, and the query's text."""
+        ...
+
+    def surroundings(self, window: Window) -> TopologyFragment:
+        """Return what the backend knows of entities beyond its series, such as what it scrapes; empty where nothing."""
         ...
 
     def sources(self) -> Sequence[tuple[str, str]]:

@@ -28,7 +28,8 @@ def _line(rows: Sequence[Described]) -> str:
 
 
 def _alarm_line(alarm: AlarmState) -> str:
-    return f"alarm:{alarm.name} on service:{alarm.service}: {alarm.state} since {rfc3339(from_ns(alarm.at))}"
+    on = f" on service:{alarm.service}" if alarm.service else ""
+    return f"alarm:{alarm.name}{on}: {alarm.state} since {rfc3339(from_ns(alarm.at))}"
 
 
 def rows_of(described: Sequence[Described], alarms: Sequence[AlarmState]) -> list[JsonValue]:
@@ -73,6 +74,25 @@ def fragment_of(described: Iterable[Described], alarms: Iterable[AlarmState], se
             )
     bindings = [_binding(name, server) for name in sorted(last)]
     return TopologyFragment(entities=tuple(entities), relations=tuple(relations), bindings=tuple(bindings))
+
+
+def joined(seen: TopologyFragment, further: TopologyFragment) -> TopologyFragment:
+    """Return both as one: what was seen, with the attributes that only the other knows, and what only that knows."""
+    others = {entity.id: entity for entity in further.entities}
+    told = {entity.id: _with_attributes(entity, others.get(entity.id)) for entity in seen.entities}
+    known = {(one.source, one.kind, one.target) for one in seen.relations}
+    relations = [one for one in further.relations if (one.source, one.kind, one.target) not in known]
+    bound = {(one.entity, one.server) for one in seen.bindings}
+    bindings = [one for one in further.bindings if (one.entity, one.server) not in bound]
+    return TopologyFragment(
+        entities=(*told.values(), *(entity for name, entity in others.items() if name not in told)),
+        relations=(*seen.relations, *relations),
+        bindings=(*seen.bindings, *bindings),
+    )
+
+
+def _with_attributes(entity: Entity, other: Entity | None) -> Entity:
+    return entity.model_copy(update={"attributes": {**other.attributes, **entity.attributes}}) if other else entity
 
 
 def _entity(identity: str, moment: int, server: str, **attributes: str) -> Entity:

@@ -17,11 +17,13 @@ import numpy as np
 from midwatch_metrics.backend import Floats, Form, Series
 from midwatch_metrics.figures import Figures, Measured, Statistic
 
-_TIMES: Final = re.compile(r"latency|duration|response[._ ]?time")
+_TIMES: Final = re.compile(r"latency|duration|response[._ ]?time|requests?_seconds$")
 _SOUND: Final = re.compile(r"availab|success")
 _UNSOUND: Final = re.compile(r"(error|fail\w*)[._ ]?(rate|ratio|share|percent)")
 _ARRIVALS: Final = re.compile(r"requests?|calls?|throughput|workload")
-_NOT_OF_USERS: Final = re.compile(r"client|\bgc\b|pause|queue|\bdb\b|cpu|lock|connection|process|poll|retr|size|active")
+_NOT_OF_USERS: Final = re.compile(
+    r"client|\b(gc|db)\b|_(gc|db)_|scrape|pause|queue|cpu|lock|connection|process|poll|retr|size|active"
+)
 _MEANS: Final = ("mean", "avg", "average")
 _MEDIAN: Final = 0.5
 _QUANTILES: Final = {"p50": _MEDIAN, "median": _MEDIAN, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -87,7 +89,7 @@ def tells_of_requests(measured: Measured) -> bool:
 
 def signals_of(service: str, rows: Sequence[int], figures: Figures) -> list[Golden]:
     """Return the signals of a service that these rows of the figures tell of."""
-    counts = [i for i in rows if _counts_requests(figures.measured[i])]
+    counts = _once([i for i in rows if _counts_requests(figures.measured[i])], figures)
     nothing = np.full(figures.values.shape[1], np.nan)
     requests = _total(figures.values[counts]) if counts else nothing
     found = [Golden(service, Signal.REQUESTS, "1/s", requests, requests)] if counts else []
@@ -98,6 +100,13 @@ def signals_of(service: str, rows: Sequence[int], figures: Figures) -> list[Gold
     if failing is not None:
         found.append(Golden(service, Signal.ERRORS, "%", failing, requests))
     return found
+
+
+def _once(counts: Sequence[int], figures: Figures) -> Sequence[int]:
+    """Those of the metrics that tell which requests failed, if any does: others count the same requests again."""
+    series = {i: figures.measured[i].series for i in counts}
+    telling = {one.metric for one in series.values() if _tells_errors(one)}
+    return [i for i in counts if series[i].metric in telling] or counts
 
 
 def _latency(service: str, times: Sequence[int], figures: Figures, requests: Floats) -> Golden:

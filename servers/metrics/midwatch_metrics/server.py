@@ -1,4 +1,4 @@
-"""The metrics server: tools over a backend, today the embedded store. What they answer is in answers."""
+"""The metrics server: tools over whatever backends are on. What they answer is in answers."""
 
 from typing import Annotated
 
@@ -7,9 +7,9 @@ from pydantic import Field
 from midwatch_kit import Answer, EvidenceServer, Role, Signal, run
 from midwatch_metrics import answers
 from midwatch_metrics.backend import MetricBackend
+from midwatch_metrics.opening import open_backend
 from midwatch_metrics.query import Aggregation
 from midwatch_metrics.settings import MetricsSettings
-from midwatch_metrics.store import StoreMetrics
 
 Entities = Annotated[tuple[str, ...], Field(description="service:NAME or instance:NAME; empty: all")]
 Alarmed = Annotated[tuple[str, ...], Field(description="service:NAME or alarm:NAME; empty: all")]
@@ -20,7 +20,7 @@ Limit = Annotated[int, Field(ge=1, le=5_000)]
 
 
 def build(settings: MetricsSettings) -> EvidenceServer:
-    """Return the metrics server over the store that the settings name; the store need not be there yet."""
+    """Return the metrics server over the places that the settings name; none need be there yet."""
     server = EvidenceServer(
         answers.SERVER,
         Signal.METRICS,
@@ -30,7 +30,7 @@ def build(settings: MetricsSettings) -> EvidenceServer:
         instructions="Metrics and alarms of services. Survey first: it compares a window with a baseline; then query. "
         "Times are RFC 3339, now, or -15m; all UTC.",
     )
-    backend = StoreMetrics(settings.store)
+    backend = open_backend(settings)
     _offer_overview(server, backend)
     _offer_details(server, backend)
     return server

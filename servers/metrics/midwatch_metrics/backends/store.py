@@ -1,4 +1,4 @@
-"""The metric backend on the embedded store: SQL in, values out. The SQL text itself is in `sql`."""
+"""The metric backend on the embedded store: SQL in, values out. The SQL text itself is in `store_sql`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from midwatch_kit import Check, Window, rfc3339
-from midwatch_metrics import sql
+from midwatch_kit import Check, TopologyFragment, Window, rfc3339
 from midwatch_metrics.backend import (
     AlarmState,
     Cells,
@@ -20,6 +19,7 @@ from midwatch_metrics.backend import (
     Selection,
     Series,
 )
+from midwatch_metrics.backends import store_sql as sql
 from midwatch_metrics.timeline import Timeline, from_ns, to_ns
 from midwatch_store.served import ServedStore
 
@@ -71,6 +71,10 @@ class StoreMetrics:
         rows = self._query(sql.describe(tables), wanted, (window.start, window.end)) if tables else []
         text = f"SELECT * FROM otel_metrics_gauge|sum|histogram WHERE {_between(start, end, pin)}"  # noqa: S608
         return [_described(row) for row in rows], text
+
+    def surroundings(self, window: Window) -> TopologyFragment:
+        """Return nothing: the store knows of nobody but by what they sent."""
+        return TopologyFragment()
 
     def sources(self) -> Sequence[tuple[str, str]]:
         """Return the (service, instance) pairs that sent a point in the last day of data, the newest first."""

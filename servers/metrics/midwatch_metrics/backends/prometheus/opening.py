@@ -1,0 +1,41 @@
+"""From settings to a backend over Prometheus' API."""
+
+from typing import Final
+
+from midwatch_kit import BadInput
+from midwatch_metrics.backends.prometheus.api import Access, HttpApi
+from midwatch_metrics.backends.prometheus.labels import LabelMap
+from midwatch_metrics.backends.prometheus.metrics import PrometheusMetrics
+from midwatch_metrics.settings import MetricsSettings, secret_of
+
+_SHARE: Final = 0.5
+"""How much of a tool's time one question may take."""
+
+
+def open_prometheus(settings: MetricsSettings) -> PrometheusMetrics:
+    """Return the backend that the settings name; nothing is asked yet. Raises `BadInput` for one that is of no use."""
+    url = settings.prometheus_url or ""
+    if not url.startswith(("http://", "https://")):
+        raise BadInput("MIDWATCH_PROMETHEUS_URL must begin with http:// or https://")
+    token = secret_of(settings.prometheus_token, settings.prometheus_token_file, "MIDWATCH_PROMETHEUS_TOKEN")
+    password = secret_of(
+        settings.prometheus_password, settings.prometheus_password_file, "MIDWATCH_PROMETHEUS_PASSWORD"
+    )
+    headers = {"Accept": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    if settings.prometheus_tenant:
+        headers["X-Scope-OrgID"] = settings.prometheus_tenant
+    login = (settings.prometheus_user, password or "") if settings.prometheus_user else None
+    access = Access(url, "MIDWATCH_PROMETHEUS", headers, login, settings.deadline_seconds * _SHARE)
+    return PrometheusMetrics(HttpApi(access), label_map(settings))
+
+
+def label_map(settings: MetricsSettings) -> LabelMap:
+    """Return which labels say who measured, as the settings have it."""
+    lists = (
+        settings.prometheus_service_labels,
+        settings.prometheus_instance_labels,
+        settings.prometheus_version_labels,
+    )
+    return LabelMap(*(tuple(name.strip() for name in one.split(",") if name.strip()) for one in lists))

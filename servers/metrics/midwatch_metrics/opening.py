@@ -1,0 +1,22 @@
+"""Which backends are on: each that a setting names. A backend's module is imported only then, with its libraries."""
+
+from midwatch_metrics.backend import MetricBackend
+from midwatch_metrics.settings import MetricsSettings
+from midwatch_metrics.several import Several
+
+
+def open_backend(settings: MetricsSettings) -> MetricBackend:
+    """Return the one backend that is on, or all of them as one; nothing is asked yet.
+
+    Raises `BadInput` for a setting that cannot be used, such as a file with a token that is not there.
+    """
+    found: dict[str, MetricBackend] = {}
+    if settings.store:
+        from midwatch_metrics.backends.store import StoreMetrics  # noqa: PLC0415 - imported only when it is on
+
+        found["store"] = StoreMetrics(settings.store)
+    if settings.prometheus_url:
+        from midwatch_metrics.backends.prometheus import open_prometheus  # noqa: PLC0415 - as above
+
+        found["prometheus"] = open_prometheus(settings)
+    return next(iter(found.values())) if len(found) == 1 else Several(found)

@@ -1,0 +1,39 @@
+"""Programs out of Debian's packages, without root and without an installation: downloaded once, and unpacked."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CACHE = Path.home() / ".cache" / "midwatch-tests"
+
+
+def program(package: str, name: str) -> Path:
+    """Return the path of a program of a package; skips the test where there is no apt to bring it."""
+    found = CACHE / package / "usr" / "bin" / name
+    if not found.exists():
+        _bring(package)
+    return found
+
+
+def _bring(package: str) -> None:
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        pytest.skip(f"{package} comes from Debian's packages, and apt-get isn't here")
+    to = CACHE / f"{package}.deb.d"
+    to.mkdir(parents=True, exist_ok=True)
+    if _apt("download", package, cwd=to).returncode:
+        lists = CACHE / "apt"
+        for part in ("lists/partial", "archives/partial"):
+            (lists / part).mkdir(parents=True, exist_ok=True)
+        own = ["-o", f"Dir::State::lists={lists}/lists", "-o", f"Dir::Cache={lists}"]
+        _apt(*own, "update", cwd=to)
+        done = _apt(*own, "download", package, cwd=to)
+        assert done.returncode == 0, done.stderr[-1000:]
+    (archive,) = to.glob("*.deb")
+    subprocess.run(["dpkg", "-x", archive, to / "unpacked"], check=True)
+    (to / "unpacked").rename(CACHE / package)
+
+
+def _apt(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["apt-get", "-q", *arguments], cwd=cwd, capture_output=True, text=True, check=False)
