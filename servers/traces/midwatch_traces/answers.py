@@ -1,6 +1,7 @@
 """The verbs of the traces server, from arguments to an `Answer`, for any backend. Synchronous: call in a thread."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Final
 
 from pydantic import JsonValue
@@ -20,10 +21,10 @@ from midwatch_kit import (
 )
 from midwatch_kit.window import clock
 from midwatch_store import from_ns
-from midwatch_traces.backend import FoundTrace, Loaded, Scope, Search, TraceBackend, TraceSummary
+from midwatch_traces.backend import FoundTrace, FoundTraces, Loaded, Scope, Search, TraceBackend, TraceSummary
 from midwatch_traces.clocks import skews, told
 from midwatch_traces.render import head, ms, shown_ms, span_row, tree_lines
-from midwatch_traces.services import map_spans
+from midwatch_traces.services import map_spans, with_known_calls
 from midwatch_traces.survey import survey_spans
 from midwatch_traces.tree import tree_of
 
@@ -38,7 +39,7 @@ def map_all(backend: TraceBackend, start: str, end: str) -> Answer:
     window = resolve_window(start, end)
     scope = _scope(backend, window, window)
     loaded = backend.load(scope)
-    mapped = map_spans(loaded.spans, window, SERVER)
+    mapped = with_known_calls(map_spans(loaded.spans, window, SERVER), backend.known_calls(window))
     return Answer(
         query=loaded.query,
         rows=mapped.rows,
@@ -47,8 +48,8 @@ def map_all(backend: TraceBackend, start: str, end: str) -> Answer:
         window=window,
         fragment=mapped.fragment,
         lag_seconds=_lag(backend, window),
-        caveats=_caveats(scope),
-        hint=_sampled(loaded) if mapped.rows else "No spans in this window. Widen it, or see check_traces.",
+        caveats=[*_caveats(scope), *loaded.gaps],
+        hint=_sampled(loaded) if loaded.total else "No spans in this window. Widen it, or see check_traces.",
     )
 
 
@@ -76,7 +77,7 @@ def survey(
         baseline=scope.baseline,
         findings=surveyed.found,
         lag_seconds=_lag(backend, window),
-        caveats=[*_caveats(scope), *surveyed.caveats],
+        caveats=[*_caveats(scope), *loaded.gaps, *surveyed.caveats],
         hint=" ".join(filter(None, [surveyed.hint, _sampled(loaded)])) or None,
     )
 
@@ -105,7 +106,8 @@ def search(backend: TraceBackend, wanted: Search, start: str, end: str, limit: i
         positions=[(trace.first_match, trace.trace_id) for trace in shown],
         more=len(found.page) > limit,
         lag_seconds=_lag(backend, page.window),
-        hint=_which_services(wanted.service, known),
+        caveats=[*found.gaps],
+        hint=_which_services(wanted.service, known) or _not_older(found, more=len(found.page) > limit),
     )
 
 
@@ -133,7 +135,7 @@ def get(backend: TraceBackend, trace_id: str, start: str, end: str) -> Answer:
 def check(backend: TraceBackend) -> Answer:
     """Whether the backend is up, and how far behind it is."""
     checks = backend.checks()
-    return answer_checks(checks, _lag(backend) if checks[0].ok else None)
+    return answer_checks(checks, _lag(backend) if any(check.ok for check in checks) else None)
 
 
 def _scope(backend: TraceBackend, window: Window, baseline: Window) -> Scope:
@@ -154,7 +156,7 @@ def _lag(backend: TraceBackend, window: Window | None = None) -> float | None:
 def _sampled(loaded: Loaded) -> str | None:
     if loaded.every == 1:
         return None
-    read = f"{len(loaded.spans):,} of {loaded.total:,} spans"
+    read = f"{len(loaded.spans):,} of {'' if loaded.counted else 'about '}{loaded.total:,} spans"
     return f"Read one trace in {loaded.every} ({read}): counts and rates are of these. A shorter window is read whole."
 
 
@@ -175,7 +177,17 @@ def _after(page: Page) -> tuple[int, str] | None:
 def _which_services(wanted: str, known: Sequence[str]) -> str | None:
     if not wanted or not known or wanted in known:
         return None
-    return f"No service {wanted!r} sent spans in this window; these did: {', '.join(known[:10])}"
+    near = dict.fromkeys([*get_close_matches(wanted, known, n=3), *known])
+    return f"No service {wanted!r} sent spans in this window; these did: {', '.join([*near][:10])}"
+
+
+def _not_older(found: FoundTraces, *, more: bool) -> str | None:
+    """Say how far back traces were read, where they were not counted."""
+    if found.since is None:
+        return None
+    since = rfc3339(from_ns(found.since))
+    onward = "the cursor reads on" if more else f"to read on, set end to {since}"
+    return f"Read back to {since} only, so matched counts those since then; {onward}, or narrow the search."
 
 
 def _finding_line(cited: CitedFinding) -> str:

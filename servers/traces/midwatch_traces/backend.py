@@ -29,13 +29,26 @@ class Scope:
 class Loaded:
     """Spans of a scope and the backend's own text of the query that gave them.
 
-    `total` counts all spans of the scope; where they are too many, only one trace in `every` was read.
+    `total` counts all spans of the scope; where they are too many, only one trace in `every` was read. A backend that
+    cannot count guesses the total from what was read (`counted` is False). `gaps` say what could not be asked.
     """
 
     spans: Spans
     query: str
     total: int
     every: int = 1
+    counted: bool = True
+    gaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCalls:
+    """Calls between two services that a backend itself counted over some time, however few spans of them were read."""
+
+    caller: str
+    callee: str
+    calls: int
+    said_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +96,17 @@ class TraceSummary:
 
 @dataclass(frozen=True, slots=True)
 class FoundTraces:
-    """One page of traces, newest first; `traces` and `spans` count all that match, exactly."""
+    """One page of traces, newest first; `traces` and `spans` count all that match, exactly.
+
+    A backend that does not count read them from the window's end back to `since` (ns) only; None: the whole window.
+    """
 
     page: tuple[TraceSummary, ...]
     traces: int
     spans: int
     query: str
+    since: int | None = None
+    gaps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +191,9 @@ class TraceBackend(Protocol):
 
     def services(self, window: Window) -> Sequence[str]:
         """Return the services that sent spans in the window."""
+
+    def known_calls(self, window: Window) -> Sequence[KnownCalls]:
+        """Return the calls that the backend counted by itself, if it does; none is lost if it doesn't."""
 
     def newest(self) -> int | None:
         """Return the start of the newest span in ns since the epoch, or None when there is none."""

@@ -1,4 +1,4 @@
-"""The traces server: tools over a backend, today the embedded store. What they answer is in answers."""
+"""The traces server: tools over whichever backends are on. What they answer is in answers."""
 
 from typing import Annotated
 
@@ -7,8 +7,8 @@ from pydantic import Field
 from midwatch_kit import Answer, EvidenceServer, Role, Signal, run
 from midwatch_traces import answers
 from midwatch_traces.backend import Search, TraceBackend
+from midwatch_traces.backends import chosen
 from midwatch_traces.settings import TracesSettings
-from midwatch_traces.store import StoreTraces
 
 Entities = Annotated[tuple[str, ...], Field(description="service:NAME, instance:NAME…; empty: all")]
 Service = Annotated[str, Field(description="a name, or instance:NAME")]
@@ -18,7 +18,7 @@ Limit = Annotated[int, Field(ge=1, le=1_000)]
 
 
 def build(settings: TracesSettings) -> EvidenceServer:
-    """Return the traces server over the store that the settings name; the store need not be there yet."""
+    """Return the traces server over the backends that the settings turn on; they need not be up yet."""
     server = EvidenceServer(
         answers.SERVER,
         Signal.TRACES,
@@ -28,7 +28,7 @@ def build(settings: TracesSettings) -> EvidenceServer:
         instructions="Traces of services. Survey first: it compares a window with a baseline and says where failures "
         "begin; then search, then get one trace. Times are RFC 3339, now, or -15m; all UTC.",
     )
-    backend = StoreTraces(settings.store)
+    backend = chosen(settings)
     _offer_overview(server, backend)
     _offer_details(server, backend)
     return server

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from midwatch_kit.records import Binding, Entity, EntityId, Relation, Signal, TopologyFragment, Window
 from midwatch_kit.window import rfc3339
 from midwatch_store import from_ns
+from midwatch_traces.backend import KnownCalls
 from midwatch_traces.calls import Calls, calls_of
 from midwatch_traces.findings import Row, level, rounded
 from midwatch_traces.forest import forest_of
@@ -46,6 +47,36 @@ def map_spans(spans: Spans, window: Window, server: str) -> ServiceMap:
     bindings = [_binding(row, server) for row in [*services, *instances]]
     fragment = TopologyFragment(entities=tuple(entities), relations=tuple(relations), bindings=tuple(bindings))
     return ServiceMap([*services, *instances, *edges], [*map(_line, services), *map(_edge_line, edges)], fragment)
+
+
+def with_known_calls(mapped: ServiceMap, known: Sequence[KnownCalls]) -> ServiceMap:
+    """Return a map with the calls that a backend counted by itself, where the spans that were read show none."""
+    seen = {(relation.source, relation.target) for relation in mapped.fragment.relations}
+    more = [one for one in known if (f"service:{one.caller}", f"service:{one.callee}") not in seen]
+    if not more:
+        return mapped
+    there = {entity.id for entity in mapped.fragment.entities}
+    names = dict.fromkeys(f"service:{name}" for one in more for name in (one.caller, one.callee))
+    entities = [
+        Entity(id=name, kind="service", name=name.partition(":")[2], learnt_from=more[0].said_by)
+        for name in names
+        if name not in there
+    ]
+    relations = [
+        Relation(source=f"service:{one.caller}", target=f"service:{one.callee}", kind="calls", learnt_from=one.said_by)
+        for one in more
+    ]
+    rows: list[JsonValue] = [
+        {"source": r.source, "kind": r.kind, "target": r.target, "calls": one.calls, "said_by": one.said_by}
+        for r, one in zip(relations, more, strict=True)
+    ]
+    lines = [f"{one.caller} calls {one.callee}: {one.calls:,} calls, counted by {one.said_by}" for one in more]
+    fragment = TopologyFragment(
+        entities=(*mapped.fragment.entities, *entities),
+        relations=(*mapped.fragment.relations, *relations),
+        bindings=mapped.fragment.bindings,
+    )
+    return ServiceMap([*mapped.rows, *rows], [*mapped.lines, *lines], fragment)
 
 
 def _services(spans: Spans, served: Ints, seconds: float) -> list[Row]:

@@ -1,15 +1,21 @@
-"""Settings of the traces server: those of every server, and where the store is."""
+"""Settings of the traces server: those of every server, and the backends that are on. Each is on when it is named."""
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, HttpUrl, SecretStr
 
 from midwatch_kit.settings import ServerSettings
 
 
 class TracesSettings(ServerSettings):
-    """How to reach the traces server, and the store it reads."""
+    """How to reach the traces server, and where it finds spans."""
 
-    store: Path = Field(
-        validation_alias=AliasChoices("MIDWATCH_STORE", "store"), description="directory of the telemetry store"
+    store: Path | None = Field(
+        None, validation_alias=AliasChoices("MIDWATCH_STORE", "store"), description="directory of the telemetry store"
+    )
+    jaeger_url: HttpUrl | None = Field(None, description="Jaeger's query service, such as http://jaeger:16686")
+    jaeger_token: SecretStr | None = Field(None, description="bearer token for Jaeger; better by environment")
+    jaeger_token_file: Path | None = Field(None, description="file with that token; read again for each question")
+    traces_most: int = Field(
+        2_000, ge=50, le=50_000, description="traces that one question fetches, but for the store; of more, a sample"
     )

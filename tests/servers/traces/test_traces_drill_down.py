@@ -13,7 +13,7 @@ from mcp.types import CallToolResult
 
 from midwatch_store.writer import Writer
 from midwatch_traces import answers
-from midwatch_traces.store import StoreTraces
+from midwatch_traces.backends.store import StoreTraces
 
 Row = dict[str, object]
 Span = Callable[..., Row]

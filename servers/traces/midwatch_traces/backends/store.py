@@ -6,27 +6,33 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from midwatch_kit import Check, Window, rfc3339
 from midwatch_store import from_ns, to_ns
 from midwatch_store.reader import Excerpt
 from midwatch_store.served import ServedStore
-from midwatch_traces import sql
 from midwatch_traces.backend import (
-    Event,
     Failure,
     Follower,
     FoundTrace,
     FoundTraces,
+    KnownCalls,
     Loaded,
     Scope,
     Search,
-    Span,
     TraceSummary,
 )
+from midwatch_traces.backends import sql
+from midwatch_traces.backends.questions import (
+    bounds,
+    filters_of,
+    link_keys,
+    parameters_of,
+    span_of,
+    summary_of,
+    with_clocks,
+)
 from midwatch_traces.clocks import Apart
-from midwatch_traces.spans import MS, NO_SPANS, Keys, Place, spans_from
+from midwatch_traces.spans import MS, NO_SPANS, Place, spans_from
 
 _TABLE = "otel_traces"
 MOST_OPERATIONS = 5_000
@@ -59,8 +65,8 @@ class StoreTraces:
         around = Window(start=from_ns(start - _MARGIN_NS), end=from_ns(end + _MARGIN_NS))
         if not self._store.holding([_TABLE], around.start, around.end):
             return []
-        bounds = {"from": start - _MARGIN_NS, "to": end + _MARGIN_NS}
-        rows = self._query(sql.CLOCKS, {**_bounds(window, pin), **bounds, "most": MOST_FOR_CLOCKS}, around)
+        wider = {"from": start - _MARGIN_NS, "to": end + _MARGIN_NS}
+        rows = self._query(sql.CLOCKS, {**bounds(window, pin), **wider, "most": MOST_FOR_CLOCKS}, around)
         return [Apart(*row) for row in rows]
 
     def load(self, scope: Scope) -> Loaded:
@@ -78,14 +84,14 @@ class StoreTraces:
         """Return what failed spans say of themselves, by their keys."""
         if not spans:
             return {}
-        rows = self._query(sql.FAILURES, {**_parameters(scope), "spans": list(spans)}, scope)
+        rows = self._query(sql.FAILURES, {**parameters_of(scope), "spans": list(spans)}, scope)
         return {row[0]: Failure(*row[1:]) for row in rows}
 
     def search(
         self, search: Search, window: Window, pin: int, after: tuple[int, str] | None, limit: int
     ) -> FoundTraces:
         """Return traces with a matching span in the window, newest first match first, then by trace id."""
-        wanted = {**_bounds(window, pin), **_filters(search)}
+        wanted = {**bounds(window, pin), **filters_of(search)}
         traces, spans = self._query(sql.FOUND_COUNT, wanted, window)[0]
         place = {"after_time": after[0] if after else None, "after_trace": after[1] if after else "", "limit": limit}
         rows = self._query(sql.FOUND, {**wanted, **place}, window)
@@ -93,20 +99,24 @@ class StoreTraces:
 
     def trace(self, trace_id: str, window: Window, pin: int) -> FoundTrace:
         """Return the spans of a trace that started in the window."""
-        wanted = {**_bounds(window, pin), "trace": trace_id}
+        wanted = {**bounds(window, pin), "trace": trace_id}
         total = self._query(sql.TRACE_COUNT, wanted, window)[0][0]
         rows = self._query(sql.TRACE, {**wanted, "most": self._most_of_a_trace}, window)
         query = f"{_selection(pin, window)} AND TraceId = {_quoted(trace_id)}"
-        return FoundTrace([_span(row) for row in rows], total, query)
+        return FoundTrace([span_of(row) for row in rows], total, query)
 
     def followers(self, trace_id: str, window: Window, pin: int, limit: int) -> Sequence[Follower]:
         """Return spans of other traces that link to this one, in order of time."""
-        wanted = {**_bounds(window, pin), "trace": trace_id, "limit": limit}
+        wanted = {**bounds(window, pin), "trace": trace_id, "limit": limit}
         return [Follower(*row) for row in self._query(sql.LINKING, wanted, window)]
 
     def services(self, window: Window) -> Sequence[str]:
         """Return the services that sent spans in the window, in the order of their names."""
-        return [name for (name,) in self._query(sql.SERVICES, _bounds(window, self.pin()), window)]
+        return [name for (name,) in self._query(sql.SERVICES, bounds(window, self.pin()), window)]
+
+    def known_calls(self, _: Window) -> Sequence[KnownCalls]:
+        """Return nothing: the store counts spans, and those are read."""
+        return ()
 
     def newest(self) -> int | None:
         """Return the start of the newest span in ns since the epoch, or None when there is none."""
@@ -118,7 +128,7 @@ class StoreTraces:
         return self._store.checks("spans", _SEND)
 
     def _load(self, scope: Scope) -> Loaded:
-        known = _parameters(scope)
+        known = parameters_of(scope)
         total = int(self._query(sql.COUNT, known, scope)[0][0])
         query = _selection(scope.pin, scope.window, scope.baseline)
         if not total:
@@ -130,7 +140,7 @@ class StoreTraces:
         with self._excerpt("named", sql.NAMED, named, scope) as spans:
             columns = spans.columns(sql.SPANS)
             places = {row[0]: Place(*row[1:]) for row in spans.query(sql.PLACES)}
-        links = _link_keys(self._query(sql.LINKS, sampled, scope))
+        links = link_keys(self._query(sql.LINKS, sampled, scope))
         sample = f" AND hash(TraceId) % {every} = 0" if every > 1 else ""
         return Loaded(spans_from(columns, places, links), query + sample, total, every)
 
@@ -138,49 +148,21 @@ class StoreTraces:
         if not rows:
             return ()
         around = Window(start=from_ns(rows[-1][0] - _MARGIN_NS), end=from_ns(rows[0][0] + _MARGIN_NS))
-        wanted = {**_bounds(around, pin), "traces": [row[1] for row in rows]}
+        wanted = {**bounds(around, pin), "traces": [row[1] for row in rows]}
         known = {row[0]: row for row in self._query(sql.SUMMARIES, wanted, around)}
-        return tuple(_summary(first, known[name], matching) for first, name, matching in rows)
+        return tuple(summary_of(first, known[name], matching) for first, name, matching in rows)
 
     def _query(self, text: str, parameters: Mapping[str, object], span: Scope | Window) -> list[tuple[Any, ...]]:
         start, end = _files(span)
-        asked, known = _with_clocks(text, parameters, span)
+        asked, known = with_clocks(text, parameters, span)
         return self._store.query(asked, known, start=start, end=end)
 
     def _excerpt(
         self, name: str, text: str, parameters: Mapping[str, object], scope: Scope
     ) -> AbstractContextManager[Excerpt]:
         start, end = _files(scope)
-        asked, known = _with_clocks(text, parameters, scope)
+        asked, known = with_clocks(text, parameters, scope)
         return self._store.excerpt(name, asked, known, start=start, end=end)
-
-
-def _with_clocks(text: str, parameters: Mapping[str, object], span: Scope | Window) -> tuple[str, Mapping[str, object]]:
-    """Ask of corrected times where clocks are known to be off; most questions stay as they are."""
-    if not isinstance(span, Scope) or not span.clocks:
-        return text, parameters
-    return sql.corrected(text), {**parameters, "ahead_of": list(span.clocks), "ahead": list(span.clocks.values())}
-
-
-def _bounds(window: Window, pin: int) -> dict[str, object]:
-    return {"start": to_ns(window.start), "end": to_ns(window.end), "pin": pin}
-
-
-def _parameters(scope: Scope) -> dict[str, object]:
-    before = {"baseline_start": to_ns(scope.baseline.start), "baseline_end": to_ns(scope.baseline.end)}
-    return {**_bounds(scope.window, scope.pin), **before}
-
-
-def _filters(search: Search) -> dict[str, object]:
-    return {
-        "service": search.service,
-        "instance": search.instance,
-        "operation": search.operation,
-        "errors": search.errors,
-        "least": int(search.least_ms * MS),
-        "names": list(search.attributes),
-        "values": list(search.attributes.values()),
-    }
 
 
 def _files(span: Scope | Window) -> tuple[datetime, datetime]:
@@ -189,47 +171,6 @@ def _files(span: Scope | Window) -> tuple[datetime, datetime]:
         first, last = min(span.window.start, span.baseline.start), max(span.window.end, span.baseline.end)
         return first + min(off), last + max(off)
     return span.start, span.end
-
-
-def _link_keys(links: list[tuple[int, int]]) -> tuple[Keys, Keys]:
-    table = np.array(links, dtype=np.uint64).reshape(-1, 2)
-    return table[:, 0], table[:, 1]
-
-
-def _summary(first: int, row: tuple[Any, ...], matching: int) -> TraceSummary:
-    return TraceSummary(
-        trace_id=row[0],
-        matching=matching,
-        first_match=first,
-        start=row[1],
-        end=row[2],
-        spans=row[3],
-        failed=row[4],
-        services=tuple(row[5]),
-        service=row[6],
-        operation=row[7],
-        has_root=row[8],
-        failed_service=row[9],
-        failure=row[10],
-    )
-
-
-def _span(row: tuple[Any, ...]) -> Span:
-    return Span(
-        span_id=row[0],
-        parent_id=row[1],
-        start=row[2],
-        duration=row[3],
-        service=row[4],
-        instance=row[5],
-        name=row[6],
-        kind=row[7],
-        status=row[8],
-        status_message=row[9],
-        attributes=row[10] or {},
-        events=tuple(Event(at, name, said or {}) for at, name, said in row[11] or ()),
-        links=tuple(row[12] or ()),
-    )
 
 
 def _selection(pin: int, *windows: Window) -> str:

@@ -1,0 +1,31 @@
+"""Where spans can come from: one module for each backend, and which of them are on. One that is off costs nothing.
+
+`store` and `sql` read the embedded store. `remote` answers for every other system; its module (`jaeger`, …) only finds
+and fetches traces there. `several` merges what many answer.
+"""
+
+from midwatch_kit import BadInput
+from midwatch_traces.backend import TraceBackend
+from midwatch_traces.backends.several import SeveralTraces
+from midwatch_traces.settings import TracesSettings
+
+# ruff: noqa: PLC0415 - a client library is imported for a backend that is on, and only then
+
+
+def chosen(settings: TracesSettings) -> TraceBackend:
+    """Return the backends that the settings turn on, as one; raises `BadInput` when there is none."""
+    on: dict[str, TraceBackend] = {}
+    if settings.store is not None:
+        from midwatch_traces.backends.store import StoreTraces
+
+        on["store"] = StoreTraces(settings.store)
+    if settings.jaeger_url:
+        from midwatch_traces.backends.jaeger import jaeger
+
+        on["jaeger"] = jaeger(settings)
+    if not on:
+        raise BadInput(
+            "no backend is on. Set one of MIDWATCH_STORE (a directory) and MIDWATCH_JAEGER_URL, or several; "
+            "the flags are --store and --jaeger-url"
+        )
+    return next(iter(on.values())) if len(on) == 1 else SeveralTraces(on)
