@@ -1,8 +1,8 @@
-"""A fake on a real socket for as long as a block runs, with a trouble in front of it when a test wants one."""
+"""Fakes on a real socket for as long as a block runs, with a trouble in front of one when a test wants it."""
 
 import socket
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -31,9 +31,7 @@ class Trouble:
         if self.kind == "stall":
             await anyio.sleep(60)
         elif self.kind == "cut":
-            headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": b'{"data":', "more_body": False})
+            await answered(send, 200, {"content-length": "1000"}, b'{"data":')
         elif self.kind == "garbage":
             await PlainTextResponse("<html>Sign in</html>", 200, media_type="text/html")(scope, receive, send)
         else:
@@ -42,18 +40,32 @@ class Trouble:
             await response(scope, receive, send)
 
 
+async def answered(send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """Answer with JSON, or with whatever else the headers say; one that says to be longer than it is breaks off."""
+    whole = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+    raw = [(name.encode(), value.encode()) for name, value in whole.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
 @contextmanager
 def served(app: ASGIApp) -> Generator[tuple[str, Trouble]]:
-    """Serve `app` on a free port in a thread; gives its address and the trouble before it."""
+    """Serve `app` as `listening` does; gives its address and the trouble before it."""
     trouble = Trouble(app)
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(trouble, log_config=None, timeout_graceful_shutdown=1, lifespan="off")
-    web = uvicorn.Server(config)
-    thread = threading.Thread(target=web.run, kwargs={"sockets": [listening]}, daemon=True)
+    with listening(trouble) as url:
+        yield url, trouble
+
+
+@contextmanager
+def listening(app: ASGIApp) -> Generator[str]:
+    """Serve `app` on a free port in a thread; gives its address. A stalled answer ends when the block is left."""
+    socket_of_it = socket.create_server(("127.0.0.1", 0))
+    web = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, lifespan="off"))
+    thread = threading.Thread(target=web.run, kwargs={"sockets": [socket_of_it]}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", trouble
+        yield f"http://127.0.0.1:{socket_of_it.getsockname()[1]}"
     finally:
         web.should_exit = True
         thread.join(10)
-        listening.close()
+        socket_of_it.close()

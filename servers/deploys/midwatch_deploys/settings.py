@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, model_validator
 
-from midwatch_kit import BadInput, ServerSettings
+from midwatch_kit import ServerSettings
 
 _SOURCES = "--store, --git-repositories, --github-repositories"
 
@@ -29,7 +29,6 @@ class DeploysSettings(ServerSettings):
     )
     github_url: AnyHttpUrl = Field(AnyHttpUrl("https://api.github.com"), description="GitHub's API")
     github_token: SecretStr | None = Field(None, description="a token that may read them")
-    github_token_file: Path | None = Field(None, description="a file with the token")
     github_environments: list[str] = Field([], description="deployments to these count; to all")
     github_workflows: list[str] = Field([], description="workflows that deploy, by name or file; none")
     service_paths: dict[str, str] = Field({}, description="services by [REPOSITORY:]PATH; * is all services")
@@ -44,17 +43,6 @@ class DeploysSettings(ServerSettings):
         if self.store is None and not (self.git_repositories or self.github_repositories):
             raise ValueError(f"there is nothing to read changes from: set one or more of {_SOURCES}")
         return self
-
-    def secret_github_token(self) -> str:
-        """Return the token, '' for none; raises `BadInput` when its file cannot be read."""
-        if self.github_token is not None:
-            return self.github_token.get_secret_value()
-        if self.github_token_file is None:
-            return ""
-        try:
-            return self.github_token_file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise BadInput(f"the token's file {self.github_token_file} cannot be read: {error.strerror}") from None
 
     @model_validator(mode="after")
     def _roll_back_has_somewhere_to_go(self) -> Self:

@@ -15,7 +15,6 @@ class TracesSettings(ServerSettings):
     )
     jaeger_url: HttpUrl | None = Field(None, description="Jaeger's query service, such as http://jaeger:16686")
     jaeger_token: SecretStr | None = Field(None, description="bearer token for Jaeger; better by environment")
-    jaeger_token_file: Path | None = Field(None, description="file with that token; read again for each question")
     traces_most: int = Field(
         2_000, ge=50, le=50_000, description="traces that one question fetches, but for the store; of more, a sample"
     )

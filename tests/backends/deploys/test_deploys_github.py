@@ -210,11 +210,12 @@ async def test_a_short_wait_that_github_asks_for_is_waited(
 
 
 async def test_the_token_may_come_from_a_file_and_nothing_but_reading_is_asked(
-    tmp_path: Path, github: GitHub, settings: Settings, deploys: Connect
+    tmp_path: Path, github: GitHub, settings: Settings, deploys: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
+    monkeypatch.setenv("MIDWATCH_GITHUB_TOKEN_FILE", str(tmp_path / "token"))
     del settings["github_token"]
-    async with deploys(**settings, github_token_file=tmp_path / "token") as client:
+    async with deploys(**settings) as client:
         lines = (await told(client, "check_deploys"))["lines"]
     assert [line for line in lines if not line.startswith("ok")] == []
     assert TOKEN not in str(lines)

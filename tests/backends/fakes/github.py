@@ -8,14 +8,16 @@ values replaced, so its shape is GitHub's. A route or a parameter that GitHub do
 import base64
 import json
 import re
-import threading
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import deepcopy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
+
+import anyio
+from starlette.types import Receive, Scope, Send
+from tests.backends.serving import answered, listening
 
 Answer: TypeAlias = tuple[int, dict[str, str], bytes]
 
@@ -56,8 +58,6 @@ class GitHub:
         self.trouble: dict[str, list[Answer]] = {}
         """By the end of a path: what its next requests are answered with."""
         self.asked: list[tuple[str, Mapping[str, str]]] = []
-        self.stalled = threading.Event()
-        """Set it to let a stalled answer go on."""
 
     def commit(self, sha: str, title: str, at: str, author: str, files: Mapping[str, str], *parents: str) -> None:
         """Add a commit to the branch; `files` are their patches by name."""
@@ -171,32 +171,16 @@ def job_of(number: int, name: str, conclusion: str) -> dict[str, Any]:
 def served(github: GitHub) -> Generator[str]:
     """Serve the API on a socket while the block runs; yields its URL."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            sent = {name.title(): value for name, value in self.headers.items()}
-            status, headers, body = github.answer(self.path, sent, base)
-            if headers.get("x-stall"):
-                github.stalled.wait(20)
-            self.send_response(status)
-            for name, value in {
-                "content-type": "application/json",
-                "content-length": str(len(body)),
-                **headers,
-            }.items():
-                self.send_header(name, value)
-            self.end_headers()
-            with suppress(BrokenPipeError, ConnectionResetError):  # who asked may have given up
-                self.wfile.write(body)
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        sent = {name.decode().title(): value.decode() for name, value in scope["headers"]}
+        asked = f"{scope['raw_path'].decode()}?{scope['query_string'].decode()}".rstrip("?")
+        status, headers, body = github.answer(asked, sent, base)
+        await anyio.sleep(20 if "x-stall" in headers else 0)
+        await answered(send, status, {name.lower(): value for name, value in headers.items()}, body)
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Stay silent."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        base = f"http://localhost:{server.server_address[1]}"
-        threading.Thread(target=server.serve_forever, args=[0.05]).start()
+    with listening(app) as url:
+        base = url.replace("127.0.0.1", "localhost")
         yield base
-        github.stalled.set()
-        server.shutdown()
 
 
 def _told(status: int, document: Any) -> Answer:

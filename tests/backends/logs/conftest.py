@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import pytest
 from mcp import Client
 from tests.backends.fakes.loki import Entry, FakeLoki
-from tests.backends.logs.serving import served
 from tests.backends.logs.story import StoryLine, tell
+from tests.backends.serving import served
 
 from midwatch_logs.server import build
 from midwatch_logs.settings import LogSettings

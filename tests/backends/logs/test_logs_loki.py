@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from tests.backends.fakes.loki import Entry, FakeLoki
 from tests.backends.logs.conftest import Connect, loki_entry
-from tests.backends.logs.serving import served
 from tests.backends.logs.story import HOUR, QUARTER, tell
 from tests.backends.logs.test_logs_contract import answer
+from tests.backends.serving import served
 
 LATE = 1_795_143_300_000_000_000  # 2026-11-20T02:55:00Z
 

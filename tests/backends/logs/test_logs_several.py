@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 from tests.backends.fakes.loki import FakeLoki
 from tests.backends.logs.conftest import Connect, Settings, loki_entry, store_row
-from tests.backends.logs.serving import served
 from tests.backends.logs.story import HOUR, QUARTER, TRACE, tell
 from tests.backends.logs.test_logs_contract import answer
+from tests.backends.serving import served
 
 from midwatch_logs.settings import LogSettings
 from midwatch_store.writer import Writer

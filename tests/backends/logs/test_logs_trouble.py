@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 from tests.backends.fakes.loki import FakeLoki
 from tests.backends.logs.conftest import Connect, Settings, loki_entry
-from tests.backends.logs.serving import Trouble, served
 from tests.backends.logs.story import HOUR, tell
+from tests.backends.serving import Trouble, served
 
-from midwatch_logs import http
+from midwatch_logs.backends.loki import api
 
 TroubledLoki = tuple[Settings, Trouble]
 SECRET = "s3cr3t-t0ken"
@@ -21,7 +21,7 @@ SECRET = "s3cr3t-t0ken"
 @pytest.fixture
 def loki(monkeypatch: pytest.MonkeyPatch) -> Generator[TroubledLoki]:
     """A Loki with some lines, and what may go wrong with it."""
-    monkeypatch.setattr(http, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(api, "READ_SECONDS", 0.5)
     with ExitStack() as stack:
         url, trouble = stack.enter_context(served(FakeLoki([loki_entry(line) for line in tell()[:50]]).app))
         yield {"loki_url": url, "loki_token": SecretStr(SECRET)}, trouble

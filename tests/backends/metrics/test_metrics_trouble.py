@@ -9,8 +9,8 @@ from tests.backends.metrics.asking import asked, refused
 from tests.backends.metrics.conftest import Connect
 from tests.backends.metrics.unwell import Unwell, seconds, serving
 
-from midwatch_kit import BadInput
-from midwatch_metrics.backends.prometheus import api, open_prometheus
+from midwatch_kit import BadInput, http
+from midwatch_metrics.backends.prometheus import open_prometheus
 from midwatch_metrics.settings import MetricsSettings
 
 SECRET = "s3cret-t0ken"
@@ -83,7 +83,7 @@ async def test_a_stall_ends_at_the_deadline(connect: Connect) -> None:
 
 
 async def test_more_than_may_be_read_is_not_read(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(http, "MOST_BYTES", 2**20)
     with serving(Unwell(body=b'{"status": "success", "data": [' + b" " * 2**21 + b"]}", path="series")) as unwell:
         async with connect(prometheus_url=unwell.url) as client:
             code, words = await refused(client, "survey_metrics")

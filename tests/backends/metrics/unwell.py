@@ -1,12 +1,14 @@
 """A server on a real socket that is unwell in one way, before it answers as Prometheus would."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import anyio
+from starlette.types import Receive, Scope, Send
+from tests.backends.serving import answered, listening
 
 EMPTY: Mapping[str, object] = {"resultType": "matrix", "result": []}
 
@@ -25,55 +27,26 @@ class Unwell:
     asked: list[str] = field(default_factory=list)
     seen: list[Mapping[str, str]] = field(default_factory=list)
     url: str = ""
-    over: threading.Event = field(default_factory=threading.Event)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path = scope["raw_path"].decode() + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
+        self.asked.append(path)
+        self.seen.append({name.decode(): value.decode() for name, value in scope["headers"]})
+        if self.path not in path or len(self.asked) > self.times:
+            data = [] if "/series" in path or "/label" in path else EMPTY
+            await answered(send, 200, {}, json.dumps({"status": "success", "data": data}).encode())
+            return
+        await anyio.sleep(self.stall)
+        cut = {"content-length": str(len(self.body) + 100)} if self.cut else {}
+        await answered(send, self.status, {**self.headers, **cut}, self.body)
 
 
 @contextmanager
 def serving(unwell: Unwell) -> Iterator[Unwell]:
-    """Serve until left; a stall ends then as well."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length") or 0))
-            unwell.asked.append(self.path)
-            unwell.seen.append(dict(self.headers))
-            if unwell.path in self.path and len(unwell.asked) <= unwell.times:
-                self._be_unwell()
-            else:
-                data = [] if "/series" in self.path or "/label" in self.path else EMPTY
-                self._answer(200, json.dumps({"status": "success", "data": data}).encode(), {})
-
-        do_POST = do_GET  # noqa: N815 - what the base class calls
-
-        def _be_unwell(self) -> None:
-            if unwell.stall:
-                unwell.over.wait(unwell.stall)
-            self._answer(unwell.status, unwell.body, unwell.headers, missing=100 if unwell.cut else 0)
-
-        def _answer(self, status: int, body: bytes, headers: Mapping[str, str], missing: int = 0) -> None:
-            self.send_response(status)
-            for name, value in {"content-type": "application/json", **headers}.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(body) + missing))
-            self.end_headers()
-            self.wfile.write(body)
-            self.close_connection = True
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    unwell.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    """Serve until left."""
+    with listening(unwell) as unwell.url:
         yield unwell
-    finally:
-        unwell.over.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def seconds(began: float) -> float:

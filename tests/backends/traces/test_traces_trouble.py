@@ -75,10 +75,13 @@ def test_a_malformed_trace_id_gets_the_backends_own_words(troubled: tuple[TraceB
         answers.get(troubled[0], "not-an-id", *WINDOW)
 
 
-def test_a_token_reaches_the_backend_and_no_text(told: list[Row], tmp_path: Any) -> None:
+def test_a_token_reaches_the_backend_and_no_text(
+    told: list[Row], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "token").write_text(SECRET + "\n")
+    monkeypatch.setenv("MIDWATCH_JAEGER_TOKEN_FILE", str(tmp_path / "token"))
     with served(FakeJaeger(told[:200], token=SECRET).app) as (url, _):
-        allowed = chosen(TracesSettings(jaeger_url=url, jaeger_token_file=tmp_path / "token"))
+        allowed = chosen(TracesSettings(jaeger_url=url))
         assert all(check.ok for check in allowed.checks()[:3])
         refused = chosen(TracesSettings(jaeger_url=url, jaeger_token="wrong-" + SECRET))
         with pytest.raises(BackendDown) as caught:

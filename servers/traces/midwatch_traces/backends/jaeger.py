@@ -16,10 +16,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from midwatch_kit import BackendDown, BadInput, Check, rfc3339
+from midwatch_kit.http import bearer
 from midwatch_store import from_ns
 from midwatch_traces.backend import KnownCalls, Search
+from midwatch_traces.backends.api import JsonApi, Missing, Parameters
 from midwatch_traces.backends.fetched import Row
-from midwatch_traces.backends.http import JsonApi, Missing, Parameters, bearer
 from midwatch_traces.backends.otlp import rows_of, trace_hex
 from midwatch_traces.backends.remote import RemoteTraces
 from midwatch_traces.backends.sampling import Found, Piece
@@ -44,7 +45,7 @@ def jaeger(settings: TracesSettings) -> RemoteTraces:
         "jaeger",
         str(settings.jaeger_url),
         permission=_PERMISSION,
-        headers=bearer(settings.jaeger_token, settings.jaeger_token_file),
+        headers=bearer(settings.jaeger_token),
         at_once=_AT_ONCE,
     )
     return RemoteTraces(Jaeger(api), most=settings.traces_most, page=_PAGE, seconds=settings.deadline_seconds * 0.9)

@@ -26,7 +26,7 @@ class GitHubChanges:
     """The repositories that the settings name."""
 
     def __init__(self, settings: DeploysSettings) -> None:
-        token = settings.secret_github_token()
+        token = settings.github_token.get_secret_value() if settings.github_token else ""
         client = GitHubClient(str(settings.github_url), token, settings.backend_seconds / 3)
         services = Services(settings.service_paths)
         self._client = client

@@ -26,9 +26,9 @@ from midwatch_kit.logs.backend import (
     Walk,
 )
 from midwatch_kit.logs.lines import ERROR, WARN, LogLine
+from midwatch_logs.backends.loki.api import LokiApi
 from midwatch_logs.backends.loki.entries import lines_of, writer_of
 from midwatch_logs.backends.loki.logql import LogQl, Names
-from midwatch_logs.http import JsonHttp, shown_url
 from midwatch_logs.parallel import at_once
 from midwatch_logs.remote import RemoteLogs, Span, ahead, shown_spans, spans_of
 from midwatch_logs.settings import LokiSettings
@@ -64,7 +64,6 @@ class LokiLogs(RemoteLogs):
 
     def __init__(self, settings: LokiSettings, sample_lines: int) -> None:
         super().__init__(sample_lines)
-        self._url = settings.loki_url or ""
         self._most_bytes = settings.loki_max_bytes
         self._names = Names(
             service=settings.loki_service_label,
@@ -75,11 +74,11 @@ class LokiLogs(RemoteLogs):
         self._ql = LogQl(self._names, settings.loki_selector)
         self._newest: tuple[int, int | None] = (0, None)
         self._weighed: set[Span] = set()
-        self._http = JsonHttp("Loki", self._url, _headers(settings), _login(settings))
+        self._api = LokiApi(settings)
 
     def describe(self, scope: Scope) -> str:
         """Return the address, the streams and the time."""
-        return f"{self._ql.streams()} of {shown_url(self._url)} in {shown_spans(scope)}"
+        return f"{self._ql.streams()} of {self._api.place} in {shown_spans(scope)}"
 
     def newest(self) -> int | None:
         """Return the time of the newest line of the last four weeks, as it was some seconds ago at most."""
@@ -146,7 +145,7 @@ class LokiLogs(RemoteLogs):
         except KitError as error:
             do = "see that MIDWATCH_LOKI_URL, MIDWATCH_LOKI_TENANT and the credentials are right and that Loki runs"
             return [Check("loki", ok=False, detail=str(error), do=do)]
-        return [Check("loki", ok=True, detail=f"{shown_url(self._url)} {self._version()}"), *self._layout(labels)]
+        return [Check("loki", ok=True, detail=f"{self._api.place} {self._version()}"), *self._layout(labels)]
 
     def _look_for_newest(self, now: int) -> int | None:
         for seconds in _AGO:
@@ -255,7 +254,7 @@ class LokiLogs(RemoteLogs):
             return
         try:
             asked: dict[str, str | int] = {"query": self._ql.streams(), "start": span[0], "end": span[1]}
-            told = self._http.get("/loki/api/v1/index/stats", asked)
+            told = self._api.get("/loki/api/v1/index/stats", asked)
         except KitError:
             return
         size = told.get("bytes", 0) if isinstance(told, dict) else 0
@@ -269,7 +268,7 @@ class LokiLogs(RemoteLogs):
 
     def _ask(self, path: str, query: str, asked: dict[str, Any]) -> dict[str, Any]:
         try:
-            answer = self._http.get(f"/loki/api/v1/{path}", {"query": query, **asked})
+            answer = self._api.get(f"/loki/api/v1/{path}", {"query": query, **asked})
         except BadInput as error:
             raise BadInput(f"{error} -- in {query[:300]}") from None
         data = answer.get("data") if isinstance(answer, dict) else None
@@ -277,12 +276,12 @@ class LokiLogs(RemoteLogs):
 
     def _labels(self) -> list[str]:
         now = time.time_ns()
-        answer = self._http.get("/loki/api/v1/labels", {"start": now - _AGO[-1] * 10**9, "end": now})
+        answer = self._api.get("/loki/api/v1/labels", {"start": now - _AGO[-1] * 10**9, "end": now})
         return list(answer.get("data") or []) if isinstance(answer, dict) else []
 
     def _version(self) -> str:
         try:
-            return str(self._http.get("/loki/api/v1/status/buildinfo", {}).get("version", "of unknown version"))
+            return str(self._api.get("/loki/api/v1/status/buildinfo", {}).get("version", "of unknown version"))
         except (KitError, AttributeError):
             return "of unknown version"
 
@@ -309,19 +308,6 @@ class LokiLogs(RemoteLogs):
         late = max(0.0, (time.time_ns() - newest) / 1e9)
         detail = f"the newest is of {stamp(newest, 3)}, {late:.0f} s ago"
         return Check("lines", ok=late <= 300, detail=detail, do="" if late <= 300 else "see that logs are being sent")
-
-
-def _headers(settings: LokiSettings) -> dict[str, str]:
-    token = settings.loki_token.get_secret_value() if settings.loki_token else ""
-    return {
-        **({"X-Scope-OrgID": settings.loki_tenant} if settings.loki_tenant else {}),
-        **({"Authorization": f"Bearer {token}"} if token else {}),
-    }
-
-
-def _login(settings: LokiSettings) -> tuple[str, str] | None:
-    password = settings.loki_password
-    return (settings.loki_username, password.get_secret_value()) if password else None
 
 
 def _is_beyond(line: LogLine, walk: Walk) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from midwatch_kit import Entity, Relation, TopologyFragment
-from midwatch_metrics.backends.prometheus.api import without_secrets
+from midwatch_kit.http import shown_url
 from midwatch_metrics.backends.prometheus.labels import UNKNOWN, LabelMap
 
 _HOSTS: Final = ("node", "kubernetes_node", "nodename")
@@ -39,7 +39,7 @@ def _health(target: Mapping[str, Any], version: str) -> dict[str, str]:
     told = {
         "scrape": str(target.get("health", "")),
         "scrape_error": str(target.get("lastError", ""))[:_LONGEST_ERROR],
-        "scrape_url": without_secrets(str(target.get("scrapeUrl", ""))),
+        "scrape_url": shown_url(str(target.get("scrapeUrl", ""))),
         "version": version,
     }
     return {name: value for name, value in told.items() if value}
