@@ -134,7 +134,8 @@ class Http:
                 body = self._body(answer, until)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             kind, passing = _kind_of(error)
-            why = re.sub(r"\[.*?\] ", "", str(error))[:200] or type(error).__name__
+            said = "" if kind is Failed.UNUSABLE else str(error)  # which may quote the address, with its login
+            why = re.sub(r"\[.*?\] ", "", said)[:200] or type(error).__name__
             raise HttpFailure(self.place, kind, why, passing) from None
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return HttpAnswer(answer.status_code, headers, body)
@@ -163,8 +164,8 @@ def bearer(token: SecretStr | None) -> dict[str, str]:
 
 
 def shown_url(url: str) -> str:
-    """Return an address without what may be secret in it: a login, and parameters."""
-    return re.sub(r"//[^/?#]*@", "//", url).split("?", 1)[0].rstrip("/")
+    """Return an address without what may be secret in it: a login, even one with a slash in it, and parameters."""
+    return re.sub(r"//[^?#]*@", "//", url).split("?", 1)[0].rstrip("/")
 
 
 def _kind_of(error: Exception) -> tuple[Failed, bool]:
