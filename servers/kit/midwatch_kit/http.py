@@ -165,7 +165,7 @@ def bearer(token: SecretStr | None) -> dict[str, str]:
 
 def shown_url(url: str) -> str:
     """Return an address without what may be secret in it: a login, even one with a slash in it, and parameters."""
-    return re.sub(r"//[^?#]*@", "//", url).split("?", 1)[0].rstrip("/")
+    return re.sub(r"^([^/?#]*//)?[^?#]*@", r"\1", url).split("?", 1)[0].rstrip("/")
 
 
 def _kind_of(error: Exception) -> tuple[Failed, bool]:
