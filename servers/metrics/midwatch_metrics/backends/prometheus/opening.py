@@ -3,10 +3,11 @@
 from typing import Final
 
 from midwatch_kit import BadInput
+from midwatch_kit.http import bearer
 from midwatch_metrics.backends.prometheus.api import Access, HttpApi
 from midwatch_metrics.backends.prometheus.labels import LabelMap
 from midwatch_metrics.backends.prometheus.metrics import PrometheusMetrics
-from midwatch_metrics.settings import MetricsSettings, secret_of
+from midwatch_metrics.settings import MetricsSettings
 
 _SHARE: Final = 0.5
 """How much of a tool's time one question may take."""
@@ -17,16 +18,11 @@ def open_prometheus(settings: MetricsSettings) -> PrometheusMetrics:
     url = settings.prometheus_url or ""
     if not url.startswith(("http://", "https://")):
         raise BadInput("MIDWATCH_PROMETHEUS_URL must begin with http:// or https://")
-    token = secret_of(settings.prometheus_token, settings.prometheus_token_file, "MIDWATCH_PROMETHEUS_TOKEN")
-    password = secret_of(
-        settings.prometheus_password, settings.prometheus_password_file, "MIDWATCH_PROMETHEUS_PASSWORD"
-    )
-    headers = {"Accept": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
+    password = settings.prometheus_password.get_secret_value() if settings.prometheus_password else ""
+    headers = {"Accept": "application/json", **bearer(settings.prometheus_token)}
     if settings.prometheus_tenant:
         headers["X-Scope-OrgID"] = settings.prometheus_tenant
-    login = (settings.prometheus_user, password or "") if settings.prometheus_user else None
+    login = (settings.prometheus_user, password) if settings.prometheus_user else None
     access = Access(url, "MIDWATCH_PROMETHEUS", headers, login, settings.deadline_seconds * _SHARE)
     return PrometheusMetrics(HttpApi(access), label_map(settings))
 
