@@ -8,6 +8,8 @@
 Every message says what went wrong, with which value, and what to do. No message carries a secret.
 """
 
+import re
+
 
 class KitError(Exception):
     """An error whose text is meant to be read by the caller."""
@@ -31,3 +33,8 @@ class BackendDown(KitError):
     """Raised when the backend does not answer, refuses, or is not there."""
 
     code = "backend_down"
+
+
+def without_login(address: str) -> str:
+    """Return an address without the login in it, even one with a slash in it, or before which no scheme stands."""
+    return re.sub(r"^([^/?#]*//)?[^?#]*@", r"\1", address)

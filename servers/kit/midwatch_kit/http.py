@@ -21,7 +21,7 @@ import tenacity
 from pydantic import SecretStr
 
 from midwatch_kit.abandoned import given_up
-from midwatch_kit.errors import BackendDown
+from midwatch_kit.errors import BackendDown, without_login
 
 Parameters: TypeAlias = Mapping[str, str | int | Sequence[str]]
 
@@ -164,8 +164,8 @@ def bearer(token: SecretStr | None) -> dict[str, str]:
 
 
 def shown_url(url: str) -> str:
-    """Return an address without what may be secret in it: a login, even one with a slash in it, and parameters."""
-    return re.sub(r"^([^/?#]*//)?[^?#]*@", r"\1", url).split("?", 1)[0].rstrip("/")
+    """Return an address without what may be secret in it: a login, and parameters."""
+    return without_login(url).split("?", 1)[0].rstrip("/")
 
 
 def _kind_of(error: Exception) -> tuple[Failed, bool]:

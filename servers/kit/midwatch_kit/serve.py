@@ -6,7 +6,6 @@ one clear line on stderr. A signal ends the process at once: a server keeps noth
 
 import gc
 import os
-import re
 import signal
 import socket
 import sys
@@ -21,7 +20,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from midwatch_kit.errors import KitError
+from midwatch_kit.errors import KitError, without_login
 from midwatch_kit.server import EvidenceServer
 from midwatch_kit.settings import ServerSettings
 
@@ -88,12 +87,8 @@ def _fault(fault: ErrorDetails) -> str:
     where, message, given = ".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, "), fault["input"]
     if not where:  # the settings as a whole are at fault, and among them may be a secret
         return f"  {message}"
-    named = f" (got {_without_password(given)!r})" if isinstance(given, str | int | float) else ""
+    named = f" (got {without_login(str(given))!r})" if isinstance(given, str | int | float) else ""
     return f"  {where}: {message}{named}"
-
-
-def _without_password(given: str | int | float) -> str:
-    return re.sub(r"//[^/@]*@", "//…@", str(given))
 
 
 def _leave(code: int, *lines: str) -> NoReturn:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 
 from midwatch_kit import ServerSettings
 
@@ -45,6 +45,13 @@ class LokiSettings(ServerSettings):
     loki_max_bytes: int = Field(
         50 * 2**30, ge=1, description="bytes that Loki may have to read for one question; more is refused before"
     )
+
+    @field_validator("loki_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return url
 
 
 class LogSettings(StoreSettings, SampleSettings, LokiSettings):

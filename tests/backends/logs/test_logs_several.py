@@ -20,6 +20,11 @@ def test_without_any_backend_the_settings_that_turn_one_on_are_listed(monkeypatc
         LogSettings()
 
 
+def test_an_address_without_a_scheme_is_refused_at_the_start() -> None:
+    with pytest.raises(ValidationError, match="must begin with http:// or https://"):
+        LogSettings(loki_url="loki:3100")
+
+
 async def test_two_backends_answer_as_one_that_has_the_lines_of_both(
     connect: Connect, told_store: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
