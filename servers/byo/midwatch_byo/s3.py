@@ -4,21 +4,20 @@ An object is immutable under its ETag: it is fetched with `If-Match`, so what is
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import ClientError
 
 from midwatch_byo.places import StoredObject, changed
-from midwatch_kit import BackendDown
+from midwatch_kit import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_PATIENCE: Final = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 3, "mode": "standard"})
+_SECONDS: Final = 20.0
+_NEEDED: Final = "s3:ListBucket on the bucket and s3:GetObject below the prefix"
 _GONE: Final = ("412", "404", "PreconditionFailed", "NoSuchKey")
 
 
@@ -29,9 +28,12 @@ class Bucket:
         self._source = source
         self._bucket = bucket
         self._prefix = prefix
-        self._where = f"s3://{bucket}/{prefix}"
-        session = boto3.Session(region_name=region)
-        self._client: S3Client = session.client("s3", endpoint_url=endpoint, config=_PATIENCE)
+        self._in_words = partial(
+            aws.in_words, f"s3://{bucket}/{prefix}", _NEEDED, "correct the location in the mapping"
+        )
+        self._client: S3Client = aws.session(region).client(
+            "s3", endpoint_url=endpoint, config=aws.patience(_SECONDS, attempts=3)
+        )
 
     def children(self, folder: str) -> list[str]:
         """Return the names of the folders in a folder."""
@@ -70,31 +72,3 @@ class Bucket:
                 raise
             for block in answer["Body"].iter_chunks(2**20):
                 copy.write(block)
-
-    @contextmanager
-    def _in_words(self) -> Iterator[None]:
-        try:
-            yield
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            raise BackendDown(
-                f"{self._where} refused ({code}): {_ADVICE.get(code, 'see what it says of this')}"
-            ) from None
-        except NoCredentialsError:
-            raise BackendDown(
-                f"no credentials for {self._where}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-            ) from None
-        except BotoCoreError as error:
-            raise BackendDown(
-                f"{self._where} does not answer ({type(error).__name__}): is the endpoint right?"
-            ) from None
-
-
-_ADVICE: Final = {
-    "NoSuchBucket": "there is no such bucket; correct the location in the mapping",
-    "AccessDenied": "allow s3:ListBucket on the bucket and s3:GetObject below the prefix",
-    "403": "allow s3:ListBucket on the bucket and s3:GetObject below the prefix",
-    "InvalidAccessKeyId": "the access key is not known there; check AWS_ACCESS_KEY_ID",
-    "SignatureDoesNotMatch": "the secret key does not fit the access key; check AWS_SECRET_ACCESS_KEY",
-    "ExpiredToken": "the session has run out; log in again",
-}

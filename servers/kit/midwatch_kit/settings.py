@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
@@ -48,6 +48,14 @@ class ServerSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read secrets from the files that `..._FILE` variables point to, where nothing else gives them."""
         return init_settings, env_settings, _SecretFiles(settings_cls)
+
+
+class AwsSettings(ServerSettings):
+    """Which account and region backends in AWS ask; for servers that have such backends."""
+
+    aws_region: str | None = Field(None, description="AWS region; as AWS_REGION or the profile say")
+    aws_profile: str | None = Field(None, description="AWS profile; as AWS_PROFILE says")
+    aws_endpoint_url: AnyHttpUrl | None = Field(None, description="what to ask instead of AWS itself")
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
