@@ -29,7 +29,10 @@ class Bucket:
         self._bucket = bucket
         self._prefix = prefix
         self._in_words = partial(
-            aws.in_words, f"s3://{bucket}/{prefix}", _NEEDED, "correct the location in the mapping"
+            aws.in_words,
+            f"s3://{bucket}/{prefix}",
+            _NEEDED,
+            "there is no such bucket: correct the location in the mapping",
         )
         self._client: S3Client = aws.session(region).client(
             "s3", endpoint_url=endpoint, config=aws.patience(_SECONDS, attempts=3)
