@@ -10,7 +10,6 @@ import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ from midwatch_byo.layout import Layout, Partition
 from midwatch_byo.mapping import Source
 from midwatch_byo.parse import Parsed, parse
 from midwatch_byo.places import Place, StoredObject
+from midwatch_kit.parallel import Threads
 
 _AT_ONCE: Final = 4
 _MOST_UNPACKED: Final = 20
@@ -53,7 +53,7 @@ class ObjectCache:
         Raises `BadInput` for an object that changed since it was listed, `BackendDown` when one cannot be had.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(_AT_ONCE) as readers:
+        with Threads(_AT_ONCE) as readers:
             kept = list(
                 readers.map(lambda found: self._one(found, sources[found.source], places[found.source]), wanted)
             )

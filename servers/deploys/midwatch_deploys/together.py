@@ -3,9 +3,7 @@
 A backend that does not answer leaves a gap, which is told; only when none answers is that an error.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -14,6 +12,7 @@ from midwatch_deploys.backend import Change, ChangeBackend, Found, KnowsRevision
 from midwatch_deploys.redact import without_secrets
 from midwatch_deploys.same import COMMITS, TOGETHER, merged, overlaps, united
 from midwatch_kit import BackendDown, Check, KitError
+from midwatch_kit.parallel import ask_each
 
 T = TypeVar("T")
 
@@ -100,30 +99,12 @@ class Together:
                     return diff
         return ""
 
-    def _each(self, ask: Callable[[ChangeBackend], T], must: bool = True) -> tuple[dict[str, T], list[str]]:
+    def _each(self, ask: Callable[[ChangeBackend], T], must: bool = True) -> tuple[Mapping[str, T], list[str]]:
         """Return what each backend answers, and in words what became of those that did not."""
-        if len(self._backends) == 1 and must:
-            return {name: ask(backend) for name, backend in self._backends.items()}, []
-        pool = ThreadPoolExecutor(len(self._backends), thread_name_prefix="backend")
-        asked = {name: pool.submit(ask, backend) for name, backend in self._backends.items()}
-        pool.shutdown(wait=False)  # one that hangs is left behind: it ends by its own deadline
-        until = time.monotonic() + self._seconds
-        told: dict[str, T] = {}
-        gaps: list[str] = []
-        for name, answer in asked.items():
-            try:
-                told[name] = self._within(answer, until)
-            except KitError as error:
-                gaps.append(f"{name} could not be asked: {error}")
-        if must and not told:
-            raise BackendDown("; ".join(gaps))
-        return told, gaps
-
-    def _within(self, answer: "Future[T]", until: float) -> T:
-        try:
-            return answer.result(max(0.0, until - time.monotonic()))
-        except TimeoutError:
-            raise BackendDown(f"no answer within {self._seconds:g} s") from None
+        asked = ask_each(self._backends, lambda _, backend: ask(backend), self._seconds)
+        if must:
+            asked.by_some()
+        return asked.said, [f"{name} could not be asked: {error}" for name, error in asked.silent.items()]
 
 
 def _revision(change: Change) -> str:

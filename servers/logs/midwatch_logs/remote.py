@@ -28,7 +28,7 @@ from midwatch_kit.logs.backend import (
     Walk,
 )
 from midwatch_kit.logs.lines import MAX_MESSAGE, LogLine
-from midwatch_logs.parallel import at_once
+from midwatch_kit.parallel import at_once
 from midwatch_logs.sampled import Sampler
 
 Span = tuple[int, int]

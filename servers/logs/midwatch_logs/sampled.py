@@ -17,8 +17,8 @@ from midwatch_kit import Window
 from midwatch_kit.logs import Scope, SqlLogs, ns_of, time_of
 from midwatch_kit.logs.backend import Buckets, Filter, Found, PatternRow, RateRow, Step, StepRow, Walk
 from midwatch_kit.logs.lines import WARN, LogLine, level_name
+from midwatch_kit.parallel import at_once
 from midwatch_logs.constant import constant_part
-from midwatch_logs.parallel import at_once
 
 _SLICES: Final = 10
 _MOST_CHECKED: Final = 20

@@ -7,11 +7,10 @@ leaves one out would look exact.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import groupby
 from typing import Final, TypeVar
 
-from midwatch_kit import Check, KitError, Window
+from midwatch_kit import Check, Window
 from midwatch_kit.logs.backend import (
     Around,
     Buckets,
@@ -28,7 +27,7 @@ from midwatch_kit.logs.backend import (
     TraceSpan,
     Walk,
 )
-from midwatch_logs.parallel import at_once
+from midwatch_kit.parallel import ask_each
 
 RowT = TypeVar("RowT")
 ResultT = TypeVar("ResultT")
@@ -39,8 +38,7 @@ class SeveralLogs:
     """The log tools' questions, put to every backend."""
 
     def __init__(self, backends: Mapping[str, LogBackend]) -> None:
-        self._names = list(backends)
-        self._backends = list(backends.values())
+        self._backends = dict(backends)
 
     def pin(self, windows: Sequence[Window]) -> int:
         """Return all marks in one number."""
@@ -51,7 +49,7 @@ class SeveralLogs:
         """Return what each reads, by name."""
         return "; ".join(
             f"{name}: {backend.describe(self._own(scope, number))}"
-            for number, (name, backend) in enumerate(zip(self._names, self._backends, strict=True))
+            for number, (name, backend) in enumerate(self._backends.items())
         )
 
     def newest(self) -> int | None:
@@ -105,28 +103,22 @@ class SeveralLogs:
 
     def checks(self) -> list[Check]:
         """Look at every backend; each check has the backend's name before its own."""
-        looked = at_once([backend.checks for backend in self._backends])
         return [
             replace(check, name=f"{name} {check.name}" if check.name != name else name)
-            for name, checks in zip(self._names, looked, strict=True)
+            for name, checks in ask_each(self._backends, lambda _, backend: backend.checks()).by_all().items()
             for check in checks
         ]
 
     def _each(self, ask: Callable[[int, LogBackend], ResultT]) -> list[ResultT]:
-        def named(number: int) -> ResultT:
-            try:
-                return ask(number, self._backends[number])
-            except KitError as error:
-                raise type(error)(f"{self._names[number]}: {error}") from None
-
-        return at_once([partial(named, number) for number in range(len(self._backends))])
+        numbers = {name: number for number, name in enumerate(self._backends)}
+        return list(ask_each(self._backends, lambda name, backend: ask(numbers[name], backend)).by_all().values())
 
     def _found(self, ask: Callable[[int, LogBackend], Found[RowT]]) -> Found[RowT]:
         found = self._each(ask)
         return Found([row for each in found for row in each.rows], self._joined([each.query for each in found]))
 
     def _joined(self, queries: Sequence[str]) -> str:
-        return " || ".join(f"{name}: {query}" for name, query in zip(self._names, queries, strict=True))
+        return " || ".join(f"{name}: {query}" for name, query in zip(self._backends, queries, strict=True))
 
     def _own(self, scope: Scope, number: int) -> Scope:
         return Scope(scope.windows, scope.pin >> (_PIN_BITS * number) & (2**_PIN_BITS - 1))

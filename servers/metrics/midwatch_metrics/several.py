@@ -4,17 +4,18 @@ One that is down leaves the others' answers, and says so in the query's text; on
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
 from midwatch_kit import Check, KitError, TopologyFragment, Window
+from midwatch_kit.parallel import ask_each
 from midwatch_metrics.backend import AlarmState, Cells, Described, Gathered, MetricBackend, Selection
 from midwatch_metrics.timeline import Timeline
 
 AnswerT = TypeVar("AnswerT")
+_Answers: TypeAlias = tuple[Mapping[str, AnswerT], Mapping[str, KitError]]
 
 
 class Several:
@@ -103,25 +104,12 @@ class Several:
             for one in part
         ]
 
-    def _ask(self, question: Callable[[MetricBackend], AnswerT]) -> tuple[dict[str, AnswerT], dict[str, KitError]]:
+    def _ask(self, question: Callable[[MetricBackend], AnswerT]) -> _Answers[AnswerT]:
         return self._ask_by_name(lambda _, one: question(one))
 
-    def _ask_by_name(
-        self, question: Callable[[str, MetricBackend], AnswerT]
-    ) -> tuple[dict[str, AnswerT], dict[str, KitError]]:
-        """Return what each answered, and why the others did not; raises the first error when none answered."""
-        found: dict[str, AnswerT] = {}
-        silent: dict[str, KitError] = {}
-        with ThreadPoolExecutor(len(self._backends), "backend") as threads:
-            asked = {name: threads.submit(question, name, one) for name, one in self._backends.items()}
-            for name, future in asked.items():
-                try:
-                    found[name] = future.result()
-                except KitError as error:
-                    silent[name] = error
-        if not found:
-            raise next(iter(silent.values()))
-        return found, silent
+    def _ask_by_name(self, question: Callable[[str, MetricBackend], AnswerT]) -> _Answers[AnswerT]:
+        asked = ask_each(self._backends, question).by_some()
+        return asked.said, asked.silent
 
 
 def _own_place(after: tuple[int, int] | None, number: int, count: int) -> tuple[int, int] | None:

@@ -10,13 +10,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
 from midwatch_kit import BackendDown, BadInput, Check, rfc3339
 from midwatch_kit.http import bearer
+from midwatch_kit.parallel import Threads
 from midwatch_store import from_ns
 from midwatch_traces.backend import KnownCalls, Search
 from midwatch_traces.backends.api import JsonApi, Missing, Parameters
@@ -79,7 +79,7 @@ class Jaeger:
             rows = list(self._search(exact, (start, end), most, until))
             return rows, len({row["TraceId"] for row in rows})
 
-        with ThreadPoolExecutor(self.at_once) as threads:
+        with Threads(self.at_once) as threads:
             answers = list(threads.map(one, wanted)) if len(wanted) > 1 else [one(exact) for exact in wanted]
         once = {(row["TraceId"], row["SpanId"]): row for rows, _ in answers for row in rows}
         self._learn(once.values())
@@ -88,7 +88,7 @@ class Jaeger:
 
     def fetch(self, ids: Sequence[str], *, until: float) -> Sequence[Row]:
         """Return all spans of some traces."""
-        with ThreadPoolExecutor(self.at_once) as threads:
+        with Threads(self.at_once) as threads:
             return [row for rows in threads.map(lambda name: self._trace(name, until), ids) for row in rows]
 
     def describe(self, search: Search, start: int, end: int) -> str:

@@ -8,12 +8,13 @@ import threading
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
 
 from midwatch_kit import BadInput
+from midwatch_kit.parallel import Threads
 from midwatch_traces.backends.fetched import Row
 
 Piece = tuple[int, int]
@@ -87,7 +88,7 @@ class Sampled:
 
 def sample(find: FindBegun, periods: Sequence[Piece], most: int, at_once: int) -> Sampled:
     """Return about `most` traces of some periods that don't overlap, all of them if they are no more."""
-    with ThreadPoolExecutor(at_once) as threads:
+    with Threads(at_once) as threads:
         whole = _together(threads, partial(find, begins=False), periods)
         if not any(found.full for found in whole):
             return _kept(Sampled(), whole)
@@ -143,12 +144,12 @@ class _Reading:
                 raise BadInput("too many traces come at once here: ask for a shorter window, and a baseline like it")
 
 
-def _together(threads: ThreadPoolExecutor, find: Find, pieces: Sequence[Piece]) -> list[Found]:
+def _together(threads: Threads, find: Find, pieces: Sequence[Piece]) -> list[Found]:
     asked: list[Future[Found]] = [threads.submit(find, start, end) for start, end in pieces]
     return [answer.result() for answer in asked]
 
 
-def _expected(threads: ThreadPoolExecutor, find: Find, periods: Sequence[Piece]) -> int:
+def _expected(threads: Threads, find: Find, periods: Sequence[Piece]) -> int:
     """Return about how many traces the periods hold, by a few short pieces spread over them."""
     length = sum(end - start for start, end in periods)
     spread = list(_spread(periods, _PROBES))

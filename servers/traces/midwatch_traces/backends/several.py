@@ -4,13 +4,13 @@ A trace that two of them hold is taken once. Only when all of them fail is there
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
-from midwatch_kit import BackendDown, Check, KitError, Window
+from midwatch_kit import Check, Window
+from midwatch_kit.parallel import ask_each
 from midwatch_traces.backend import (
     Failure,
     Follower,
@@ -128,20 +128,8 @@ class SeveralTraces:
 
     def _ask(self, question: Callable[[TraceBackend], _Said]) -> tuple[Mapping[str, _Said], Sequence[str]]:
         """Return what each backend says, in their order, and in words which could not; raises if none could."""
-        said: dict[str, _Said] = {}
-        gaps: list[str] = []
-        faults: list[KitError] = []
-        with ThreadPoolExecutor(len(self._backends)) as threads:
-            asked = {name: threads.submit(question, backend) for name, backend in self._backends.items()}
-        for name, answer in asked.items():
-            try:
-                said[name] = answer.result()
-            except BackendDown as error:
-                faults.append(error)
-                gaps.append(f"{name} is missing from this answer: {error}")
-        if not said:
-            raise BackendDown("; ".join(map(str, faults)))
-        return said, gaps
+        asked = ask_each(self._backends, lambda _, backend: question(backend)).by_some()
+        return asked.said, [f"{name} is missing from this answer: {error}" for name, error in asked.silent.items()]
 
 
 def joined(parts: Sequence[Spans]) -> Spans:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,6 +13,7 @@ from midwatch_deploys.backends.github.source import Source
 from midwatch_deploys.services import Services
 from midwatch_deploys.settings import DeploysSettings
 from midwatch_kit import BackendDown, Check, rfc3339
+from midwatch_kit.parallel import Threads
 
 _AT_ONCE: Final = 4
 _ID: Final = re.compile(r"github:(?P<repository>[^@]+)@(?P<what>[^:]+)(?::(?P<service>.*))?")
@@ -40,7 +40,7 @@ class GitHubChanges:
         """
         begin = begin or end - self._lookback
         parts = [(f"{source.name} {what}", part) for source in self._sources for what, part in source.parts()]
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="github") as pool:
+        with Threads(_AT_ONCE, thread_name_prefix="github") as pool:
             asked = [(what, pool.submit(part, begin, end)) for what, part in parts]
         changes: list[Change] = []
         gaps: list[str] = []

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -17,6 +16,7 @@ from midwatch_deploys.backends.github.client import GitHubClient, Json, Refused
 from midwatch_deploys.services import Services
 from midwatch_deploys.settings import DeploysSettings
 from midwatch_kit import BackendDown, Check
+from midwatch_kit.parallel import Threads
 
 Part: TypeAlias = Callable[[datetime, datetime], tuple[list[Change], str]]
 """Returns the changes in a span of time, and what was left out, in words."""
@@ -149,7 +149,7 @@ class Source:
             raise Refused(error.status, self._words("deployments", error)) from None
         wanted = [told for told in listed if not self._environments or told["environment"] in self._environments]
         inside = [n for n, told in enumerate(wanted) if begin <= read.moment(told["created_at"]) < end]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with Threads(_AT_ONCE) as pool:
             found = pool.map(lambda n: self._deployment(wanted[n], wanted[n + 1 :]), inside[:_MOST_LOOKED_INTO])
             changes = [change for changes in found for change in changes]
         left_out = len(inside) > _MOST_LOOKED_INTO or len(listed) == _MOST
@@ -178,7 +178,7 @@ class Source:
     def _commits(self, begin: datetime, end: datetime) -> tuple[list[Change], str]:
         listed = self._listed("commits", since=_instant(begin), until=_instant(end))
         kept = read.main_line(listed)
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with Threads(_AT_ONCE) as pool:
             told = pool.map(self._with_files, kept[:_MOST_LOOKED_INTO])
             changes = [each for change in told for each in self.by_service(change) if begin <= each.at < end]
         left_out = len(kept) > _MOST_LOOKED_INTO or len(listed) == _MOST

@@ -26,10 +26,10 @@ from midwatch_kit.logs.backend import (
     Walk,
 )
 from midwatch_kit.logs.lines import ERROR, WARN, LogLine
+from midwatch_kit.parallel import at_once
 from midwatch_logs.backends.loki.api import LokiApi
 from midwatch_logs.backends.loki.entries import lines_of, writer_of
 from midwatch_logs.backends.loki.logql import LogQl, Names
-from midwatch_logs.parallel import at_once
 from midwatch_logs.remote import RemoteLogs, Span, ahead, shown_spans, spans_of
 from midwatch_logs.settings import LokiSettings
 

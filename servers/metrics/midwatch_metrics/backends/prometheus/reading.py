@@ -5,7 +5,6 @@ and increases of them, with buckets for steps; and where even those would be too
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from midwatch_kit import rfc3339
+from midwatch_kit.parallel import Threads
 from midwatch_metrics.backend import Form
 from midwatch_metrics.backends.prometheus.api import PrometheusApi, TooLarge
 from midwatch_metrics.backends.prometheus.families import Family, Labels
@@ -115,7 +115,7 @@ def _read_raw(api: PrometheusApi, listed: Listed, families: Sequence[Family], ti
         answer = api.ask("query", {"query": f"{selector}[{range_}]", "time": _seconds(end)})
         return answer["result"] if answer["resultType"] == "matrix" else []
 
-    with ThreadPoolExecutor(_THREADS, "prometheus") as threads:
+    with Threads(_THREADS, "prometheus") as threads:
         result = [one for part in threads.map(fetch, asked) for one in part]
     samples = samples_of(result, numbers)
     forms = _forms(families, len(listed.labels))
@@ -146,7 +146,7 @@ def _read_stepped(api: PrometheusApi, listed: Listed, families: Sequence[Family]
         )
         return _tables(answer["result"], numbers, start, first, timeline.width)
 
-    with ThreadPoolExecutor(_THREADS, "prometheus") as threads:
+    with Threads(_THREADS, "prometheus") as threads:
         parts = list(threads.map(fetch, asked))
     tables = {statistic: _stacked([part[statistic] for part in parts if statistic in part]) for statistic in _ALL}
     ends = np.concatenate([timeline.starts + timeline.width, [0]])
