@@ -1,8 +1,8 @@
 """What must not stand in the journal, whatever telemetry says: personal data, and what opens doors.
 
 The journal is what people pass on; the bytes behind it stay as they are in the evidence, which only its owner can
-read. Known by form alone are e-mail addresses, numbers of payment cards, bearer tokens, passwords in `name=value`
-form and in URLs, and access keys of AWS. Names and postal addresses have no form to be known by.
+read. Known by form alone are e-mail addresses, numbers of payment cards, passwords in `name=value` form, and what
+`midwatch_kit.secrets` knows. Names and postal addresses have no form to be known by.
 """
 
 import re
@@ -10,18 +10,16 @@ import re
 from pydantic import JsonValue
 
 from midwatch_kit.records import Citation, Observation, Signal
+from midwatch_kit.secrets import without_known_secrets
 
 _EMAIL = re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _CARD = re.compile(r"(?<![\w.-])[3-6]\d{3}(?:[ -]?\d{2,6}){2,4}(?![\w-])")
-_SECRET = re.compile(
-    r"(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}|\bAKIA[0-9A-Z]{16}\b"
-    r"|(?i:\b(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?token)\s*[=:]\s*)[^\s,;&\"']+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-)
+_PASSWORD = re.compile(r"(?i:\b(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?token)\s*[=:]\s*)[^\s,;&\"']+")
 
 
 def hidden(text: str) -> str:
     """Return a text with placeholders in place of what must not be passed on."""
-    without = _SECRET.sub("<secret>", text)
+    without = _PASSWORD.sub("<secret>", without_known_secrets(text, "<secret>"))
     return _CARD.sub(lambda found: "<card>" if _is_card(found[0]) else found[0], _EMAIL.sub("<email>", without))
 
 

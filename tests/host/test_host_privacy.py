@@ -16,9 +16,10 @@ from midwatch_kit.records import Citation
         ("card 4111 1111 1111 1111 refused", "card <card> refused"),
         ("card=4111-1111-1111-1111;", "card=<card>;"),
         ("pan 378282246310005", "pan <card>"),
-        ("Authorization: Bearer eyJhbGciOi.J9.x-y_z", "Authorization: <secret>"),
+        ("Authorization: Bearer eyJhbGciOi.J9.x-y_z", "Authorization: Bearer <secret>"),
         ("cannot connect with password=hunter2, retrying", "cannot connect with <secret>, retrying"),
         ("postgresql://app:hunter2@db.internal/shop", "postgresql://<secret>@db.internal/shop"),
+        ("pushed with ghp_0123456789abcdefghijABCDEFGHIJ012345", "pushed with <secret>"),
         ("key AKIAIOSFODNN7EXAMPLE is unknown", "key <secret> is unknown"),
     ],
 )
@@ -34,6 +35,7 @@ def test_personal_data_and_secrets_are_hidden(said: str, told: str) -> None:
         "order 4111111111111111-77 of 3 items",
         "service:web@v7 calls https://pay.example.com/charges?id=4",
         "the password is wrong",
+        "basic authentication failed, bearer authentication was not tried",
     ],
 )
 def test_what_only_looks_alike_is_told(said: str) -> None:

@@ -5,16 +5,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from midwatch_cluster.state import Json
+from midwatch_kit.secrets import HIDDEN, without_known_secrets
 
-HIDDEN = "(hidden)"
 _SECRET = re.compile(r"passw|secret|token|credential|api_?key|private_?key|access_?key|auth", re.IGNORECASE)
-_IN_URL = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]+)@")
 _IN_FLAG = re.compile(r"(--?[\w.-]*(?:passw|secret|token|credential|api-?key)[\w.-]*=)\S+", re.IGNORECASE)
 _REPEATS = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def redacted(thing: Json) -> dict[str, Any]:
-    """Return an object without secrets: values of Secrets, of what is named as secrets are, and passwords in URLs.
+    """Return an object without secrets: values of Secrets, of what is named so, and what has the form of one.
 
     Named so can be a variable, a flag of a command, or a key of a ConfigMap.
 
@@ -44,4 +43,4 @@ def _cleaned(value: Any) -> Any:
         return {name: _cleaned(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_cleaned(each) for each in value]
-    return _IN_FLAG.sub(rf"\1{HIDDEN}", _IN_URL.sub(rf"\1:{HIDDEN}@", value)) if isinstance(value, str) else value
+    return _IN_FLAG.sub(rf"\1{HIDDEN}", without_known_secrets(value)) if isinstance(value, str) else value

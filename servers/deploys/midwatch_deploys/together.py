@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from midwatch_deploys.backend import Change, ChangeBackend, Found, KnowsRevisions, hash_in
-from midwatch_deploys.redact import without_secrets
 from midwatch_deploys.same import COMMITS, TOGETHER, merged, overlaps, united
 from midwatch_kit import BackendDown, Check, KitError
 from midwatch_kit.parallel import ask_each
+from midwatch_kit.secrets import without_secrets
 
 T = TypeVar("T")
 

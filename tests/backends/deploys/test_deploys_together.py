@@ -14,8 +14,8 @@ from tests.backends.deploys.asking import observed, refusal, rows, told
 from tests.backends.deploys.repositories import GitRepository
 from tests.backends.deploys.worlds import AT, IN_WINDOW
 
-from midwatch_deploys.redact import without_secrets
 from midwatch_kit import ObservationKind
+from midwatch_kit.secrets import without_secrets
 from midwatch_store.writer import Writer
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]

@@ -1,4 +1,4 @@
-"""What leaves a diff, a transcript or a log before anybody sees it: values that open doors.
+"""What leaves a text before anybody sees it: values that open doors.
 
 Known by form are tokens of GitHub, Slack and AWS, private keys, JSON web tokens, bearer tokens and passwords in URLs;
 known by name are the values of whatever is called a password, a secret, a token or a key.
@@ -22,11 +22,16 @@ _FORMS: Final = re.compile(
     r"|\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|xox[abeprs]-[A-Za-z0-9-]{10,}|glpat-[\w-]{20,})"
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
     r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
-    r"|(?i:(?<=\bbearer )|(?<=\bbasic ))[A-Za-z0-9._~+/=-]{8,}"
+    r"|(?i:(?<=\bbearer )|(?<=\bbasic ))(?=\S*[\d=])[A-Za-z0-9._~+/=-]{8,}"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
 
 
 def without_secrets(text: str) -> str:
-    """Return a text with `(hidden)` in place of what must not be shown."""
-    return _NAMED.sub(rf"\g<name>{HIDDEN}", _FORMS.sub(HIDDEN, text))
+    """Return a text with `(hidden)` in place of what must not be shown: for configuration, diffs and transcripts."""
+    return _NAMED.sub(rf"\g<name>{HIDDEN}", without_known_secrets(text))
+
+
+def without_known_secrets(text: str, instead: str = HIDDEN) -> str:
+    """Return a text without secrets that are known by form; for sentences, where a name says little of what follows."""
+    return _FORMS.sub(instead, text)
