@@ -15,6 +15,12 @@ class TracesSettings(ServerSettings):
     )
     jaeger_url: HttpUrl | None = Field(None, description="Jaeger's query service, such as http://jaeger:16686")
     jaeger_token: SecretStr | None = Field(None, description="bearer token for Jaeger; better by environment")
+    tempo_url: HttpUrl | None = Field(None, description="Tempo's query frontend, such as http://tempo:3200")
+    tempo_token: SecretStr | None = Field(None, description="bearer token for Tempo; better by environment")
+    tempo_username: str = Field("", description="for basic authentication at Tempo")
+    tempo_password: SecretStr | None = Field(None, description="for basic authentication at Tempo")
+    tempo_tenant: str = Field("", description="Tempo's tenant (X-Scope-OrgID)")
+    tempo_filter: str = Field("", description='what to read at all, as resource.deployment.environment = "prod"')
     traces_most: int = Field(
         2_000, ge=50, le=50_000, description="traces that one question fetches, but for the store; of more, a sample"
     )

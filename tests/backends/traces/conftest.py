@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.backends.fakes.jaeger import FakeJaeger
 from tests.backends.fakes.otlp import Row
+from tests.backends.fakes.tempo import FakeTempo
 from tests.backends.serving import served
 from tests.servers.traces.conftest import Story, Trouble
 
@@ -51,6 +52,8 @@ def settings_of(told: list[Row], tmp_path_factory: pytest.TempPathFactory) -> Ge
             "store": store,
             "jaeger": lambda: {"jaeger_url": url(FakeJaeger(told).app)},
             "jaeger without v3": lambda: {"jaeger_url": url(FakeJaeger(told, v3=False).app)},
+            "tempo": lambda: {"tempo_url": url(FakeTempo(told).app)},
+            "tempo of old": lambda: {"tempo_url": url(FakeTempo(told, v2=False, metrics="range").app)},
         }
 
         def settings(name: str) -> Settings:

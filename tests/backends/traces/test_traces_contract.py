@@ -15,7 +15,7 @@ from midwatch_traces.backend import Search, TraceBackend
 from midwatch_traces.server import build
 from midwatch_traces.settings import TracesSettings
 
-BACKENDS = ["jaeger", "jaeger without v3"]
+BACKENDS = ["jaeger", "jaeger without v3", "tempo"]
 WHOLE = ("2026-11-20T02:44:00Z", "2026-11-20T02:48:00Z")
 WINDOW = ("2026-11-20T02:47:00Z", "2026-11-20T02:48:00Z", "2026-11-20T02:44:00Z", "2026-11-20T02:47:00Z")
 
@@ -122,12 +122,13 @@ def test_an_empty_window_is_no_error_and_says_what_to_do(backend: TraceBackend) 
         assert answer.hint
 
 
+@pytest.mark.parametrize(("name", "about"), [("jaeger", "about "), ("tempo", ""), ("tempo of old", "")])
 def test_more_traces_than_are_fetched_are_sampled_evenly_and_said_to_be(
-    told: list[Row], settings_of: Callable[[str], Any], connect: Callable[..., TraceBackend]
+    name: str, about: str, told: list[Row], settings_of: Callable[[str], Any], connect: Callable[..., TraceBackend]
 ) -> None:
-    sampled = connect(**settings_of("jaeger"), traces_most=300)
+    sampled = connect(**settings_of(name), traces_most=300)
     answer = answers.survey(sampled, *WINDOW, ())
-    assert re.match(r"Read one trace in [2-4] \([\d,]+ of about [\d,]+ spans\)", answer.hint or "")
+    assert re.match(rf"Read one trace in [2-4] \([\d,]+ of {about}[\d,]+ spans\)", answer.hint or "")
     assert 0.6 < answer.matched / len(told) < 1.6
     begun = {c.finding.entity for c in answer.findings or () if c.finding.subject == "error_origin"}
     assert "service:pay" in begun
@@ -143,7 +144,7 @@ async def test_the_tools_answer_over_mcp(name: str, settings_of: Callable[[str],
         check = await client.call_tool("check_traces", {})
     assert not survey.is_error
     assert "failing traces begin to fail in pay" in survey.content[0].text  # type: ignore[union-attr]
-    assert "ok   jaeger: " in check.content[0].text  # type: ignore[union-attr]
+    assert f"ok   {name.split(maxsplit=1)[0]}: " in check.content[0].text  # type: ignore[union-attr]
 
 
 def tied(fragment: TopologyFragment) -> set[tuple[str, str, str]]:

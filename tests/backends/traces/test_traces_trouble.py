@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.backends.fakes.jaeger import FakeJaeger
 from tests.backends.fakes.otlp import Row
+from tests.backends.fakes.tempo import FakeTempo
 from tests.backends.serving import Trouble, served
 
 from midwatch_kit import BackendDown, BadInput
@@ -21,13 +22,13 @@ SECRET = "s3cret-of-the-team"
 pytestmark = pytest.mark.xdist_group("trace backends")
 
 
-@pytest.fixture(params=["jaeger"])
+@pytest.fixture(params=["jaeger", "tempo"])
 def troubled(
     request: pytest.FixtureRequest, told: list[Row], connect: Callable[..., TraceBackend]
 ) -> Iterator[tuple[TraceBackend, Trouble]]:
     """A backend with a short deadline, and the trouble before it."""
-    fakes = {"jaeger": lambda: FakeJaeger(told[:200]).app}
-    with served(fakes[request.param]()) as (url, trouble):
+    fakes: dict[str, Any] = {"jaeger": FakeJaeger, "tempo": FakeTempo}
+    with served(fakes[request.param](told[:200]).app) as (url, trouble):
         yield connect(**{f"{request.param}_url": url}, deadline_seconds=5), trouble
 
 
@@ -39,8 +40,8 @@ def troubled(
         ("garbage", "no JSON|too slow"),
         ("500", "failed with 500: no, said the backend"),
         ("429", "answered 429"),
-        ("401", "refused with 401: give it a token"),
-        ("403", "refused with 403: give it a token"),
+        ("401", "refused with 401: give it (a token in )?MIDWATCH"),
+        ("403", "refused with 403: give it (a token in )?MIDWATCH"),
     ],
 )
 def test_a_trouble_is_told_within_the_deadline(troubled: tuple[TraceBackend, Trouble], kind: str, words: str) -> None:
@@ -71,7 +72,9 @@ def test_a_backend_that_is_not_there_is_told(connect: Callable[..., TraceBackend
 
 
 def test_a_malformed_trace_id_gets_the_backends_own_words(troubled: tuple[TraceBackend, Trouble]) -> None:
-    with pytest.raises(BadInput, match="malformed parameter trace_id"):
+    with pytest.raises(
+        BadInput, match=r"malformed parameter trace_id|can only contain hex characters: invalid character 'n'"
+    ):
         answers.get(troubled[0], "not-an-id", *WINDOW)
 
 
@@ -92,7 +95,7 @@ def test_a_token_reaches_the_backend_and_no_text(
 
 
 def test_with_no_backend_on_the_start_error_lists_what_turns_one_on() -> None:
-    with pytest.raises(BadInput, match=r"MIDWATCH_STORE.*MIDWATCH_JAEGER_URL"):
+    with pytest.raises(BadInput, match=r"MIDWATCH_STORE.*MIDWATCH_JAEGER_URL and MIDWATCH_TEMPO_URL"):
         chosen(TracesSettings())
 
 

@@ -23,9 +23,13 @@ def chosen(settings: TracesSettings) -> TraceBackend:
         from midwatch_traces.backends.jaeger import jaeger
 
         on["jaeger"] = jaeger(settings)
+    if settings.tempo_url:
+        from midwatch_traces.backends.tempo import tempo
+
+        on["tempo"] = tempo(settings)
     if not on:
         raise BadInput(
-            "no backend is on. Set one of MIDWATCH_STORE (a directory) and MIDWATCH_JAEGER_URL, or several; "
-            "the flags are --store and --jaeger-url"
+            "no backend is on. Set one of MIDWATCH_STORE (a directory), MIDWATCH_JAEGER_URL and MIDWATCH_TEMPO_URL, or "
+            "several; the flags are --store, --jaeger-url and --tempo-url"
         )
     return next(iter(on.values())) if len(on) == 1 else SeveralTraces(on)

@@ -24,16 +24,26 @@ class Missing(Exception):
 class JsonApi:
     """An API at a base URL; any number of threads may ask, at most `at_once` at a time.
 
-    `permission` says what an answer of 401 or 403 asks a person to do. `headers` are sent with each request.
+    `permission` says what an answer of 401 or 403 asks a person to do. `headers` are sent with each request, and so
+    is `login`, a name and a password, for basic authentication.
     """
 
     def __init__(
-        self, name: str, url: str, *, permission: str, headers: Mapping[str, str] | None = None, at_once: int = 8
+        self,
+        name: str,
+        url: str,
+        *,
+        permission: str,
+        headers: Mapping[str, str] | None = None,
+        login: tuple[str, str] | None = None,
+        at_once: int = 8,
     ) -> None:
         self.name = name
         self.place = urlsplit(url).netloc.rpartition("@")[2]
         self._permission = permission
-        self._http = Http(url, seconds=_READ_SECONDS, headers=headers, at_once=at_once, longest_pause=_LONGEST_PAUSE)
+        self._http = Http(
+            url, seconds=_READ_SECONDS, headers=headers, login=login, at_once=at_once, longest_pause=_LONGEST_PAUSE
+        )
 
     def get(self, path: str, parameters: Parameters | None = None, *, until: float) -> Any:
         """Return the JSON that a path answers, before `until` on the monotonic clock.

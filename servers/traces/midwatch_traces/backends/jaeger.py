@@ -23,7 +23,7 @@ from midwatch_traces.backends.api import JsonApi, Missing, Parameters
 from midwatch_traces.backends.fetched import Row
 from midwatch_traces.backends.otlp import rows_of, trace_hex
 from midwatch_traces.backends.remote import RemoteTraces
-from midwatch_traces.backends.sampling import Found, Piece
+from midwatch_traces.backends.sampling import Counted, Found, Piece
 from midwatch_traces.settings import TracesSettings
 
 _PAGE: Final = 100
@@ -99,7 +99,7 @@ class Jaeger:
         told |= {"instance": search.instance} if search.instance else {}
         return "/api/traces?" + "&".join(f"{name}={value}" for name, value in told.items())
 
-    def count(self, _: Sequence[Piece], *, until: float) -> int | None:
+    def count(self, _: Sequence[Piece], *, until: float) -> Counted | None:
         """Return None: Jaeger can't count."""
         return None
 

@@ -6,7 +6,8 @@ symptom is often surveyed first, and then everything around it.
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, Protocol
@@ -24,7 +25,7 @@ from midwatch_traces.backend import (
     Search,
 )
 from midwatch_traces.backends.fetched import Fetched, Row, window_of
-from midwatch_traces.backends.sampling import Found, Piece, Sampled, newest, sample
+from midwatch_traces.backends.sampling import Counted, Found, Piece, Sampled, newest, sample
 from midwatch_traces.clocks import Apart
 
 STALE_SECONDS: Final = 300.0
@@ -32,6 +33,7 @@ _KEPT_SECONDS: Final = 60.0
 _KEPT: Final = 2
 _FOR_CLOCKS: Final = 60
 _FEW: Final = 20
+_MISSED: Final = 5
 _RECENT: Final = (timedelta(minutes=10), timedelta(hours=24))
 ANY: Final = Search()
 
@@ -54,7 +56,7 @@ class Source(Protocol):
     def describe(self, search: Search, start: int, end: int) -> str:
         """Return the query as the system's own users would write it."""
 
-    def count(self, pieces: Sequence[Piece], *, until: float) -> int | None:
+    def count(self, pieces: Sequence[Piece], *, until: float) -> Counted | None:
         """Return how many spans started in pieces of time, exactly; None where the system can't count."""
 
     def services(self, start: int, end: int, *, until: float) -> Sequence[str]:
@@ -76,7 +78,7 @@ class RemoteTraces:
     def __init__(self, source: Source, *, most: int, page: int, seconds: float) -> None:
         self._source, self._most, self._page, self._seconds = source, most, page, seconds
         self._lock = threading.Lock()
-        self._kept: dict[tuple[Piece, ...], tuple[float, Fetched, Sampled, int | None]] = {}
+        self._kept: dict[tuple[Piece, ...], _Kept] = {}
         self._newest: tuple[float, int | None] | None = None
 
     def pin(self) -> int:
@@ -92,16 +94,16 @@ class RemoteTraces:
 
     def load(self, scope: Scope) -> Loaded:
         """Return the spans of a scope: all, or those of a sample of traces."""
-        fetched, sampled, total = self._fetched(scope)
-        periods = _periods(scope)
-        query = " and ".join(self._source.describe(ANY, *period) for period in periods)
+        kept = self._fetched(scope)
+        sampled = kept.sampled
+        query = " and ".join(self._source.describe(ANY, *period) for period in _periods(scope))
         if sampled.every > 1:
             query += f" (traces that begin in {len(sampled.pieces)} pieces of it, one part in {sampled.every})"
-        return fetched.load(scope, query, every=sampled.every, total=total)
+        return replace(kept.fetched.load(scope, query, every=sampled.every, total=kept.total), gaps=kept.gaps)
 
     def failures(self, scope: Scope, spans: Sequence[int]) -> Mapping[int, Failure]:
         """Return what failed spans say of themselves, by their keys."""
-        return self._fetched(scope)[0].failures(scope, spans) if spans else {}
+        return self._fetched(scope).fetched.failures(scope, spans) if spans else {}
 
     def search(self, search: Search, window: Window, _: int, after: tuple[int, str] | None, limit: int) -> FoundTraces:
         """Return traces with a matching span in the window, newest first match first, then by trace id.
@@ -120,10 +122,11 @@ class RemoteTraces:
             return since < below and self._matching(kept, search, (start, below), limit, until) >= limit
 
         kept, since = newest(find, (start, end), enough)
-        fetched = Fetched(self._rows(list(kept.ids), _flatten(kept), until))
+        rows = self._rows(list(kept.ids), _flatten(kept), until)
         query = self._source.describe(search, start, end)
         read = window if since <= start else window_of(since, end)
-        return fetched.search(search, read, after, limit, query, since if since > start else None)
+        found = Fetched(rows).search(search, read, after, limit, query, since if since > start else None)
+        return replace(found, gaps=self._unread(kept.ids, rows))
 
     def trace(self, trace_id: str, window: Window, _: int) -> FoundTrace:
         """Return the spans of a trace that started in the window."""
@@ -180,19 +183,19 @@ class RemoteTraces:
         detail = f"the newest is {lag:.1f} s old, of {rfc3339(from_ns(newest_at))}"
         return [*found, Check("lag", ok=fresh, detail=detail, do="" if fresh else advice)]
 
-    def _fetched(self, scope: Scope) -> tuple[Fetched, Sampled, int | None]:
+    def _fetched(self, scope: Scope) -> "_Kept":
         """Return the traces of a scope, of late or anew."""
         periods, now = _periods(scope), time.monotonic()
         with self._lock:
-            self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > now}
+            self._kept = {key: kept for key, kept in self._kept.items() if kept.until > now}
             known = self._kept.get(periods)
         if known is None:
-            known = (now + _KEPT_SECONDS, *self._fetch(periods))
+            known = self._fetch(periods)
             with self._lock:
                 self._kept = dict([*self._kept.items(), (periods, known)][-_KEPT:])
-        return known[1:]
+        return known
 
-    def _fetch(self, periods: Sequence[Piece]) -> tuple[Fetched, Sampled, int | None]:
+    def _fetch(self, periods: Sequence[Piece]) -> "_Kept":
         until = self._until()
         source = self._source
 
@@ -200,9 +203,29 @@ class RemoteTraces:
             return source.find(ANY, start, end, self._page, until=until, begins=begins)
 
         sampled = sample(find, periods, self._most, source.at_once)
-        rows = sampled.inside(self._rows(list(sampled.ids), _flatten(sampled), until))
-        total = source.count(periods, until=until) if sampled.every > 1 else None
-        return Fetched(rows), sampled, total
+        read = self._rows(list(sampled.ids), _flatten(sampled), until)
+        rows = sampled.inside(read)
+        counted = source.count(periods, until=until) if sampled.every > 1 else None
+        gaps = (*self._unread(sampled.ids, read), *(self._unseen(counted, rows) if counted else ()))
+        total = counted.spans if counted else None
+        return _Kept(time.monotonic() + _KEPT_SECONDS, Fetched(rows), sampled, total, gaps)
+
+    def _unread(self, ids: Iterable[str], rows: Sequence[Row]) -> tuple[str, ...]:
+        """Return in words how many traces were found, and could then not be read."""
+        lost = len(set(ids) - {row["TraceId"] for row in rows})
+        gone = (
+            f"{lost:,} traces that {self._source.name} found are left out: it no longer has them, or they are too large"
+        )
+        return (gone,) if lost else ()
+
+    def _unseen(self, counted: Counted, rows: Sequence[Row]) -> tuple[str, ...]:
+        """Return in words which services have failed spans, by the count of all, and none in the sample."""
+        seen = {row["ServiceName"] for row in rows if row["StatusCode"] == "Error"}
+        missed = sorted((-many, name) for name, many in counted.failed.items() if many and name not in seen)
+        told = ", ".join(f"{name} ({-less:,})" for less, name in missed[:_MISSED])
+        more = f" and {len(missed) - _MISSED} more" if len(missed) > _MISSED else ""
+        words = f"{self._source.name} counts failed spans that the sample has none of: {told}{more}; search_traces with"
+        return (f"{words} errors_only finds them",) if missed else ()
 
     def _rows(self, ids: Sequence[str], known: Sequence[Row], until: float) -> Sequence[Row]:
         """Return the spans of traces, fetching those that a search did not give."""
@@ -238,6 +261,17 @@ class RemoteTraces:
 
     def _until(self) -> float:
         return time.monotonic() + self._seconds
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The traces of a question, until when they are kept, how many spans there are in all, and what is missing."""
+
+    until: float
+    fetched: Fetched
+    sampled: Sampled
+    total: int | None
+    gaps: tuple[str, ...]
 
 
 def _periods(scope: Scope) -> tuple[Piece, ...]:

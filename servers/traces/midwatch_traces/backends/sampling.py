@@ -7,7 +7,7 @@ newest so many traces, or extra failed ones, would not. A piece is whole when fe
 import threading
 import zlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,6 +42,14 @@ class Found:
     ids: Sequence[str]
     full: bool
     rows: Sequence[Row] = ()
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many spans started in some pieces of time, exactly, and of each service how many failed ones."""
+
+    spans: int
+    failed: Mapping[str, int]
 
 
 Find = Callable[[int, int], Found]

@@ -1,0 +1,123 @@
+"""As much of TraceQL as the trace tools write: one set of spans with conditions, a hint, and counts by labels.
+
+Anything else is refused in Tempo's words. Operators bind and values compare as in pkg/traceql of Tempo 2.8: a number is
+never equal to a text, and a regular expression has to match all of a value.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Final
+
+from tests.backends.fakes.otlp import Row
+
+Test = Callable[[Row], bool]
+_TOKEN: Final = re.compile(
+    r"\s*(?P<token>(?:span|resource)\.(?:\"(?:[^\"\\]|\\.)*\"|[^\s{}()=~!<>&|^,\"])+"
+    r'|"(?:[^"\\]|\\.)*"|&&|\|\||=~|>=|[(){}=<]|[\w.:\-]+)\s*'
+)
+_HINT: Final = re.compile(r"\s*with \(most_recent=true\)\s*$")
+_COUNT: Final = re.compile(r"(?P<spans>\{.*\}) \| count_over_time\(\)(?: by \((?P<by>[\w., ]+)\))?$")
+_NS: Final = {"us": 10**3, "ms": 10**6, "s": 10**9}
+
+
+class Refused(Exception):
+    """What Tempo answers with 400."""
+
+
+def read_spans(query: str) -> tuple[Test, bool]:
+    """What a search asks of a span, and whether it wants the most recent; raises `Refused`."""
+    spans, hinted = _HINT.subn("", query)
+    tokens = _tokens(spans)
+    if tokens[:1] != ["{"] or tokens[-1:] != ["}"]:
+        raise _refused("unexpected IDENTIFIER")
+    if not tokens[1:-1]:
+        return lambda _: True, bool(hinted)
+    test, rest = _any_of(tokens[1:-1])
+    if rest:
+        raise _refused(f"unexpected {rest[0]}")
+    return test, bool(hinted)
+
+
+def read_counts(query: str) -> tuple[Test, list[str]]:
+    """What a count asks of a span, and by which labels it counts; raises `Refused`."""
+    found = _COUNT.match(query)
+    if not found:
+        raise _refused("unexpected IDENTIFIER")
+    return read_spans(found["spans"])[0], [name.strip() for name in (found["by"] or "").split(",") if name.strip()]
+
+
+def label_of(row: Row, name: str) -> str:
+    """The value of one label of a span."""
+    if name == "status":
+        return str(row["StatusCode"]).lower()
+    scope, _, key = name.partition(".")
+    return str(_labels(row, scope).get(key, ""))
+
+
+def _tokens(query: str) -> list[str]:
+    tokens, at = [], 0
+    while at < len(query):
+        found = _TOKEN.match(query, at)
+        if not found:
+            raise _refused("unexpected character", at + 1)
+        tokens.append(found["token"])
+        at = found.end()
+    return tokens
+
+
+def _refused(words: str, column: int = 1) -> Refused:
+    return Refused(f"parse error at line 1, col {column}: syntax error: {words}")
+
+
+def _any_of(tokens: list[str]) -> tuple[Test, list[str]]:
+    test, tokens = _all_of(tokens)
+    tests = [test]
+    while tokens[:1] == ["||"]:
+        test, tokens = _all_of(tokens[1:])
+        tests.append(test)
+    return (lambda row: any(one(row) for one in tests)), tokens
+
+
+def _all_of(tokens: list[str]) -> tuple[Test, list[str]]:
+    test, tokens = _one(tokens)
+    tests = [test]
+    while tokens[:1] == ["&&"]:
+        test, tokens = _one(tokens[1:])
+        tests.append(test)
+    return (lambda row: all(one(row) for one in tests)), tokens
+
+
+def _one(tokens: list[str]) -> tuple[Test, list[str]]:
+    if tokens[:1] == ["("]:
+        test, rest = _any_of(tokens[1:])
+        if rest[:1] != [")"]:
+            raise _refused("unexpected $end, expecting )")
+        return test, rest[1:]
+    if len(tokens) < 3:
+        raise _refused("unexpected $end")
+    field, sign, told = tokens[:3]
+    return _comparison(field, sign, told), tokens[3:]
+
+
+def _comparison(field: str, sign: str, told: str) -> Test:
+    """One comparison; all attributes here are texts."""
+    text = json.loads(told) if told.startswith('"') else None
+    if field == "status" and sign == "=" and told in {"ok", "error", "unset"}:
+        return lambda row: bool(row["StatusCode"].lower() == told)
+    if field == "name" and sign == "=~" and text is not None:
+        return lambda row: bool(re.fullmatch(text, row["SpanName"]))
+    if field == "duration" and sign == ">=" and (found := re.fullmatch(r"(\d+)(us|ms|s)", told)):
+        return lambda row: bool(row["Duration"] >= int(found[1]) * _NS[found[2]])
+    if field == "link:traceID" and sign == "=" and text is not None:
+        return lambda row: text in row["Links.TraceId"]
+    scope, _, name = field.partition(".")
+    key = json.loads(name) if name.startswith('"') else name
+    if sign == "=" and scope in {"span", "resource"} and key:
+        return lambda row: text is not None and _labels(row, scope).get(key) == text
+    raise _refused(f"unexpected {field}")
+
+
+def _labels(row: Row, scope: str) -> Row:
+    own: Row = row["SpanAttributes"]
+    return own if scope == "span" else {"service.name": row["ServiceName"], **row["ResourceAttributes"]}
