@@ -7,7 +7,7 @@ newest so many traces, or extra failed ones, would not. A piece is whole when fe
 import threading
 import zlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -103,7 +103,8 @@ def sample(find: FindBegun, periods: Sequence[Piece], most: int, at_once: int) -
         expected = _expected(threads, partial(find, begins=False), periods)
         every = max(1, -(-expected // most))
         pieces = _pieces(periods, every, -(-expected // (every * _IN_A_PIECE)))
-        reading = _Reading(partial(find, begins=every > 1), most * _SPARE)
+        edges = frozenset() if every > 1 else frozenset(start for start, _ in periods)
+        reading = _Reading(find, most * _SPARE, edges)
         whole = [found for piece in threads.map(reading.whole, pieces) for found in piece]
     return _thinned(_kept(Sampled(every, pieces=pieces), whole), most)
 
@@ -127,16 +128,19 @@ def newest(find: Find, window: Piece, enough: Callable[[int, Sampled], bool]) ->
 
 
 class _Reading:
-    """Reads pieces whole, by halves where they are full, until that gets out of hand."""
+    """Reads pieces whole, by halves where they are full, until that gets out of hand.
 
-    def __init__(self, find: Find, most: int) -> None:
-        self._find, self._left, self._lock = find, most, threading.Lock()
+    What began before is looked for where a piece starts at one of the `edges`; elsewhere another piece has it.
+    """
+
+    def __init__(self, find: FindBegun, most: int, edges: Set[int]) -> None:
+        self._find, self._left, self._lock, self._edges = find, most, threading.Lock(), edges
 
     def whole(self, piece: Piece) -> list[Found]:
         read, waiting = [], [piece]
         while waiting:
             start, end = waiting.pop()
-            found = self._find(start, end)
+            found = self._find(start, end, begins=start not in self._edges)
             if found.full and end - start > SHORTEST_NS:
                 middle = (start + end) // 2
                 waiting += [(start, middle), (middle, end)]
