@@ -22,7 +22,8 @@ from midwatch.journal import Journal
 from midwatch.links import Reach, connect, open_links
 from midwatch.records import Alert, Incident, Message, Report, Status
 from midwatch.scoping import discover
-from midwatch.settings import Settings, server_specs
+from midwatch.servers import server_specs
+from midwatch.settings import Settings
 from midwatch.steering import Steering, load_steering
 from midwatch.steers import look_of
 from midwatch.toolbox import Eyes, Hands

@@ -1,23 +1,10 @@
-"""The host's settings: read once, from the environment (`MIDWATCH_…`), a servers file, and the command line."""
+"""The host's settings: read once, from the environment (`MIDWATCH_…`) and the command line."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from midwatch.errors import BadSettings
-
-_INHERITED = ("XDG_CACHE_HOME", "TMPDIR", "MIDWATCH_STORE_THREADS")
-SUITE = ("logs", "metrics", "traces", "deploys", "byo", "cluster")
-_OF_THE_CLUSTER = (
-    *("KUBECONFIG", "MIDWATCH_KUBECONFIG", "MIDWATCH_KUBE_CONTEXT", "MIDWATCH_CLUSTER_NAMESPACES"),
-    *("MIDWATCH_CLUSTER_MAX_AGE_SECONDS", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
-)
-"""What leads to a live cluster, and no other server needs."""
 
 
 class ServerSpec(BaseModel):
@@ -52,13 +39,6 @@ class ServerSpec(BaseModel):
         return self
 
 
-class _ServersFile(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    servers: dict[str, ServerSpec] = Field(alias="mcpServers")
-    suite: bool = False
-
-
 class Settings(BaseSettings):
     """Everything that can be set; the defaults suit a team with minute-resolution telemetry."""
 
@@ -89,54 +69,3 @@ class Settings(BaseSettings):
     connect_seconds: float = Field(60, gt=0, description="time for a server to come up")
     parallel_subagents: int = Field(8, gt=0, description="subagents at work at the same time")
     parallel_calls: int = Field(16, gt=0, description="tool calls of one investigation at the same time")
-
-
-def server_specs(settings: Settings) -> dict[str, ServerSpec]:
-    """Return the servers to connect to, by name: those of the servers file, the suite's own, or both.
-
-    A servers file replaces the suite unless it says `"suite": true`; a name in both is the file's. Raises
-    `BadSettings` when the file cannot be read.
-    """
-    if settings.servers_file is None:
-        return _suite(settings)
-    try:
-        text = settings.servers_file.read_text(encoding="utf-8")
-        file = _ServersFile.model_validate_json(text)
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)]
-        raise BadSettings(f"cannot use the servers file {settings.servers_file}: {'; '.join(faults)}") from None
-    except (OSError, UnicodeError) as error:
-        raise BadSettings(f"cannot read the servers file {settings.servers_file}: {error}") from None
-    return {**(_suite(settings) if file.suite else {}), **file.servers}
-
-
-def _suite(settings: Settings) -> dict[str, ServerSpec]:
-    unneeded = {"byo": settings.byo_mapping is None, "cluster": _cluster(settings) == "off"}
-    specs = {name: _own_server(name, settings) for name in SUITE if not unneeded.get(name)}
-    if settings.roll_back_url:
-        acting = {**specs["deploys"].env, "MIDWATCH_ROLL_BACK_URL": settings.roll_back_url}
-        args = [*specs["deploys"].args, "--enable-roll-back"]
-        specs["deploys"] = specs["deploys"].model_copy(update={"env": acting, "args": args})
-    return specs
-
-
-def _own_server(name: str, settings: Settings) -> ServerSpec:
-    """Start a server of the suite in this Python; it inherits nothing but what it needs."""
-    env = {key: value for key in _INHERITED if (value := os.environ.get(key))}
-    if settings.store:
-        env["MIDWATCH_STORE"] = str(settings.store.absolute())
-    if name == "byo" and settings.byo_mapping:
-        env["MIDWATCH_BYO_MAPPING"] = str(settings.byo_mapping.absolute())
-    if name == "cluster":
-        env["MIDWATCH_CLUSTER"] = _cluster(settings)
-        if settings.cluster == "live":
-            env |= {key: value for key in _OF_THE_CLUSTER if (value := os.environ.get(key))}
-    return ServerSpec(command=sys.executable, args=["-m", f"midwatch_{name}"], env=env, suite=True)
-
-
-def _cluster(settings: Settings) -> str:
-    """Where the cluster server reads: as is said, else the store if a cluster was ever recorded in it."""
-    if settings.cluster:
-        return settings.cluster
-    table = settings.store / "objects" if settings.store else None
-    return "store" if table is not None and table.is_dir() and any(table.iterdir()) else "off"

@@ -8,7 +8,8 @@ import pytest
 from pydantic import JsonValue
 
 from midwatch.errors import BadSettings
-from midwatch.settings import ServerSpec, Settings, server_specs
+from midwatch.servers import server_specs
+from midwatch.settings import ServerSpec, Settings
 
 
 def specs(folder: Path, content: JsonValue | bytes) -> dict[str, ServerSpec]:
@@ -98,3 +99,20 @@ def test_a_server_gets_nothing_of_the_environment_but_what_it_needs(monkeypatch:
     monkeypatch.setenv("TMPDIR", "/tmp")
     for spec in server_specs(Settings()).values():
         assert spec.env == {"TMPDIR": "/tmp"} | {k: v for k, v in spec.env.items() if k == "XDG_CACHE_HOME"}
+
+
+def test_what_turns_a_backend_on_reaches_its_own_server_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDWATCH_LOKI_TOKEN", "s3cret")
+    monkeypatch.setenv("MIDWATCH_GITHUB_REPOSITORIES", '["shop/web"]')
+    found = server_specs(Settings())
+    assert [name for name, spec in found.items() if "MIDWATCH_LOKI_TOKEN" in spec.env] == ["logs"]
+    assert [name for name, spec in found.items() if "MIDWATCH_GITHUB_REPOSITORIES" in spec.env] == ["deploys"]
+
+
+def test_the_credentials_of_aws_reach_only_servers_that_ask_aws(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    monkeypatch.setenv("MIDWATCH_CLOUDWATCH_LOG_GROUPS", '["/aws/lambda/*"]')
+    found = server_specs(Settings(byo_mapping=tmp_path / "mapping.yaml"))
+    assert {name for name, spec in found.items() if "AWS_SECRET_ACCESS_KEY" in spec.env} == {"logs", "byo"}

@@ -13,7 +13,8 @@ from mcp import types
 from midwatch.doctor import trust
 from midwatch.errors import BadSettings
 from midwatch.links import Unanswered
-from midwatch.settings import ServerSpec, Settings, server_specs
+from midwatch.servers import server_specs
+from midwatch.settings import ServerSpec, Settings
 from midwatch.trust import Use, pin_of, use_of
 from midwatch_kit.server import Role
 

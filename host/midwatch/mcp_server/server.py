@@ -15,7 +15,8 @@ from midwatch.mcp_server.looking import Looking
 from midwatch.mcp_server.prompts import offer_prompts
 from midwatch.mcp_server.resources import offer_resources
 from midwatch.mcp_server.running import Running, open_running
-from midwatch.settings import Settings, server_specs
+from midwatch.servers import server_specs
+from midwatch.settings import Settings
 from midwatch.steering import load_steering
 
 PATH = "/mcp"
