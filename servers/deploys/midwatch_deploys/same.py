@@ -16,6 +16,12 @@ TOGETHER: Final = timedelta(minutes=30)
 COMMITS: Final = frozenset({"commit", "release"})
 """Kinds that tell what was made, not that it was put in place: they may be much older than the deploy of it."""
 
+AUDIT: Final = "cloudtrail event"
+"""The source of records that tell who asked for a change; what came of it is told by whoever carried it out."""
+
+_UNSPOKEN: Final = frozenset({AUDIT, "cloudformation stack", "ecs deployment"})
+"""Sources whose titles are put together by a program: what a person says of a change tells more."""
+
 _BOT: Final = "[bot]"
 
 
@@ -44,18 +50,19 @@ def merged(records: Sequence[Change]) -> Change:
     """Return one change of the records that tell of it; what was put in place counts more than what was made."""
     if len(records) == 1:
         return records[0]
-    ranked = sorted(records, key=lambda each: (each.kind in COMMITS, each.kind != "deploy"))
-    first, done = ranked[0], [each for each in ranked if each.kind not in COMMITS] or ranked
+    ranked = sorted(records, key=lambda each: (each.kind in COMMITS, each.source == AUDIT, each.kind != "deploy"))
+    placed = [each for each in ranked if each.kind not in COMMITS]
+    first, done = ranked[0], [each for each in placed if each.source != AUDIT] or placed or ranked
     ends = [each.ended for each in done if each.ended]
     links = tuple(dict.fromkeys(link for each in ranked for link in (each.links or (each.url,)) if link))
     told = {"seen_by": ", ".join(dict.fromkeys(each.source for each in ranked if each.source))}
     others = ", ".join(each.id for each in ranked[1:])
     return replace(
         first,
-        at=min(each.at for each in done),
+        at=min(each.at for each in placed or ranked),
         service=_first(each.service for each in ranked),
         instance=first.instance if all(each.instance == first.instance for each in done) else "",
-        title=_first(each.title for each in ranked),
+        title=_first(each.title for each in sorted(ranked, key=lambda each: each.source in _UNSPOKEN)),
         author=_person(ranked),
         version=_first(each.version for each in ranked),
         previous_version=_first(each.previous_version for each in ranked),
@@ -78,10 +85,8 @@ def _fits(change: Change, group: Sequence[Change]) -> bool:
 def _may_be_one(one: Change, other: Change) -> bool:
     if one.source == other.source:
         return False
-    for a, b in (
-        (one.service, other.service),
-        (one.attributes.get("environment", ""), other.attributes.get("environment", "")),
-    ):
+    named = () if AUDIT in (one.source, other.source) else ((one.service, other.service),)  # its keys are names
+    for a, b in (*named, (one.attributes.get("environment", ""), other.attributes.get("environment", ""))):
         if a and b and a != b:
             return False
     if one.kind in COMMITS or other.kind in COMMITS:
