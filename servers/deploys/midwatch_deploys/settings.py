@@ -1,16 +1,52 @@
 """Settings of the deploys server: where changes are read from, and whether there is a way to roll back."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, model_validator
 
-from midwatch_kit import ServerSettings
+from midwatch_kit.settings import AwsSettings
 
-_SOURCES = "--store, --git-repositories, --github-repositories"
+_SOURCES: Final = (
+    "store",
+    "git_repositories",
+    "github_repositories",
+    "cloudtrail",
+    "cloudformation_stacks",
+    "ecs_clusters",
+)
+_CHATTER: Final = [
+    "CreateLogStream",
+    "UpdateInstanceInformation",
+    "UpdateInstanceAssociationStatus",
+    "PutInventory",
+    "PutComplianceItems",
+    "SubmitTaskStateChange",
+    "SubmitContainerStateChange",
+    "SubmitAttachmentStateChanges",
+    "DiscoverPollEndpoint",
+    "OpenDataChannel",
+    "OpenControlChannel",
+    "CreateControlChannel",
+    "CreateDataChannel",
+    "StartQuery",
+]
+"""Events that machines make all the time, and that change nothing that anybody would look for."""
 
 
-class DeploysSettings(ServerSettings):
+class AwsChangesSettings(AwsSettings):
+    """What in AWS is read: each service that tells of changes has a setting that turns it on."""
+
+    cloudtrail: bool = Field(False, description="read CloudTrail's event history: who did what")
+    cloudtrail_most_events: int = Field(500, ge=50, le=5_000, description="events that one question reads")
+    cloudtrail_ignored: list[str] = Field(_CHATTER, description="events that are not told, by name")
+    cloudtrail_roles: bool = Field(True, description="look up as well which people took on a role")
+    cloudformation_stacks: list[str] = Field([], description="CloudFormation stacks, by names or patterns as prod-*")
+    ecs_clusters: list[str] = Field([], description="ECS clusters, by names or patterns")
+    service_tag: str = Field("", description="the tag of stacks, services and groups that names the service")
+
+
+class DeploysSettings(AwsChangesSettings):
     """How the deploys server is started; without `enable_roll_back` it has no tool that writes.
 
     A backend is on when its setting is set; several may be on at once, and one must be.
@@ -32,6 +68,7 @@ class DeploysSettings(ServerSettings):
     github_environments: list[str] = Field([], description="deployments to these count; to all")
     github_workflows: list[str] = Field([], description="workflows that deploy, by name or file; none")
     service_paths: dict[str, str] = Field({}, description="services by [REPOSITORY:]PATH; * is all services")
+    service_resources: dict[str, str] = Field({}, description="services by a pattern of resources' names; * is all")
     lookback_days: float = Field(30.0, gt=0, le=3_650, description="how far back a question without a start goes")
     backend_seconds: float = Field(30.0, gt=0, description="a backend that takes longer is left out, and that is told")
     enable_roll_back: bool = Field(False, description="offer the tool roll_back, which writes to production")
@@ -40,8 +77,9 @@ class DeploysSettings(ServerSettings):
 
     @model_validator(mode="after")
     def _changes_come_from_somewhere(self) -> Self:
-        if self.store is None and not (self.git_repositories or self.github_repositories):
-            raise ValueError(f"there is nothing to read changes from: set one or more of {_SOURCES}")
+        if not any(getattr(self, source) for source in _SOURCES):
+            names = ", ".join(f"MIDWATCH_{source.upper()}" for source in _SOURCES)
+            raise ValueError(f"no place to read changes from: set one of {names}, or several")
         return self
 
     @model_validator(mode="after")

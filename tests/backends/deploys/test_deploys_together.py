@@ -134,7 +134,7 @@ def test_a_server_without_a_backend_says_which_settings_turn_one_on(tmp_path: Pa
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path, env={})
     assert ended.returncode == 2
     assert ended.stderr.splitlines()[1].startswith(
-        "  there is nothing to read changes from: set one or more of --store, --git-repositories"
+        "  no place to read changes from: set one of MIDWATCH_STORE, MIDWATCH_GIT_REPOSITORIES, MIDWATCH_GITHUB_"
     )
 
 

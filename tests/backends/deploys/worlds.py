@@ -4,13 +4,17 @@ Each world brings the settings that turn its backend on, and what of the answer 
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
+from tests.backends.deploys.awsstories import CloudTrail, Ecs, Stacks
 from tests.backends.deploys.repositories import GitRepository
-from tests.backends.fakes.github import TOKEN, GitHub
+from tests.backends.fakes.awsapi import AwsApi, aws
+from tests.backends.fakes.github import TOKEN, GitHub, served
 
 from midwatch_store.writer import Writer
 
@@ -34,6 +38,7 @@ class World:
     shows: str = "+finish: str"
     """What a change in full says, besides the facts."""
     title: str = TITLE
+    api: AwsApi | None = None
 
 
 def store_world(folder: Path) -> World:
@@ -56,7 +61,7 @@ def git_world(folder: Path) -> World:
     return World({"git_repositories": [repository.path], "service_paths": paths}, "commit", "Ada Byron", link)
 
 
-def github_world(folder: Path, serve: Callable[[GitHub], str]) -> World:
+def github_world(stack: ExitStack) -> World:
     """Tell the story to GitHub: two services in one repository, deployed together."""
     github = GitHub("robots/app")
     github.owners = "* @robots/everybody\n/app/forge/ @robots/makers\n"
@@ -68,7 +73,7 @@ def github_world(folder: Path, serve: Callable[[GitHub], str]) -> World:
         github.deploy(number, sha, at)
     settings = {
         "github_repositories": ["robots/app"],
-        "github_url": serve(github),
+        "github_url": stack.enter_context(served(github)),
         "github_token": TOKEN,
         "service_paths": {"app/forge": "forge", "app/bot": "bot"},
     }
@@ -77,14 +82,62 @@ def github_world(folder: Path, serve: Callable[[GitHub], str]) -> World:
     )
 
 
+def cloudtrail_world(stack: ExitStack) -> World:
+    """Tell the story to CloudTrail: people give functions new code."""
+    trail = CloudTrail()
+    function = "arn:aws:lambda:eu-west-1:123456789012:function:"
+    code = {"functionName": f"{function}bot", "zipFile": SECRET}
+    trail.happened("UpdateFunctionCode20150331v2", "lambda", EARLIER, "Grace", code)
+    name = "PutSecretValue"
+    trail.happened(name, "secretsmanager", AT, "Ada Byron", {"secretId": "forge", "secretString": SECRET, "n": 7})
+    settings, api, _ = stack.enter_context(aws(trail.answers()))
+    link = f"https://eu-west-1.console.aws.amazon.com/cloudtrailv2/home?region=eu-west-1#/events/{trail.last_id}"
+    return World({**settings, "cloudtrail": True}, "config", "Ada Byron", link, "n: 7", f"{name} of forge", api)
+
+
+def cloudformation_world(stack: ExitStack) -> World:
+    """Tell the story to CloudFormation: a stack for each service, of which one cannot be updated."""
+    stacks = Stacks()
+    stacks.updated("prod-bot", EARLIER, {"Queue": "AWS::SQS::Queue"})
+    reason = f"Resource handler returned message: password={SECRET} is too short"
+    stacks.updated("prod-forge", AT, {"Table": "AWS::DynamoDB::Table"}, failed="Database", reason=reason)
+    settings, api, _ = stack.enter_context(aws(stacks.answers()))
+    link = "https://eu-west-1.console.aws.amazon.com/cloudformation/home?region=eu-west-1#/stacks/events?stackId="
+    here = {"cloudformation_stacks": ["prod-*"], "service_resources": {"prod-forge": "forge", "prod-bot": "bot"}}
+    shows = "2026-11-20T02:40:10Z Table AWS::DynamoDB::Table UPDATE_COMPLETE"
+    arn = quote(stacks.arn("prod-forge"), safe="")
+    return World(
+        {**settings, **here}, "infrastructure", "", link + arn, shows, "update of stack prod-forge: Table", api
+    )
+
+
+def ecs_world(stack: ExitStack) -> World:
+    """Tell the story to ECS: two services in a cluster, each deployed once."""
+    ecs = Ecs("prod")
+    ecs.defined("bot:1", "registry.example/bot:a1b2c3d", {})
+    ecs.defined("forge:1", "registry.example/forge:9a8b7c6", {"MODEL": "a"})
+    ecs.defined("forge:2", "registry.example/forge:3f2c1ab", {"MODEL": "a", "DB_PASSWORD": SECRET})
+    ecs.deployed("bot", EARLIER, "bot:1")
+    ecs.deployed("forge", AT, "forge:2", before="forge:1")
+    settings, api, _ = stack.enter_context(aws(ecs.answers()))
+    link = "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/prod/services/forge/deployments?region=eu-west-1"
+    shows = "forge: image: registry.example/forge:9a8b7c6 -> registry.example/forge:3f2c1ab"
+    return World(
+        {**settings, "ecs_clusters": ["prod"]}, "deploy", "", link, shows, "ECS service prod/forge: forge:2", api
+    )
+
+
 def _at(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-Tell: TypeAlias = Callable[[Path, Callable[[GitHub], str]], World]
+Tell: TypeAlias = Callable[[Path, ExitStack], World]
 
 WORLDS: dict[str, Tell] = {
     "store": lambda folder, _: store_world(folder),
     "git": lambda folder, _: git_world(folder),
-    "github": github_world,
+    "github": lambda _, stack: github_world(stack),
+    "cloudtrail": lambda _, stack: cloudtrail_world(stack),
+    "cloudformation": lambda _, stack: cloudformation_world(stack),
+    "ecs": lambda _, stack: ecs_world(stack),
 }

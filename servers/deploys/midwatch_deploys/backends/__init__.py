@@ -7,6 +7,10 @@ from midwatch_deploys.together import Together
 
 def backend_of(settings: DeploysSettings) -> Together:
     """Return all backends that the settings turn on, as one; none of them is asked anything yet."""
+    return Together({**_of_code(settings), **_of_aws(settings)}, settings.backend_seconds)
+
+
+def _of_code(settings: DeploysSettings) -> dict[str, ChangeBackend]:
     backends: dict[str, ChangeBackend] = {}
     if settings.store is not None:
         from midwatch_deploys.backends.store import StoredChanges  # noqa: PLC0415 - only what is on is imported
@@ -20,4 +24,21 @@ def backend_of(settings: DeploysSettings) -> Together:
         from midwatch_deploys.backends.github import GitHubChanges  # noqa: PLC0415 - only what is on is imported
 
         backends["github"] = GitHubChanges(settings)
-    return Together(backends, settings.backend_seconds)
+    return backends
+
+
+def _of_aws(settings: DeploysSettings) -> dict[str, ChangeBackend]:
+    backends: dict[str, ChangeBackend] = {}
+    if settings.cloudtrail:
+        from midwatch_deploys.backends.aws.cloudtrail import CloudTrailChanges  # noqa: PLC0415 - only what is on
+
+        backends["cloudtrail"] = CloudTrailChanges(settings)
+    if settings.cloudformation_stacks:
+        from midwatch_deploys.backends.aws.cloudformation import CloudFormationChanges  # noqa: PLC0415 - as above
+
+        backends["cloudformation"] = CloudFormationChanges(settings)
+    if settings.ecs_clusters:
+        from midwatch_deploys.backends.aws.ecs import EcsChanges  # noqa: PLC0415 - only what is on is imported
+
+        backends["ecs"] = EcsChanges(settings)
+    return backends

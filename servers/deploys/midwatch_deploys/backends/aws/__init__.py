@@ -1,0 +1,1 @@
+"""Changes in AWS: one module for each service that tells of them."""
