@@ -20,4 +20,8 @@ def backends_on(settings: LogSettings) -> Mapping[str, LogBackend]:
         from midwatch_logs.backends.loki import LokiLogs
 
         found["loki"] = LokiLogs(settings, settings.logs_sample_lines)
+    if settings.elasticsearch_url:
+        from midwatch_logs.backends.elasticsearch import ElasticsearchLogs
+
+        found["elasticsearch"] = ElasticsearchLogs(settings, settings.logs_sample_lines)
     return found

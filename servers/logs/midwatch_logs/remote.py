@@ -33,6 +33,15 @@ from midwatch_logs.sampled import Sampler
 
 Span = tuple[int, int]
 _NEIGHBOURHOOD_NS: Final = 60 * 10**9
+_SEVERITIES: Final = (
+    (re.compile("fatal|crit|alert|emerg|panic", re.IGNORECASE), 21),
+    (re.compile("err|severe", re.IGNORECASE), 17),
+    (re.compile("warn", re.IGNORECASE), 13),
+    (re.compile("info|notice", re.IGNORECASE), 9),
+    (re.compile("debug", re.IGNORECASE), 5),
+    (re.compile("trace", re.IGNORECASE), 1),
+)
+_TRACE: Final = re.compile(r"\btrace[._]?id\W{1,4}([0-9a-f]{16,32})\b", re.IGNORECASE)
 
 
 class RemoteLogs(ABC):
@@ -133,6 +142,17 @@ def ahead(spans: Sequence[Span], walk: Walk) -> Iterator[Span]:
     for start, end in spans if walk.forward else reversed(spans):
         if max(start, least) < min(end, most):
             yield max(start, least), min(end, most)
+
+
+def severity_in(level: str) -> int:
+    """Return the severity number of a level's text, 0 when it names none."""
+    return next((number for pattern, number in _SEVERITIES if pattern.match(level)), 0)
+
+
+def trace_in(message: str) -> str:
+    """Return the trace id that a message tells by name, '' for none."""
+    found = _TRACE.search(message)
+    return found[1] if found else ""
 
 
 def clip(message: str) -> tuple[str, int]:

@@ -1,13 +1,25 @@
 """Settings of the logs server: each backend has one that turns it on, beside what every server has."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, FilePath, SecretStr, model_validator
 
 from midwatch_kit import ServerSettings
 
-_NONE_ON = "no place to read logs from is named: set MIDWATCH_STORE, MIDWATCH_LOKI_URL, or both"
+_NONE_ON = (
+    "no place to read logs from is named: set one or more of MIDWATCH_STORE, MIDWATCH_ELASTICSEARCH_URL and "
+    "MIDWATCH_LOKI_URL"
+)
+
+
+def _is_an_address(url: str | None) -> str | None:
+    if url and not url.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return url
+
+
+Address = Annotated[str | None, AfterValidator(_is_an_address)]
 
 
 class StoreSettings(ServerSettings):
@@ -32,7 +44,7 @@ class SampleSettings(ServerSettings):
 class LokiSettings(ServerSettings):
     """Loki: `MIDWATCH_LOKI_URL` turns it on. Labels are names of labels or of structured metadata, first come first."""
 
-    loki_url: str | None = Field(None, description="Loki's address, as http://loki:3100; turns Loki on")
+    loki_url: Address = Field(None, description="Loki's address, as http://loki:3100; turns Loki on")
     loki_tenant: str = Field("", description="the tenant (X-Scope-OrgID)")
     loki_username: str = Field("", description="for basic authentication")
     loki_password: SecretStr | None = Field(None, description="for basic authentication")
@@ -46,19 +58,29 @@ class LokiSettings(ServerSettings):
         50 * 2**30, ge=1, description="bytes that Loki may have to read for one question; more is refused before"
     )
 
-    @field_validator("loki_url")
-    @classmethod
-    def _is_an_address(cls, url: str | None) -> str | None:
-        if url and not url.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return url
+
+class ElasticsearchSettings(ServerSettings):
+    """Elasticsearch: `MIDWATCH_ELASTICSEARCH_URL` turns it on. Fields that are not named are found in the mapping."""
+
+    elasticsearch_url: Address = Field(None, description="Elasticsearch's address; turns Elasticsearch on")
+    elasticsearch_index: str = Field("logs-*", description="indices, data streams or aliases, with commas and *")
+    elasticsearch_api_key: SecretStr | None = Field(None, description="an API key, encoded")
+    elasticsearch_token: SecretStr | None = Field(None, description="a bearer token, where there is no API key")
+    elasticsearch_username: str = Field("", description="for basic authentication, where there is neither")
+    elasticsearch_password: SecretStr | None = Field(None, description="for basic authentication")
+    elasticsearch_ca_file: FilePath | None = Field(None, description="authorities that may sign its certificate (PEM)")
+    elasticsearch_service_field: str = Field("", description="the field that names the service")
+    elasticsearch_instance_field: str = Field("", description="the field that names the instance")
+    elasticsearch_level_field: str = Field("", description="the field that holds the level")
+    elasticsearch_trace_field: str = Field("", description="the field with the trace id")
+    elasticsearch_message_field: str = Field("", description="the field with the message")
 
 
-class LogSettings(StoreSettings, SampleSettings, LokiSettings):
+class LogSettings(StoreSettings, SampleSettings, LokiSettings, ElasticsearchSettings):
     """How the logs server is started; at least one backend has to be on."""
 
     @model_validator(mode="after")
     def _one_is_on(self) -> Self:
-        if not (self.store or self.loki_url):
+        if not (self.store or self.elasticsearch_url or self.loki_url):
             raise ValueError(_NONE_ON)
         return self

@@ -7,10 +7,12 @@ from typing import Any, TypeAlias
 
 import pytest
 from mcp import Client
+from tests.backends.fakes.elasticsearch import FakeElasticsearch
 from tests.backends.fakes.loki import Entry, FakeLoki
 from tests.backends.logs.story import StoryLine, tell
 from tests.backends.serving import served
 
+from midwatch_kit.logs import stamp
 from midwatch_logs.server import build
 from midwatch_logs.settings import LogSettings
 from midwatch_store.writer import Writer
@@ -23,6 +25,74 @@ def loki_entry(line: StoryLine) -> Entry:
     """A line as Loki keeps it after OTLP: few labels on streams, the rest as structured metadata."""
     metadata = {"service_instance_id": line.instance, "detected_level": line.level.lower(), "trace_id": line.trace}
     return Entry(line.ns, line.body, {"service_name": line.service, "deployment_environment": "prod"}, metadata)
+
+
+ECS = {
+    "@timestamp": "date",
+    "message": "match_only_text",
+    "log.level": "keyword",
+    "service.name": "keyword",
+    "service.node.name": "keyword",
+    "trace.id": "keyword",
+    "error.type": "keyword",
+    "error.message": "match_only_text",
+}
+OTEL = {
+    "@timestamp": "date_nanos",
+    "body.text": "match_only_text",
+    "severity_text": "keyword",
+    "resource.attributes.service.name": "keyword",
+    "resource.attributes.service.instance.id": "keyword",
+    "trace_id": "keyword",
+}
+OTEL_ALIASES = {
+    "message": "body.text",
+    "log.level": "severity_text",
+    "service.name": "resource.attributes.service.name",
+    "trace.id": "trace_id",
+}
+"""What Elasticsearch calls OpenTelemetry's fields as well, so that queries by ECS names find them."""
+
+
+def ecs_document(line: StoryLine) -> dict[str, Any]:
+    """A line in the Elastic Common Schema, nested."""
+    return {
+        "@timestamp": stamp(line.ns, 3),
+        "message": line.body,
+        "log": {"level": line.level.lower()},
+        "service": {"name": line.service, "node": {"name": line.instance}},
+        "trace": {"id": line.trace},
+    }
+
+
+def otel_document(line: StoryLine) -> dict[str, Any]:
+    """A line as Elasticsearch's OpenTelemetry mode keeps it, dots in names and all."""
+    return {
+        "@timestamp": stamp(line.ns),
+        "body": {"text": line.body},
+        "severity_text": line.level,
+        "resource": {"attributes": {"service.name": line.service, "service.instance.id": line.instance}},
+        "trace_id": line.trace,
+    }
+
+
+def told_elasticsearch() -> FakeElasticsearch:
+    """The story in the Elastic Common Schema."""
+    return FakeElasticsearch({"logs-app-prod": [ecs_document(line) for line in tell()]}, ECS)
+
+
+def told_elasticsearch_otel() -> FakeElasticsearch:
+    """The story as OpenTelemetry lays it out."""
+    return FakeElasticsearch({"logs-app.otel-prod": [otel_document(line) for line in tell()]}, OTEL, OTEL_ALIASES)
+
+
+def told_elasticsearch_both() -> FakeElasticsearch:
+    """The story half in one layout and half in the other, behind one pattern."""
+    halves = {
+        "logs-app-prod": [ecs_document(line) for line in tell()[::2]],
+        "logs-app.otel-prod": [otel_document(line) for line in tell()[1::2]],
+    }
+    return FakeElasticsearch(halves, {**ECS, **OTEL})
 
 
 def store_row(line: StoryLine) -> dict[str, Any]:
@@ -51,10 +121,17 @@ def told_backend() -> Generator[Callable[[str], Settings]]:
     """Returns the settings of a backend that holds the story; each is started once, when first asked for."""
     running: dict[str, Settings] = {}
     with ExitStack() as stack:
-        starts = {
-            "loki": lambda: {
-                "loki_url": stack.enter_context(served(FakeLoki([loki_entry(line) for line in tell()]).app))[0]
-            },
+
+        def elasticsearch(fake: FakeElasticsearch) -> Settings:
+            return {"elasticsearch_url": stack.enter_context(served(fake.app))[0]}
+
+        def loki(fake: FakeLoki) -> Settings:
+            return {"loki_url": stack.enter_context(served(fake.app))[0]}
+
+        starts: dict[str, Callable[[], Settings]] = {
+            "elasticsearch": lambda: elasticsearch(told_elasticsearch()),
+            "elasticsearch-otel": lambda: elasticsearch(told_elasticsearch_otel()),
+            "loki": lambda: loki(FakeLoki([loki_entry(line) for line in tell()])),
         }
 
         def settings(name: str) -> Settings:

@@ -1,34 +1,18 @@
 """Entries of Loki as log lines: which labels mean what. Loki keeps no order among lines of one time, so a hash does."""
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from midwatch_kit.logs.lines import LogLine
 from midwatch_logs.backends.loki.logql import Names
-from midwatch_logs.remote import clip, with_exception
-
-_SEVERITIES: Final = (
-    (re.compile("fatal|crit|alert|emerg|panic", re.IGNORECASE), 21),
-    (re.compile("err|severe", re.IGNORECASE), 17),
-    (re.compile("warn", re.IGNORECASE), 13),
-    (re.compile("info|notice", re.IGNORECASE), 9),
-    (re.compile("debug", re.IGNORECASE), 5),
-    (re.compile("trace", re.IGNORECASE), 1),
-)
-_TRACE: Final = re.compile(r"\btrace[._]?id\W{1,4}([0-9a-f]{16,32})\b", re.IGNORECASE)
-
-
-def severity_of(level: str) -> int:
-    """Return the severity number of a level's text, 0 when it names none."""
-    return next((number for pattern, number in _SEVERITIES if pattern.match(level)), 0)
+from midwatch_logs.remote import clip, severity_in, trace_in, with_exception
 
 
 def writer_of(labels: Mapping[str, str], names: Names) -> tuple[str, str, int]:
     """Return the service, the instance and the severity that labels tell."""
     service = labels.get(names.service) or "unknown_service"
-    return service, first_of(labels, names.instances), severity_of(first_of(labels, names.levels))
+    return service, first_of(labels, names.instances), severity_in(first_of(labels, names.levels))
 
 
 def first_of(labels: Mapping[str, str], names: Sequence[str]) -> str:
@@ -47,13 +31,8 @@ def lines_of(streams: Sequence[Mapping[str, Any]], names: Names) -> Iterator[Log
             time, body = int(entry[0]), entry[1]
             told = with_exception(body, labels.get("exception_type"), labels.get("exception_message"))
             message, cut = clip(told)
-            trace = labels.get(names.trace) or _trace_in(body)
+            trace = labels.get(names.trace) or trace_in(body)
             yield LogLine(time, _number(identity, body), severity, service, instance, message, trace, cut, kept)
-
-
-def _trace_in(body: str) -> str:
-    found = _TRACE.search(body)
-    return found[1] if found else ""
 
 
 def _number(identity: str, body: str) -> int:
