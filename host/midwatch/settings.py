@@ -1,10 +1,14 @@
 """The host's settings: read once, from the environment (`MIDWATCH_…`) and the command line."""
 
+import os
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class ServerSpec(BaseModel):
@@ -12,6 +16,7 @@ class ServerSpec(BaseModel):
 
     The shape is that of Claude Desktop's settings. `allow` names the tools that may be asked, `hands` those that an
     approved plan may call; of a server of the `suite` what it declares is believed, and nothing need be named.
+    `${NAME}` in a header stands for a variable of the environment.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -24,6 +29,15 @@ class ServerSpec(BaseModel):
     allow: tuple[str, ...] = ()
     hands: tuple[str, ...] = ()
     suite: bool = False
+
+    @field_validator("headers")
+    @classmethod
+    def _with_secrets(cls, headers: dict[str, str]) -> dict[str, str]:
+        """Put variables of the environment in place of `${NAME}`, so that a file of settings need hold no secret."""
+        names = {name for value in headers.values() for name in _VARIABLE.findall(value)}
+        if missing := sorted(names - os.environ.keys()):
+            raise ValueError(f"headers name {', '.join(missing)}, which the environment does not have")
+        return {key: _VARIABLE.sub(lambda found: os.environ[found[1]], value) for key, value in headers.items()}
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> "ServerSpec":

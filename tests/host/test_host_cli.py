@@ -108,6 +108,12 @@ def test_a_check_tells_what_stands_and_what_does_not(midwatch: Run, on_record: I
         (["incidents"], {"MIDWATCH_DATA_DIR": "servers.json/below"}, "the journal servers.json/below/journal.db"),
         (["topology", "--start", "lunch"], {}, "cannot read the time 'lunch'"),
         (["topology", "--highlight", "service:nobody"], {}, "no entity 'service:nobody'"),
+        (
+            ["mcp", "--transport", "streamable-http", "--host", "0.0.0.0"],
+            {},
+            "on 0.0.0.0 others than this machine could",
+        ),
+        (["mcp", "--transport", "streamable-http"], {"MIDWATCH_TOKEN": "s3cret"}, "has fewer than 16 characters"),
         (["up", "--no-store", "--port", "99999"], {}, "cannot listen on 127.0.0.1:99999: "),
         (["investigate", "everything is down"], {}, "no server knows any service yet, see midwatch doctor"),
         (["approve", "nobody", "0123456789ab"], {}, "nobody is not on record"),

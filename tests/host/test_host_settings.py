@@ -32,6 +32,20 @@ def test_a_servers_file_has_the_shape_of_claude_desktops(tmp_path: Path) -> None
     assert found["remote"].headers == {"Authorization": "Bearer s3cret"}
 
 
+def test_a_variable_of_the_environment_stands_in_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGS_TOKEN", "s3cret")
+    headers: JsonValue = {"Authorization": "Bearer ${LOGS_TOKEN}", "X-Price": "$5 {x} ${}"}
+    found = specs(tmp_path, {"mcpServers": {"logs": {"url": "https://logs.example/mcp", "headers": headers}}})
+    assert found["logs"].headers == {"Authorization": "Bearer s3cret", "X-Price": "$5 {x} ${}"}
+
+
+def test_a_variable_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOGS_TOKEN", raising=False)
+    headers: JsonValue = {"Authorization": "Bearer ${LOGS_TOKEN}"}
+    with pytest.raises(BadSettings, match="headers name LOGS_TOKEN, which the environment does not have"):
+        specs(tmp_path, {"mcpServers": {"logs": {"url": "https://logs.example/mcp", "headers": headers}}})
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

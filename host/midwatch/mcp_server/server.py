@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 import uvicorn
 from mcp.server import CacheHint, MCPServer
+from pydantic import ValidationError
 
 from midwatch import webhook
+from midwatch.errors import BadSettings
 from midwatch.mcp_server.acting import Acting
 from midwatch.mcp_server.looking import Looking
 from midwatch.mcp_server.prompts import offer_prompts
@@ -18,6 +20,8 @@ from midwatch.mcp_server.running import Running, open_running
 from midwatch.servers import server_specs
 from midwatch.settings import Settings
 from midwatch.steering import load_steering
+from midwatch_kit.protect import only_known_names, protected
+from midwatch_kit.settings import AccessSettings, is_here
 
 PATH = "/mcp"
 _LAST_CALLS_SECONDS = 2
@@ -60,12 +64,31 @@ async def serve(
         async with open_running(settings) as running:
             await build(running).run_stdio_async()
         return
+    access = _access(address)
     with webhook.listen(address, port) as listening:
         async with open_running(settings) as running:
             url = f"http://{address}:{listening.getsockname()[1]}{PATH}"
-            app = build(running).streamable_http_app(streamable_http_path=PATH, host=address)
+            names = only_known_names(access) if is_here(address) else None  # who has a token is no page in a browser
+            app = build(running).streamable_http_app(streamable_http_path=PATH, host=address, transport_security=names)
             config = uvicorn.Config(
-                app, http="h11", log_level="warning", timeout_graceful_shutdown=_LAST_CALLS_SECONDS, log_config=None
-            )  # httptools would keep the blanks around a header's value
+                protected(app, access),
+                http="h11",  # httptools would keep the blanks around a header's value
+                log_level="warning",
+                timeout_graceful_shutdown=_LAST_CALLS_SECONDS,
+                log_config=None,
+            )
             sys.stderr.write(f"midwatch listens on {url}\n")
             await uvicorn.Server(config).serve([listening])
+
+
+def _access(address: str) -> AccessSettings:
+    """Return who may call; raises `BadSettings` when strangers could."""
+    try:
+        access = AccessSettings()
+        access.refuse_strangers_at(address)
+    except ValidationError as error:
+        faults = [fault["msg"].removeprefix("Value error, ") for fault in error.errors(include_input=False)]
+        raise BadSettings("; ".join(faults)) from None
+    except ValueError as error:
+        raise BadSettings(str(error)) from None
+    return access

@@ -15,7 +15,6 @@ from typing import Any, NoReturn, TypeVar
 import anyio
 import uvicorn
 from mcp.server import MCPServer
-from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
@@ -51,16 +50,19 @@ def run(build: Callable[[SettingsT], EvidenceServer], settings_class: type[Setti
 
 
 def _serve_http(name: str, server: MCPServer[Any], settings: ServerSettings) -> None:
+    from midwatch_kit.protect import only_known_names, protected  # noqa: PLC0415 - a start on stdio need not wait for it
+
     try:
         listening = _listen(settings.host, settings.port)
     except OSError as error:
         _leave(1, f"{name} cannot listen on {settings.host} port {settings.port}: {error.strerror}; choose another")
     host, port = listening.getsockname()[:2]
+    names = only_known_names(settings, *settings.allowed_hosts)
     app = server.streamable_http_app(
-        streamable_http_path=PATH, stateless_http=True, json_response=True, transport_security=_security(settings)
+        streamable_http_path=PATH, stateless_http=True, json_response=True, transport_security=names
     )
     config = uvicorn.Config(
-        app,
+        protected(app, settings),
         http="h11",  # httptools, if it is there, keeps the blanks around a header's value
         log_level=settings.log_level.lower(),
         timeout_graceful_shutdown=LAST_CALLS_SECONDS,
@@ -77,14 +79,6 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.bind(address)
     listening.listen()
     return listening
-
-
-def _security(settings: ServerSettings) -> TransportSecuritySettings:
-    """Only who reaches the server by a name it knows is answered: a web page cannot reach it by rebinding a name."""
-    return TransportSecuritySettings(
-        allowed_hosts=["127.0.0.1:*", "localhost:*", "[::1]:*", *settings.allowed_hosts],
-        allowed_origins=["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"],
-    )
 
 
 def _fault(fault: ErrorDetails) -> str:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 import anyio
 from mcp import types
 from mcp.server import CacheHint, MCPServer
+from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import ResourceSecurity
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from pydantic import JsonValue
@@ -31,6 +32,7 @@ from midwatch_kit.short import Checked, Known, Rows, Simple, Told, as_line, chec
 from midwatch_kit.strict import StrictTool, failure
 
 log = logging.getLogger("midwatch")
+who = logging.getLogger("midwatch.callers")
 
 BodyT = TypeVar("BodyT", bound=Callable[..., Any])
 Body: TypeAlias = Callable[..., Answer | Awaitable[Answer]]
@@ -162,6 +164,8 @@ class EvidenceServer:
 
         @functools.wraps(body)
         async def guarded(**arguments: Any) -> types.CallToolResult:
+            if caller := get_access_token():
+                who.info("%s called by client %r, subject %r", asker.tool, caller.client_id, caller.subject)
             try:
                 with anyio.move_on_after(limit):
                     answer = await answered(**arguments)
