@@ -5,6 +5,7 @@ those that broke off, are asked again by botocore after a random and growing pau
 more is not. Import this module where a backend is on, not before: botocore takes long to import.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -56,7 +57,8 @@ def session(region: str | None = None, profile: str | None = None) -> boto3.Sess
     any number of threads.
     """
     try:
-        opened = boto3.Session(region_name=region or None, profile_name=profile or None)
+        named = region or os.environ.get("AWS_REGION")  # boto3 itself reads only AWS_DEFAULT_REGION, and the profile
+        opened = boto3.Session(region_name=named or None, profile_name=profile or None)
     except ProfileNotFound:
         raise BadInput(f"there is no AWS profile {profile!r}; `aws configure list-profiles` lists them") from None
     opened.events.register("before-send", _unless_given_up)

@@ -20,7 +20,7 @@ from midwatch_kit import (
 from midwatch_metrics import catalogue
 from midwatch_metrics.backend import AlarmState, MetricBackend, Selection
 from midwatch_metrics.density import width_that_fits
-from midwatch_metrics.query import Aggregation, query_metric, refuse_unknown
+from midwatch_metrics.query import Aggregation, percentile_of, query_metric, refuse_unknown
 from midwatch_metrics.survey import survey_metrics, unknown_entities
 from midwatch_metrics.timeline import from_ns, slice_time, to_ns
 
@@ -96,7 +96,7 @@ def query(
     """One metric over time, aggregated by group."""
     window = resolve_window(start, end)
     timeline = slice_time(window, wanted=points)
-    selection = _filtered(name, filters)
+    selection = _filtered(name, filters, aggregation)
     gathered = backend.gather(timeline, selection, MOST_SERIES)
     if not gathered.series:
         known = sorted({one.metric for one in backend.describe(window)[0]})
@@ -184,11 +184,12 @@ def _selection(entities: Sequence[str]) -> Selection:
     return Selection(services, instances)
 
 
-def _filtered(name: str, filters: Mapping[str, str]) -> Selection:
+def _filtered(name: str, filters: Mapping[str, str], aggregation: Aggregation) -> Selection:
     """`service` and `instance` are who measured; any other filter is an attribute of the series."""
     attributes = {key: value for key, value in filters.items() if key not in ("service", "instance")}
     service, instance = filters.get("service"), filters.get("instance")
-    return Selection((service,) if service else (), (instance,) if instance else (), name, attributes)
+    of = (service,) if service else (), (instance,) if instance else ()
+    return Selection(*of, name, attributes, percentile_of(aggregation))
 
 
 def _alarm_entities(entities: Sequence[str]) -> tuple[list[str], list[str]]:

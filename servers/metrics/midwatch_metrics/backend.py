@@ -27,21 +27,35 @@ class Form(StrEnum):
     HISTOGRAM = "histogram"
 
 
+class Meaning(StrEnum):
+    """What a metric says of the requests that a service answers, where its backend knows that."""
+
+    REQUESTS = "requests"
+    ERRORS = "errors"
+    LATENCY = "latency"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which series to look at: of any of the services or instances (none: all), of a metric, with these attributes."""
+    """Which series to look at: of any of the services or instances (none: all), of a metric, with these attributes.
+
+    `percentile` (0 to 1, None for none) is what is wanted of histograms from a backend that keeps no buckets of them.
+    """
 
     services: tuple[str, ...] = ()
     instances: tuple[str, ...] = ()
     metric: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    percentile: float | None = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
     """One series: the metric, who measured it and its own attributes; `bounds` are a histogram's.
 
-    `version` is what the instance ran when it last measured; empty where nobody says.
+    `version` is what the instance ran when it last measured; empty where nobody says. `meaning` is None where only the
+    metric's name and unit tell what it means.
     """
 
     metric: str
@@ -52,6 +66,7 @@ class Series:
     attributes: tuple[tuple[str, str], ...] = ()
     bounds: tuple[float, ...] = ()
     version: str = ""
+    meaning: Meaning | None = None
 
     @property
     def entity(self) -> str:
@@ -64,9 +79,9 @@ class Cells:
     """What was measured, by series and bucket; one element each, in no order.
 
     `value` is a gauge's mean, a counter's increase or the sum of a histogram's values; `count` the number of a gauge's
-    points or of a histogram's values; `seconds` the time that an increase took; `low` and `high` are a gauge's.
-    `filled` has a row for each cell: a histogram's values by its bounds, then zeros. `last` is the newest point's time
-    (ns).
+    points or of a histogram's values; `seconds` the time that an increase took; `low` and `high` are a gauge's. Of a
+    histogram without bounds `high` is the percentile that was selected, NaN where unknown. `filled` has a row for each
+    cell: a histogram's values by its bounds, then zeros. `last` is the newest point's time (ns).
     """
 
     series: Ints

@@ -129,7 +129,8 @@ class _Tables:
         return np.where(np.isnan(rates) & sent[sender], 0.0, rates)
 
     def _quantiles(self, q: float) -> Floats:
-        found = np.full(len(self._cells.series), np.nan)
+        plain = np.array([one.form is Form.HISTOGRAM and not one.bounds for one in self._series], dtype=bool)
+        found = np.where(plain[self._cells.series], self._cells.high, np.nan)
         by_bounds: dict[tuple[float, ...], list[int]] = {}
         for i, one in enumerate(self._series):
             if one.bounds:

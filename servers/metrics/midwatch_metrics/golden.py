@@ -1,8 +1,9 @@
 """What a service's users feel, read out of its metrics: how long requests take, which share fails, how many there are.
 
-Series are known by their unit and by words that semantic conventions and dashboards use, never by who sent them:
-server-side durations, availability or error ratios, and counts of requests. Figures of calls that a service itself
-makes (`client`, or a mesh's `reporter` is `source`) are left out. Nothing is compared here.
+Where a backend knows what its metrics mean, that counts. All others are known by their unit and by words that semantic
+conventions and dashboards use, never by who sent them: server-side durations, availability or error ratios, and counts
+of requests. Figures of calls that a service itself makes (`client`, or a mesh's `reporter` is `source`) are left out.
+Nothing is compared here.
 """
 
 import re
@@ -14,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from midwatch_metrics.backend import Floats, Form, Series
+from midwatch_metrics.backend import Floats, Form, Meaning, Series
 from midwatch_metrics.figures import Figures, Measured, Statistic
 
 _TIMES: Final = re.compile(r"latency|duration|response[._ ]?time|requests?_seconds$")
@@ -67,6 +68,8 @@ def golden_signals(figures: Figures) -> list[Golden]:
 
 def is_of_users(measured: Measured) -> bool:
     """Whether a statistic may be of requests that a service answers, rather than of calls that it makes itself."""
+    if measured.series.meaning is not None:
+        return measured.series.meaning is not Meaning.OTHER
     return not _NOT_OF_USERS.search(measured.series.metric.lower()) and not _of_own_calls(measured)
 
 
@@ -77,6 +80,8 @@ def _of_own_calls(measured: Measured) -> bool:
 
 def is_share_of_requests(measured: Measured) -> bool:
     """Whether a statistic says which share of requests succeeds or fails, rather than how full something is."""
+    if measured.series.meaning is not None:
+        return False
     name = measured.series.metric.lower()
     told = measured.statistic is Statistic.VALUE and measured.unit in ("%", "")
     return told and bool(_SOUND.search(name) or _UNSOUND.search(name))
@@ -90,6 +95,7 @@ def tells_of_requests(measured: Measured) -> bool:
 def signals_of(service: str, rows: Sequence[int], figures: Figures) -> list[Golden]:
     """Return the signals of a service that these rows of the figures tell of."""
     counts = _once([i for i in rows if _counts_requests(figures.measured[i])], figures)
+    counts = counts or [i for i in rows if _counts(figures.measured[i], Meaning.LATENCY)]  # what was timed was counted
     nothing = np.full(figures.values.shape[1], np.nan)
     requests = _total(figures.values[counts]) if counts else nothing
     found = [Golden(service, Signal.REQUESTS, "1/s", requests, requests)] if counts else []
@@ -137,11 +143,12 @@ def _failing(rows: Sequence[int], counts: Sequence[int], figures: Figures, reque
     told = [i for i in rows if is_share_of_requests(figures.measured[i])]
     if told:
         return _weighted(np.array([_failing_percent(figures, i) for i in told]), np.ones((len(told), 1)))
-    if not any(_tells_errors(figures.measured[i].series) for i in counts):
+    failed = [i for i in rows if _counts(figures.measured[i], Meaning.ERRORS)]
+    if not failed and not any(_tells_errors(figures.measured[i].series) for i in counts):
         return None
-    failed = [i for i in counts if _failed(figures.measured[i].series)]
+    failed += [i for i in counts if _failed(figures.measured[i].series)]
     share = np.divide(_total(figures.values[failed]), requests, out=np.zeros_like(requests), where=requests > 0)
-    return np.where(np.isfinite(requests), 100 * np.nan_to_num(share), np.nan)
+    return np.where(np.isfinite(requests), 100 * np.minimum(np.nan_to_num(share), 1.0), np.nan)
 
 
 def _failing_percent(figures: Figures, row: int) -> Floats:
@@ -152,10 +159,20 @@ def _failing_percent(figures: Figures, row: int) -> Floats:
 
 def _is_time(measured: Measured) -> bool:
     whole = measured.statistic in (Statistic.VALUE, Statistic.MEAN)
+    if measured.series.meaning is not None:
+        return whole and measured.unit == "ms" and measured.series.meaning is Meaning.LATENCY
     return whole and measured.unit == "ms" and bool(_TIMES.search(measured.series.metric.lower()))
 
 
+def _counts(measured: Measured, meaning: Meaning) -> bool:
+    """Whether a statistic counts what its metric is known to mean."""
+    counted = measured.statistic is Statistic.RATE or measured.series.unit == "1/s"
+    return measured.series.meaning is meaning and counted
+
+
 def _counts_requests(measured: Measured) -> bool:
+    if measured.series.meaning is not None:
+        return _counts(measured, Meaning.REQUESTS)
     name, unit = measured.series.metric.lower(), measured.series.unit.strip()
     if measured.series.form is Form.HISTOGRAM:
         return measured.statistic is Statistic.RATE and unit in ("s", "ms", "us", "ns") and bool(_TIMES.search(name))

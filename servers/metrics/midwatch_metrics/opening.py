@@ -19,4 +19,8 @@ def open_backend(settings: MetricsSettings) -> MetricBackend:
         from midwatch_metrics.backends.prometheus import open_prometheus  # noqa: PLC0415 - as above
 
         found["prometheus"] = open_prometheus(settings)
+    if settings.cloudwatch_namespaces:
+        from midwatch_metrics.backends.cloudwatch import open_cloudwatch  # noqa: PLC0415 - as above
+
+        found["cloudwatch"] = open_cloudwatch(settings)
     return next(iter(found.values())) if len(found) == 1 else Several(found)

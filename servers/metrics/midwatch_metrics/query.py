@@ -97,9 +97,14 @@ def query_metric(gathered: Gathered, timeline: Timeline, aggregation: Aggregatio
     return Queried(groups, len(names) - len(groups), chosen, unit)
 
 
+def percentile_of(aggregation: Aggregation) -> float | None:
+    """Return which percentile an aggregation asks of a histogram, 0 to 1; None for none."""
+    return _PERCENTILES.get(_MEANT[Form.HISTOGRAM][0] if aggregation == "auto" else aggregation)
+
+
 def refuse_unknown(name: str, known: Sequence[str], selection: Selection) -> None:
     """Raise `NotFound` with metrics that there are, unless `name` is one and only the filters fit nothing."""
-    if name in known:
+    if any(name in (one, one.rsplit("/", 1)[-1]) for one in known):  # CloudWatch's go by their own name as well
         if selection.attributes:
             pairs = ", ".join(f"{key}={value}" for key, value in selection.attributes.items())
             raise NotFound(f"{name} has no series with {pairs} here: drop a filter, or see list_metrics for attributes")
@@ -124,6 +129,8 @@ def _aggregate(gathered: Gathered, members: Sequence[int], buckets: int, aggrega
     match aggregation:
         case "p50" | "p95" | "p99":
             bounds = gathered.series[members[0]].bounds
+            if not bounds:  # the backend's own percentiles: of several, that of all together is never above the highest
+                return _extreme(cells, rows, buckets, highest=True)
             return quantiles(bounds, _merged(gathered, rows, buckets, bounds), _PERCENTILES[aggregation])
         case "rate":
             return _rate(cells, rows, buckets, form)

@@ -5,12 +5,12 @@ from typing import Final, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from midwatch_kit import ServerSettings
+from midwatch_kit.settings import AwsSettings
 
-_PLACES: Final = ("store", "prometheus_url")
+_PLACES: Final = ("store", "prometheus_url", "cloudwatch_namespaces")
 
 
-class MetricsSettings(ServerSettings):
+class MetricsSettings(AwsSettings):
     """How the metrics server is started: at least one place to read metrics from, several if there are."""
 
     store: Path | None = Field(None, description="the embedded store's directory")
@@ -29,6 +29,26 @@ class MetricsSettings(ServerSettings):
     )
     prometheus_version_labels: str = Field(
         "service_version,app_kubernetes_io_version,version", description="labels that name the version, likewise"
+    )
+
+    cloudwatch_namespaces: str | None = Field(None, description="CloudWatch namespaces to read; * for all")
+    cloudwatch_most_metrics: int = Field(
+        500, ge=1, le=10_000, description="metrics that one tool call may ask CloudWatch for: each costs money"
+    )
+    cloudwatch_service_dimensions: str = Field(
+        "service.name,service_name,ServiceName,Service,FunctionName,TargetGroup,LoadBalancer,LoadBalancerName,ApiName,"
+        "ApiId,DBInstanceIdentifier,DBClusterIdentifier,CacheClusterId,QueueName,TopicName,TableName,StreamName,"
+        "StateMachineArn,BucketName,AutoScalingGroupName,ClusterName",
+        description="dimensions that name the service; the first that a metric has counts",
+    )
+    cloudwatch_instance_dimensions: str = Field(
+        "service.instance.id,InstanceId,TaskId,PodName,ContainerId,CacheNodeId,host",
+        description="dimensions that name the instance, likewise",
+    )
+    cloudwatch_counters: str = Field(
+        "*_total,*requests,*requestcount,*invocations,*calls,*errors,*errorcount,*faults,*failures,*timeouts,*retries,"
+        "*throttles",
+        description="patterns of names of custom metrics that are counted (Sum), in any case of letters",
     )
 
     @model_validator(mode="after")

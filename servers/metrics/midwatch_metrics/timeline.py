@@ -56,6 +56,16 @@ def slice_time(window: Window, baseline: Window | None = None, wanted: int = 60,
     return Timeline(width, until - before * width, before, start, end, -(-(end - start) // width))
 
 
+def buckets_of(time: NDArray[np.int64], timeline: Timeline) -> NDArray[np.int64]:
+    """Return the bucket of each moment (ns), -1 for none."""
+    bucket = np.full(len(time), -1, dtype=np.int64)
+    before = (time >= timeline.baseline_start) & (time < timeline.baseline_end)
+    bucket[before] = (time[before] - timeline.baseline_start) // timeline.width
+    inside = (time >= timeline.window_start) & (time < timeline.window_end)
+    bucket[inside] = timeline.before + (time[inside] - timeline.window_start) // timeline.width
+    return bucket
+
+
 def to_ns(moment: datetime) -> int:
     """Return an aware moment as nanoseconds since the epoch, exactly."""
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000

@@ -1,4 +1,4 @@
-"""Real Prometheus, brought from Debian's packages, with the story in it and rules that it evaluates."""
+"""Places of metrics that have the story: a real Prometheus and VictoriaMetrics, the store, and CloudWatch's fake."""
 
 import socket
 import subprocess
@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from mcp import Client
 from tests.backends.debian import program
+from tests.backends.metrics.in_cloudwatch import telling
 from tests.backends.metrics.story import BOUNDS, STEP, Point, Told, ending_now, points
+from tests.backends.serving import listening
 
 from midwatch_metrics.server import build
 from midwatch_metrics.settings import MetricsSettings
@@ -100,9 +102,18 @@ def store(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "store"
 
 
+@pytest.fixture(scope="session")
+def cloudwatch(told: Told) -> Iterator[str]:
+    """The address of a fake of CloudWatch that has the story."""
+    with listening(telling(told)) as url:
+        yield url
+
+
 @pytest.fixture
-def connect(tmp_path: Path) -> Connect:
-    """Returns a maker of clients of a metrics server with the settings given."""
+def connect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Returns a maker of clients of a metrics server with the settings given, who have credentials for AWS."""
+    for name, value in {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "hidden-key", "REGION": "eu-west-1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
 
     def client(**settings: Any) -> AbstractAsyncContextManager[Client]:
         return Client(build(MetricsSettings(evidence_dir=tmp_path / "evidence", **settings)).build())

@@ -47,7 +47,7 @@ class Told:
 
 def ending_now() -> Told:
     now = int(datetime.now(UTC).timestamp())
-    return Told(datetime.fromtimestamp(now - now % STEP, UTC))
+    return Told(datetime.fromtimestamp(now - now % 60, UTC))  # CloudWatch keeps whole minutes
 
 
 def text(moment: datetime) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from midwatch_metrics.backend import Cells, Floats, Form, Ints
 from midwatch_metrics.backends.prometheus.families import Family
-from midwatch_metrics.timeline import Timeline
+from midwatch_metrics.timeline import Timeline, buckets_of
 
 _MILLISECOND: Final = 1_000_000
 _STEADY: Final = 0.5
@@ -77,16 +77,6 @@ def samples_of(result: Sequence[Mapping[str, Any]], numbers: Mapping[frozenset[t
     fresh[1:] = (np.diff(owner[order]) != 0) | (np.diff(time[order]) != 0)
     order = order[fresh]
     return Samples(owner[order], time[order], value[order])
-
-
-def buckets_of(time: Ints, timeline: Timeline) -> Ints:
-    """Return the bucket of each moment, -1 for none."""
-    bucket = np.full(len(time), -1, dtype=np.int64)
-    before = (time >= timeline.baseline_start) & (time < timeline.baseline_end)
-    bucket[before] = (time[before] - timeline.baseline_start) // timeline.width
-    inside = (time >= timeline.window_start) & (time < timeline.window_end)
-    bucket[inside] = timeline.before + (time[inside] - timeline.window_start) // timeline.width
-    return bucket
 
 
 def levels_of(samples: Samples, chosen: NDArray[np.bool_], timeline: Timeline) -> Levels:
