@@ -77,6 +77,8 @@ async def test_what_users_feel_is_told_of_the_services_of_aws(connect: Connect) 
     levels = {service: felt[f"service:{service}", "latency_mean"]["baseline"] for service in ("shop", "mailer")}
     assert levels == {"shop": 100.0, "mailer": 30.0}
     assert felt["service:mails", "latency_mean"]["unit"] == "ms"
+    rare = felt["service:shop", "AWS/ApplicationELB/HTTPCode_Target_5XX_Count.rate"]
+    assert (rare["baseline"], rare["magnitude"]) == (0.0, 1.0)
     cpu = next(one for one in records["observations"] if one["subject"] == "AWS/ECS/CPUUtilization")
     assert (cpu["entity"], cpu["kind"], cpu["magnitude"]) == ("service:carts", "saturation", 97.0)
 
@@ -132,11 +134,20 @@ async def test_old_data_are_asked_for_by_the_period_they_are_kept_by(days: int, 
     window = {"start": start.isoformat(), "end": (start + timedelta(hours=4)).isoformat()}
     with settings_of(kept) as settings:
         async with connect(**settings) as client:
-            told = await document(
-                client, "query_metric", **window, name="AWS/SQS/NumberOfMessagesSent", points=240 * 60 // period
-            )
+            told = await document(client, "query_metric", **window, name="AWS/SQS/NumberOfMessagesSent", points=240)
     assert f"every {period} s" in told["query"]
-    assert set(told["rows"][0]["values"]) == {1.0}
+    assert [value for value in told["rows"][0]["values"] if value] == [1.0] * (4 * 3600 // period)
+
+
+async def test_a_period_that_is_not_over_is_no_drop(connect: Connect) -> None:
+    kept = CloudWatch()
+    for at in minutes(600):
+        kept.put("Shop", "orders_total", {"ServiceName": "shop"}, at, 60, 1)
+    window = {"start": (NOW - timedelta(hours=9)).isoformat(), "end": "now"}
+    with settings_of(kept, "Shop") as settings:
+        async with connect(**settings) as client:
+            told = await document(client, "query_metric", **window, name="orders_total", points=9)
+    assert set(told["rows"][0]["values"]) - {None} == {1.0}
 
 
 async def test_much_is_asked_in_as_many_calls_and_pages_as_it_takes(connect: Connect) -> None:
@@ -157,21 +168,14 @@ async def test_much_is_asked_in_as_many_calls_and_pages_as_it_takes(connect: Con
 
 async def test_no_more_metrics_are_paid_for_than_allowed_and_what_users_feel_comes_first(connect: Connect) -> None:
     kept = in_aws()
-    with settings_of(kept, cloudwatch_most_metrics=4) as settings:
+    with settings_of(kept, "AWS/ECS,AWS/Lambda", cloudwatch_most_metrics=3) as settings:
         async with connect(**settings) as client:
-            reply = await client.call_tool("survey_metrics", WINDOW)
-    told = text_of(reply)
-    assert "asked 4 metrics in" in told
-    assert "left out" in told
-    assert "(MIDWATCH_CLOUDWATCH_MOST_METRICS)" in told
-    assert "series were not looked at: name entities to see theirs" in told
-    names = {
-        query["MetricStat"]["Metric"]["MetricName"]
-        for operation, body in kept.asked
-        if operation == "GetMetricData" and len(body["MetricDataQueries"]) > 1
-        for query in body["MetricDataQueries"]
-    }
-    assert names <= {"HTTPCode_Target_5XX_Count", "RequestCount", "TargetResponseTime"}
+            told = await asked(client, "survey_metrics", **WINDOW)
+    assert "asked 3 metrics in 5 queries, left out 2 (MIDWATCH_CLOUDWATCH_MOST_METRICS)" in told
+    assert "2 series were not looked at: name entities to see theirs" in told
+    queries = [query for name, body in kept.asked if name == "GetMetricData" for query in body["MetricDataQueries"]]
+    names = {query["MetricStat"]["Metric"]["MetricName"] for query in queries}
+    assert names == {"Duration", "Errors", "Invocations"}
 
 
 async def test_settings_say_which_dimensions_name_a_service_and_what_is_counted(connect: Connect) -> None:

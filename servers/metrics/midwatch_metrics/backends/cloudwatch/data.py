@@ -65,17 +65,21 @@ def read(
     spans: Sequence[tuple[int, int]],
     period: int,
 ) -> Mapping[Question, Points]:
-    """Return the points of each question in the spans (ns) together; raises `KitError`."""
+    """Return the points of each question in the spans (ns) together; raises `KitError`.
+
+    A period that a span ends in is told whole, and one that is not over yet is not told: its sum would be a drop.
+    """
     calls: list[Callable[[], dict[Question, list[MetricDataResultTypeDef]]]] = []
     for start, end in spans:
-        whole = start // (period * SECOND) * period * SECOND
-        each = max(1, -(-(end - whole) // (period * SECOND)))
-        size = max(1, min(MOST_QUERIES, MOST_POINTS // each))
+        step = period * SECOND
+        whole = start // step * step, -(-end // step) * step
+        size = max(1, min(MOST_QUERIES, MOST_POINTS // max(1, (whole[1] - whole[0]) // step)))
         for first in range(0, len(questions), size):
-            batch, span = questions[first : first + size], (from_ns(whole), from_ns(end))
+            batch, span = questions[first : first + size], (from_ns(whole[0]), from_ns(whole[1]))
             calls.append(partial(_asked, client, kept, batch, span, period))
     parts = at_once(calls, _THREADS)
-    return {one: _points([result for part in parts for result in part.get(one, [])]) for one in questions}
+    over = time.time_ns() - period * SECOND
+    return {one: _points([result for part in parts for result in part.get(one, [])], over) for one in questions}
 
 
 def _asked(
@@ -119,11 +123,12 @@ def _refuse_failed(result: "MetricDataResultTypeDef", metric: str) -> None:
         raise BackendDown(f"{PLACE} could not read {metric} ({result['StatusCode']} {said[:200]}): ask again later")
 
 
-def _points(results: "Sequence[MetricDataResultTypeDef]") -> Points:
+def _points(results: "Sequence[MetricDataResultTypeDef]", until: int) -> Points:
+    """Points in order of time, without those of periods that began after `until` (ns)."""
     told = {
         round(moment.timestamp()) * SECOND: value
         for result in results
         for moment, value in zip(result.get("Timestamps", []), result.get("Values", []), strict=True)
     }
-    times = sorted(told)
+    times = sorted(moment for moment in told if moment <= until)
     return Points(np.array(times, dtype=np.int64), np.array([told[moment] for moment in times], dtype=np.float64))
