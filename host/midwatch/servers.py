@@ -14,6 +14,10 @@ SUITE: Final = ("logs", "metrics", "traces", "deploys", "byo", "cluster")
 _INHERITED: Final = ("XDG_CACHE_HOME", "TMPDIR", "MIDWATCH_STORE_THREADS")
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_")
 _TO_AWS: Final = ("AWS_", "MIDWATCH_AWS_", *_PROXIES)
+_METRICS_OF_CLOUDWATCH: Final = (
+    *("MIDWATCH_CLOUDWATCH_MOST_METRICS", "MIDWATCH_CLOUDWATCH_SERVICE_", "MIDWATCH_CLOUDWATCH_INSTANCE_"),
+    "MIDWATCH_CLOUDWATCH_COUNTERS",
+)
 _TO_KUBERNETES: Final = (
     *("KUBECONFIG", "MIDWATCH_KUBECONFIG", "MIDWATCH_KUBE_CONTEXT", "MIDWATCH_CLUSTER_NAMESPACES"),
     *("MIDWATCH_CLUSTER_MAX_AGE_SECONDS", "KUBERNETES_SERVICE_", *_PROXIES),
@@ -28,7 +32,7 @@ _BACKENDS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "metrics": {
         "MIDWATCH_PROMETHEUS_": (),
         "MIDWATCH_GRAFANA_": (),
-        "MIDWATCH_CLOUDWATCH_METRIC": _TO_AWS,
+        "MIDWATCH_CLOUDWATCH_NAMESPACES": (*_METRICS_OF_CLOUDWATCH, *_TO_AWS),
     },
     "traces": {
         "MIDWATCH_TRACES_": (),

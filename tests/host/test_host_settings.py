@@ -130,3 +130,12 @@ def test_the_credentials_of_aws_reach_only_servers_that_ask_aws(
     monkeypatch.setenv("MIDWATCH_CLOUDWATCH_LOG_GROUPS", '["/aws/lambda/*"]')
     found = server_specs(Settings(byo_mapping=tmp_path / "mapping.yaml"))
     assert {name for name, spec in found.items() if "AWS_SECRET_ACCESS_KEY" in spec.env} == {"logs", "byo"}
+
+
+def test_metrics_and_logs_of_cloudwatch_are_two_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    monkeypatch.setenv("MIDWATCH_CLOUDWATCH_NAMESPACES", "AWS/Lambda")
+    monkeypatch.setenv("MIDWATCH_CLOUDWATCH_COUNTERS", "log*")
+    found = server_specs(Settings())
+    assert [name for name, spec in found.items() if "AWS_SECRET_ACCESS_KEY" in spec.env] == ["metrics"]
+    assert [name for name, spec in found.items() if "MIDWATCH_CLOUDWATCH_COUNTERS" in spec.env] == ["metrics"]
