@@ -79,6 +79,8 @@ class JsonApi:
 
     def _judged(self, answer: HttpAnswer) -> str:
         status, body = answer.status, answer.body.decode("utf-8", "replace")
+        if 200 <= status < 300:
+            return body
         words, where = _words(body), f"{self.name} at {self.place}"
         if status in {401, 403}:
             raise BackendDown(f"{where} refused with {status}: {self._permission}")
@@ -90,9 +92,7 @@ class JsonApi:
             )
         if 400 <= status < 500:
             raise BadInput(f"{where} cannot use this ({status}): {words}")
-        if not 200 <= status < 300:
-            raise BackendDown(f"{where} failed with {status}: {words}")
-        return body
+        raise BackendDown(f"{where} failed with {status}: {words}")
 
     def _as_json(self, body: str) -> Any:
         try:

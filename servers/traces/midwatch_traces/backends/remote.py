@@ -202,7 +202,7 @@ class RemoteTraces:
         def find(start: int, end: int, *, begins: bool) -> Found:
             return source.find(ANY, start, end, self._page, until=until, begins=begins)
 
-        sampled = sample(find, periods, self._most, source.at_once)
+        sampled = sample(find, partial(self._find_few, until), periods, self._most, source.at_once)
         read = self._rows(list(sampled.ids), _flatten(sampled), until)
         rows = sampled.inside(read)
         counted = source.count(periods, until=until) if sampled.every > 1 else None

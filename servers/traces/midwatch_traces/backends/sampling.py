@@ -94,10 +94,13 @@ class Sampled:
         return [row for row in kept if row["TraceId"] in meant]
 
 
-def sample(find: FindBegun, periods: Sequence[Piece], most: int, at_once: int) -> Sampled:
-    """Return about `most` traces of some periods that don't overlap, all of them if they are no more."""
+def sample(find: FindBegun, look: Find, periods: Sequence[Piece], most: int, at_once: int) -> Sampled:
+    """Return about `most` traces of some periods that don't overlap, all of them if they are no more.
+
+    `look` is a search for few traces, cheap where there are many.
+    """
     with Threads(at_once) as threads:
-        whole = _together(threads, partial(find, begins=False), periods)
+        whole = _together(threads, look, periods)
         if not any(found.full for found in whole):
             return _kept(Sampled(), whole)
         expected = _expected(threads, partial(find, begins=False), periods)
