@@ -102,7 +102,12 @@ def _first(texts: Iterable[str]) -> str:
 def _person(ranked: Sequence[Change]) -> str:
     """Return who made the change: the program that carried it out only where no person is known."""
     named = [each.author for each in ranked if each.author]
-    return _first([*(name for name in named if not name.endswith(_BOT)), *named])
+    return _first([*(name for name in named if not is_bot(name)), *named])
+
+
+def is_bot(name: str) -> bool:
+    """Whether an author is a program, as forges name these."""
+    return name.endswith(_BOT)
 
 
 def _outcome(done: Sequence[Change]) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from midwatch_deploys.backend import Change, ChangeBackend, Found, KnowsRevisions, hash_in
-from midwatch_deploys.same import COMMITS, TOGETHER, merged, overlaps, united
+from midwatch_deploys.same import COMMITS, TOGETHER, is_bot, merged, overlaps, united
 from midwatch_kit import BackendDown, Check, KitError
 from midwatch_kit.parallel import ask_each
 from midwatch_kit.secrets import without_secrets
@@ -76,7 +76,7 @@ class Together:
     def _with_commits(self, changes: Sequence[Change]) -> Sequence[Change]:
         """Return changes with the commits that deploys among them brought, as far as a backend knows these."""
         known = {name: each for name, each in self._backends.items() if isinstance(each, KnowsRevisions)}
-        wanting = [each for each in changes if each.kind not in COMMITS and _revision(each) and not each.files]
+        wanting = [each for each in changes if each.kind not in COMMITS and _revision(each) and _says_little(each)]
         if not known or not wanting:
             return changes
         asked = {each.id: each for each in wanting[-_LOOKED_UP:]}
@@ -109,6 +109,11 @@ class Together:
 
 def _revision(change: Change) -> str:
     return change.attributes.get("revision", "") or hash_in(change.version)
+
+
+def _says_little(change: Change) -> bool:
+    """Whether a commit has something to add to a deploy: what it is about, who wrote it, or what it touched."""
+    return not (change.title and change.files) or not change.author or is_bot(change.author)
 
 
 def _of(record: Change, whole: Change) -> bool:

@@ -95,6 +95,16 @@ async def test_a_revision_that_is_deployed_again_is_another_change(
     assert all(len(row["links"]) == 2 for row in seen)
 
 
+async def test_a_deploy_that_lists_its_files_takes_title_and_person_from_its_commit_all_the_same(
+    tmp_path: Path, repository: GitRepository, both: dict[str, Any], deploys: Connect
+) -> None:
+    commit = repository.commit("Two", {"a.py": "2\n"}, AT - 600 * MINUTE)
+    deployed(tmp_path, "d-1", 3, commit[:7], Files=["a.py"], Author="deployer[bot]")
+    async with deploys(**both) as client:
+        (row,) = await rows(client, "survey_changes", **IN_WINDOW)
+    assert (row["title"], row["author"], row["files"]) == ("Two", "Ada Byron", ["a.py"])
+
+
 async def test_changes_of_different_services_or_revisions_are_never_one(
     tmp_path: Path, repository: GitRepository, both: dict[str, Any], deploys: Connect
 ) -> None:
