@@ -43,7 +43,11 @@ _BACKENDS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "deploys": {
         "MIDWATCH_GIT_": (),
         "MIDWATCH_GITHUB_": (),
-        "MIDWATCH_SERVICE_PATHS": (),
+        "MIDWATCH_CLOUDTRAIL": _TO_AWS,
+        "MIDWATCH_CLOUDFORMATION_": _TO_AWS,
+        "MIDWATCH_ECS_": _TO_AWS,
+        "MIDWATCH_KUBERNETES_": _TO_KUBERNETES,
+        "MIDWATCH_SERVICE_": (),
     },
 }
 """By server, how the names of a backend's settings begin, and of what else leads there."""

@@ -19,7 +19,7 @@ COMMITS: Final = frozenset({"commit", "release"})
 AUDIT: Final = "cloudtrail event"
 """The source of records that tell who asked for a change; what came of it is told by whoever carried it out."""
 
-_UNSPOKEN: Final = frozenset({AUDIT, "cloudformation stack", "ecs deployment"})
+_UNSPOKEN: Final = frozenset({AUDIT, "cloudformation stack", "ecs deployment", "kubernetes rollout"})
 """Sources whose titles are put together by a program: what a person says of a change tells more."""
 
 _BOT: Final = "[bot]"

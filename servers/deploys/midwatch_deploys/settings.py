@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, model_validator
 
-from midwatch_kit.settings import AwsSettings
+from midwatch_kit.settings import AwsSettings, ServerSettings
 
 _SOURCES: Final = (
     "store",
@@ -14,6 +14,7 @@ _SOURCES: Final = (
     "cloudtrail",
     "cloudformation_stacks",
     "ecs_clusters",
+    "kubernetes_namespaces",
 )
 _CHATTER: Final = [
     "CreateLogStream",
@@ -46,7 +47,16 @@ class AwsChangesSettings(AwsSettings):
     service_tag: str = Field("", description="the tag of stacks, services and groups that names the service")
 
 
-class DeploysSettings(AwsChangesSettings):
+class KubernetesSettings(ServerSettings):
+    """Kubernetes: `MIDWATCH_KUBERNETES_NAMESPACES` turns it on."""
+
+    kubernetes_namespaces: list[str] = Field([], description="namespaces of a Kubernetes cluster; * is all")
+    kubernetes_secrets: bool = Field(False, description="tell when Secrets were written; needs leave to list them")
+    kubeconfig: Path | None = Field(None, description="the usual one, or the account of the pod that this runs in")
+    kube_context: str | None = Field(None, description="context in the kubeconfig; its current one")
+
+
+class DeploysSettings(AwsChangesSettings, KubernetesSettings):
     """How the deploys server is started; without `enable_roll_back` it has no tool that writes.
 
     A backend is on when its setting is set; several may be on at once, and one must be.

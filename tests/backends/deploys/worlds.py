@@ -15,6 +15,8 @@ from tests.backends.deploys.awsstories import CloudTrail, Ecs, Stacks
 from tests.backends.deploys.repositories import GitRepository
 from tests.backends.fakes.awsapi import AwsApi, aws
 from tests.backends.fakes.github import TOKEN, GitHub, served
+from tests.backends.fakes.kubernetes import Kubernetes, kubeconfig, template
+from tests.backends.serving import served as served_with_trouble
 
 from midwatch_store.writer import Writer
 
@@ -127,6 +129,19 @@ def ecs_world(stack: ExitStack) -> World:
     )
 
 
+def kubernetes_world(folder: Path, stack: ExitStack) -> World:
+    """Tell the story to a cluster: two Deployments, one of which is rolled out anew."""
+    cluster = Kubernetes()
+    cluster.deployment("bot", (1, EARLIER, template("registry.example/bot:a1b2c3d")))
+    before, after = "registry.example/forge:9a8b7c6", "registry.example/forge:3f2c1ab"
+    secret = {"DB_PASSWORD": SECRET}
+    cluster.deployment("forge", (1, AT - timedelta(days=60), template(before)), (2, AT, template(after, secret)))
+    url, _ = stack.enter_context(served_with_trouble(cluster))
+    settings = {"kubernetes_namespaces": ["shop"], "kubeconfig": kubeconfig(folder, url)}
+    title = f"Deployment shop/forge: revision 2: {after}"
+    return World(settings, "deploy", "", "", f"main: image: {before} -> {after}", title)
+
+
 def _at(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -140,4 +155,5 @@ WORLDS: dict[str, Tell] = {
     "cloudtrail": lambda _, stack: cloudtrail_world(stack),
     "cloudformation": lambda _, stack: cloudformation_world(stack),
     "ecs": lambda _, stack: ecs_world(stack),
+    "kubernetes": kubernetes_world,
 }

@@ -7,7 +7,7 @@ from midwatch_deploys.together import Together
 
 def backend_of(settings: DeploysSettings) -> Together:
     """Return all backends that the settings turn on, as one; none of them is asked anything yet."""
-    return Together({**_of_code(settings), **_of_aws(settings)}, settings.backend_seconds)
+    return Together({**_of_code(settings), **_of_aws(settings), **_of_clusters(settings)}, settings.backend_seconds)
 
 
 def _of_code(settings: DeploysSettings) -> dict[str, ChangeBackend]:
@@ -41,4 +41,13 @@ def _of_aws(settings: DeploysSettings) -> dict[str, ChangeBackend]:
         from midwatch_deploys.backends.aws.ecs import EcsChanges  # noqa: PLC0415 - only what is on is imported
 
         backends["ecs"] = EcsChanges(settings)
+    return backends
+
+
+def _of_clusters(settings: DeploysSettings) -> dict[str, ChangeBackend]:
+    backends: dict[str, ChangeBackend] = {}
+    if settings.kubernetes_namespaces:
+        from midwatch_deploys.backends.kubernetes import KubernetesChanges  # noqa: PLC0415 - takes a second
+
+        backends["kubernetes"] = KubernetesChanges(settings)
     return backends
