@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("host", "topology", "servers", "examples", "bench", "docs", "tests")
+FOLDERS = ("host", "topology", "servers", "examples", "bench", "docs", "publish", "tests")
 MOST_LINES_OF_A_FILE = 500
 MOST_LINES_OF_A_FUNCTION = 50
 

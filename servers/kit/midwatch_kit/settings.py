@@ -36,7 +36,12 @@ class AccessSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="MIDWATCH_", cli_kebab_case=True, cli_implicit_flags=True, populate_by_name=True, frozen=True
+        env_prefix="MIDWATCH_",
+        env_ignore_empty=True,  # a form that is left blank, in a client or in compose, sets nothing
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        populate_by_name=True,
+        frozen=True,
     )
 
     token: SecretStr | None = Field(None, description="the bearer token that callers must send, for streamable-http")
@@ -116,14 +121,14 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return what the file holds, without the line's end; raises `SettingsError` when it cannot be read."""
-        path = os.environ.get(f"{_variable(field, field_name)}_FILE") if _is_secret(field) else None
+        path = os.environ.get(f"{variable_of(field, field_name)}_FILE") if _is_secret(field) else None
         if not path:
             return None, field_name, False
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
-            raise SettingsError(f"{_variable(field, field_name)}_FILE points to {path}: {reason}") from None
+            raise SettingsError(f"{variable_of(field, field_name)}_FILE points to {path}: {reason}") from None
 
     def __call__(self) -> dict[str, Any]:
         """Return the secrets that are in files."""
@@ -135,7 +140,8 @@ def _is_secret(field: FieldInfo) -> bool:
     return field.annotation is SecretStr or SecretStr in getattr(field.annotation, "__args__", ())
 
 
-def _variable(field: FieldInfo, name: str) -> str:
+def variable_of(field: FieldInfo, name: str) -> str:
+    """Return the environment variable that a setting is read from."""
     alias = field.validation_alias
     names = [choice for choice in alias.choices if isinstance(choice, str)] if isinstance(alias, AliasChoices) else []
     return next((choice for choice in names if choice.isupper()), f"MIDWATCH_{name.upper()}")
