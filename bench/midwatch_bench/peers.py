@@ -89,9 +89,8 @@ def questions(settings: Mapping[str, str], run: Path, until: datetime, folder: P
     end = _rfc3339(until)
     window = {"start": since, "end": end, "baseline_start": start, "baseline_end": since}
     repository = str(run.resolve() / "robots" / "repository")
-    failing = (
-        'sum by (http_response_status_code) (rate(http_server_request_duration_seconds_count{job="gateway"}[15s]))'
-    )
+    answers = 'rate(http_server_request_duration_seconds_count{job="gateway"}[15s])'
+    by_status = f"sum by (http_response_status_code) ({answers})"
 
     def ours(name: str, *prefixes: str) -> tuple[str, list[str], dict[str, str]]:
         env = {key: value for key, value in settings.items() if key.startswith(prefixes)}
