@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument(
         "--store-url", required=True, help="the telemetry store's receiver, such as http://127.0.0.1:4318"
     )
+    start.add_argument("--otlp-url", help="where the services send spans, lines and metrics (default: the store)")
     start.add_argument("--dir", type=Path, help="a new or empty folder for the run's files (default: a temporary one)")
     start.add_argument("--webhook", default="", help="where the alarm posts Alertmanager's payload")
     start.add_argument("--baseline", type=float, default=BASELINE_SECONDS, help="healthy seconds before the fault")
@@ -79,6 +80,7 @@ def _run(asked: argparse.Namespace) -> None:
         run,
         Options(
             store_url=asked.store_url,
+            otlp_url=asked.otlp_url or asked.store_url,
             folder=folder,
             webhook=asked.webhook,
             fault=fault,

@@ -39,7 +39,7 @@ class Site:
 
     folder: Path
     database_url: str
-    store_url: str
+    otlp_url: str
     egress_url: str = ""
 
     def release(self, service: str, version: str) -> Path:
@@ -173,7 +173,7 @@ class Fleet:
             "EGRESS_PROXY": self.site.egress_url,
             "OTEL_SERVICE_NAME": service,
             "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in resource.items()),
-            "OTEL_EXPORTER_OTLP_ENDPOINT": self.site.store_url,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.site.otlp_url,
             **TELEMETRY,
         }
 

@@ -43,6 +43,7 @@ class Options:
     """
 
     store_url: str
+    otlp_url: str
     folder: Path
     webhook: str
     fault: Fault
@@ -79,7 +80,7 @@ async def application(options: Options, tasks: TaskGroup) -> AsyncGenerator[tupl
         first = await make_history(repository, options.seed)
         await create_roles(database_url)
         await apply_schema(database_url, (repository.path / "app" / "schema.sql").read_text(encoding="utf-8"))
-        fleet = Fleet(Site(folder, database_url, options.store_url, atlas.egress_url), tasks, _note)
+        fleet = Fleet(Site(folder, database_url, options.otlp_url, atlas.egress_url), tasks, _note)
         try:
             deployer = Deployer(fleet, repository, recorder, _note)
             configuration = Configuration(fleet.site, recorder, _note)
