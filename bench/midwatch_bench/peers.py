@@ -69,10 +69,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         elsewhere = told_elsewhere(chosen.run, int(until.timestamp() * 1e9), SERVICES, Path(folder))
         with elsewhere as settings:
+            repository = str(chosen.run.resolve() / "robots" / "repository")
+            asking = Asking(settings, repository, until, Path(folder))
             print("| question | server | tools | their tokens | calls | tokens of the answer | start s | answer s |")
             print("|---|---|---:|---:|---:|---:|---:|---:|")
-            for question, servers in questions(settings, chosen.run, until, Path(folder)).items():
-                for server in servers:
+            for question, servers_of in QUESTIONS.items():
+                for server in servers_of(asking):
                     found = measured(server, chosen.repeat)
                     print(
                         f"| {question} | {server.name} | {found.tools} | {found.list_tokens} | {len(server.calls)} "
@@ -83,66 +85,97 @@ def main() -> None:
                         print(found.said, file=sys.stderr)
 
 
-def questions(settings: Mapping[str, str], run: Path, until: datetime, folder: Path) -> Mapping[str, Sequence[Server]]:
-    """Return who is asked what; a peer is asked in the way that its own descriptions advise."""
-    start, since = _rfc3339(until - timedelta(seconds=40)), _rfc3339(until - timedelta(seconds=10))
-    end = _rfc3339(until)
-    window = {"start": since, "end": end, "baseline_start": start, "baseline_end": since}
-    repository = str(run.resolve() / "robots" / "repository")
-    answers = 'rate(http_server_request_duration_seconds_count{job="gateway"}[15s])'
-    by_status = f"sum by (http_response_status_code) ({answers})"
+@dataclass(frozen=True)
+class Asking:
+    """Where the telemetry of a run is, and the times that are asked for: a window of 10 s, and 30 s before it."""
 
-    def ours(name: str, *prefixes: str) -> tuple[str, list[str], dict[str, str]]:
-        env = {key: value for key, value in settings.items() if key.startswith(prefixes)}
+    settings: Mapping[str, str]
+    repository: str
+    until: datetime
+    folder: Path
+
+    def ours(self, name: str, *prefixes: str) -> tuple[str, list[str], dict[str, str]]:
+        """Return the name, the command and the environment of a server of midwatch's, with its backends' settings."""
+        env = {key: value for key, value in self.settings.items() if key.startswith(prefixes)}
         command = [sys.executable, "-m", f"midwatch_{name}"]
-        return f"midwatch-{name}", command, {**env, "MIDWATCH_EVIDENCE_DIR": str(folder / "evidence")}
+        return f"midwatch-{name}", command, {**env, "MIDWATCH_EVIDENCE_DIR": str(self.folder / "evidence")}
 
-    return {
-        "Which answers does gateway give, and since when?": [
-            Server(
-                *ours("metrics", "MIDWATCH_PROMETHEUS"),
-                [("survey_metrics", lambda _: {**window, "entities": ["service:gateway"]})],
-            ),
-            Server(
-                "prometheus-mcp-server",
-                ["uvx", "prometheus-mcp-server@1.6.2"],
-                {"PROMETHEUS_URL": settings["MIDWATCH_PROMETHEUS_URL"]},
-                [("execute_range_query", lambda _: {"query": by_status, "start": start, "end": end, "step": "2s"})],
-            ),
-        ],
-        "What fails, and where does it begin?": [
-            Server(*ours("traces", "MIDWATCH_JAEGER"), [("survey_traces", lambda _: window)]),
-            Server(
-                "opentelemetry-mcp",
-                ["uvx", "opentelemetry-mcp@0.2.2", "--backend", "jaeger", "--url", settings["MIDWATCH_JAEGER_URL"]],
-                {},
-                [
-                    (
-                        "find_errors",
-                        lambda _: {"start_time": since, "end_time": end, "service_name": "gateway", "limit": 100},
-                    )
-                ],
-            ),
-        ],
-        "What was changed last, in full?": [
-            Server(
-                *ours("deploys", "MIDWATCH_GIT_", "MIDWATCH_SERVICE_PATHS"),
-                [
-                    ("survey_changes", lambda _: {"start": "2026-10-20T00:00:00Z", "end": end}),
-                    ("get_change", lambda said: {"change_id": _first_change(said)}),
-                ],
-            ),
-            Server(
-                "mcp-server-git",
-                ["uvx", "mcp-server-git@2026.10.19", "--repository", repository],
-                {},
-                [
-                    ("git_log", lambda _: {"repo_path": repository, "start_timestamp": "2026-10-20T00:00:00"}),
-                    ("git_show", lambda _: {"repo_path": repository, "revision": "HEAD"}),
-                ],
-            ),
-        ],
-    }
+    def before(self, seconds: float) -> str:
+        """Return a moment before the end of the run."""
+        return (self.until - timedelta(seconds=seconds)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @property
+    def window(self) -> Arguments:
+        """The arguments of midwatch's surveys."""
+        return {
+            "start": self.before(10),
+            "end": self.before(0),
+            "baseline_start": self.before(40),
+            "baseline_end": self.before(10),
+        }
+
+
+def of_metrics(asking: Asking) -> Sequence[Server]:
+    """Return who is asked of metrics."""
+    ours, url = asking.ours("metrics", "MIDWATCH_PROMETHEUS"), asking.settings["MIDWATCH_PROMETHEUS_URL"]
+    answers = 'rate(http_server_request_duration_seconds_count{job="gateway"}[15s])'
+    asked = {"query": f"sum by (http_response_status_code) ({answers})", "step": "2s"}
+    times = {"start": asking.before(40), "end": asking.before(0)}
+    return [
+        Server(*ours, [("survey_metrics", lambda _: {**asking.window, "entities": ["service:gateway"]})]),
+        Server(
+            "prometheus-mcp-server",
+            ["uvx", "prometheus-mcp-server@1.6.2"],
+            {"PROMETHEUS_URL": url},
+            [("execute_range_query", lambda _: {**asked, **times})],
+        ),
+    ]
+
+
+def of_traces(asking: Asking) -> Sequence[Server]:
+    """Return who is asked of traces."""
+    ours, url = asking.ours("traces", "MIDWATCH_JAEGER"), asking.settings["MIDWATCH_JAEGER_URL"]
+    times = {"start_time": asking.before(10), "end_time": asking.before(0)}
+    return [
+        Server(*ours, [("survey_traces", lambda _: asking.window)]),
+        Server(
+            "opentelemetry-mcp",
+            ["uvx", "opentelemetry-mcp@0.2.2", "--backend", "jaeger", "--url", url],
+            {},
+            [("find_errors", lambda _: {**times, "service_name": "gateway", "limit": 100})],
+        ),
+    ]
+
+
+def of_deploys(asking: Asking) -> Sequence[Server]:
+    """Return who is asked of changes."""
+    repository = {"repo_path": asking.repository}
+    return [
+        Server(
+            *asking.ours("deploys", "MIDWATCH_GIT_", "MIDWATCH_SERVICE_PATHS"),
+            [
+                ("survey_changes", lambda _: {"start": "2026-10-20T00:00:00Z", "end": asking.before(0)}),
+                ("get_change", lambda said: {"change_id": _first_change(said)}),
+            ],
+        ),
+        Server(
+            "mcp-server-git",
+            ["uvx", "mcp-server-git@2026.10.19", "--repository", asking.repository],
+            {},
+            [
+                ("git_log", lambda _: {**repository, "start_timestamp": "2026-10-20T00:00:00"}),
+                ("git_show", lambda _: {**repository, "revision": "HEAD"}),
+            ],
+        ),
+    ]
+
+
+QUESTIONS = {
+    "Which answers does gateway give, and since when?": of_metrics,
+    "What fails, and where does it begin?": of_traces,
+    "What was changed last, in full?": of_deploys,
+}
+"""The questions, and who is asked them; a peer is asked in the way that its own descriptions advise."""
 
 
 def measured(server: Server, repeat: int) -> Measured:
@@ -184,10 +217,6 @@ async def _asked(server: Server, log: TextIO) -> Measured:
 
 def _first_change(said: str) -> str:
     return str(json.loads(said)["lines"][0].rpartition("id=")[2])
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 if __name__ == "__main__":
