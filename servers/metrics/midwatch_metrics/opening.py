@@ -19,6 +19,10 @@ def open_backend(settings: MetricsSettings) -> MetricBackend:
         from midwatch_metrics.backends.prometheus import open_prometheus  # noqa: PLC0415 - as above
 
         found["prometheus"] = open_prometheus(settings)
+    if settings.grafana_url:
+        from midwatch_metrics.backends.grafana import open_grafana  # noqa: PLC0415 - as above
+
+        found["grafana"] = open_grafana(settings)
     if settings.cloudwatch_namespaces:
         from midwatch_metrics.backends.cloudwatch import open_cloudwatch  # noqa: PLC0415 - as above
 

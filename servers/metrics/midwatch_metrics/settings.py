@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from midwatch_kit.settings import AwsSettings
 
-_PLACES: Final = ("store", "prometheus_url", "cloudwatch_namespaces")
+_PLACES: Final = ("store", "prometheus_url", "grafana_url", "cloudwatch_namespaces")
 
 
 class MetricsSettings(AwsSettings):
@@ -29,6 +29,12 @@ class MetricsSettings(AwsSettings):
     )
     prometheus_version_labels: str = Field(
         "service_version,app_kubernetes_io_version,version", description="labels that name the version, likewise"
+    )
+
+    grafana_url: str | None = Field(None, description="Grafana: a data source of it, and its own alert rules")
+    grafana_token: SecretStr | None = Field(None, description="a service account's token; better in the environment")
+    grafana_datasource: str | None = Field(
+        None, description="uid or name of the data source; the default one of Prometheus' kind when left out"
     )
 
     cloudwatch_namespaces: str | None = Field(None, description="CloudWatch namespaces to read; * for all")

@@ -71,6 +71,15 @@ def to_ns(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
+def from_rfc3339(text: str) -> datetime | None:
+    """Return the moment that a text tells; None for what is none, or is Go's word for none (the year 1)."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.year > 1 and moment.tzinfo else None
+
+
 def from_ns(instant: int) -> datetime:
     """Return the UTC moment at or just before `instant` nanoseconds since the epoch."""
     return _EPOCH + timedelta(microseconds=instant // 1000)

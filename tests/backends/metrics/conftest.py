@@ -1,4 +1,4 @@
-"""Places of metrics that have the story: a real Prometheus and VictoriaMetrics, the store, and CloudWatch's fake."""
+"""Places of metrics that have the story: Prometheus, VictoriaMetrics and the store for real, CloudWatch and Grafana."""
 
 import socket
 import subprocess
@@ -14,6 +14,7 @@ import pytest
 from mcp import Client
 from tests.backends.debian import program
 from tests.backends.metrics.in_cloudwatch import telling
+from tests.backends.metrics.in_grafana import before
 from tests.backends.metrics.story import BOUNDS, STEP, Point, Told, ending_now, points
 from tests.backends.serving import listening
 
@@ -100,6 +101,13 @@ def store(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Writer(folder / "store") as writer:
         writer.append(otel_rows(told))
     return folder / "store"
+
+
+@pytest.fixture(scope="session")
+def grafana(prometheus: str, told: Told) -> Iterator[str]:
+    """The address of a fake of Grafana before the real Prometheus."""
+    with listening(before(prometheus, told).app) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 from mcp import Client
 from tests.backends.metrics.asking import asked, document, refused
 from tests.backends.metrics.conftest import Connect
+from tests.backends.metrics.in_grafana import READERS_TOKEN
 from tests.backends.metrics.story import Told, text
 
 pytestmark = pytest.mark.xdist_group("metrics_backends")
@@ -16,6 +17,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "store": ("store", {}),
     "prometheus": ("prometheus_url", {}),
     "victoria": ("prometheus_url", {}),
+    "grafana": ("grafana_url", {"grafana_token": READERS_TOKEN}),
     "cloudwatch": ("aws_endpoint_url", {"cloudwatch_namespaces": "Shop"}),
 }
 OWN_PERCENTILES = ("cloudwatch",)

@@ -107,7 +107,7 @@ async def test_one_backend_that_is_down_leaves_the_others_answers_and_is_named(
 
 
 def test_without_a_place_the_settings_that_name_one_are_listed() -> None:
-    with pytest.raises(ValueError, match="set one of MIDWATCH_STORE, MIDWATCH_PROMETHEUS_URL"):
+    with pytest.raises(ValueError, match="set one of MIDWATCH_STORE, MIDWATCH_PROMETHEUS_URL, MIDWATCH_GRAFANA_URL"):
         MetricsSettings()
 
 

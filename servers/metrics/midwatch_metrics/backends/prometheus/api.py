@@ -99,7 +99,8 @@ class HttpApi:
 
     def _data(self, answer: HttpAnswer, path: str) -> Any:
         status, envelope = answer.status, _envelope(answer.body)
-        complaint = str((envelope or {}).get("error", ""))[:_LONGEST_COMPLAINT] or _plain(answer.body)
+        said = (envelope or {}).get("error") or (envelope or {}).get("message")  # the latter of a proxy such as Grafana
+        complaint = str(said or "")[:_LONGEST_COMPLAINT] or _plain(answer.body)
         if status in BUSY:
             raise BackendDown(f"{self.name} cannot answer now ({status} {complaint}): try again in a minute")
         if status in (401, 403):

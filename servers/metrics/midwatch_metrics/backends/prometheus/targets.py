@@ -7,6 +7,7 @@ from typing import Any, Final
 from midwatch_kit import Entity, Relation, TopologyFragment
 from midwatch_kit.http import shown_url
 from midwatch_metrics.backends.prometheus.labels import UNKNOWN, LabelMap
+from midwatch_metrics.timeline import from_rfc3339
 
 _HOSTS: Final = ("node", "kubernetes_node", "nodename")
 _LEARNT_FROM: Final = "metrics"
@@ -23,7 +24,7 @@ def fragment_of(answer: Any, mapping: LabelMap) -> TopologyFragment:
         who = mapping.identity(labels)
         if who.service == UNKNOWN or not who.instance:
             continue
-        seen = _moment(target.get("lastScrape")) if target.get("health") == "up" else None
+        seen = from_rfc3339(str(target.get("lastScrape"))) if target.get("health") == "up" else None
         host = next((labels[name] for name in _HOSTS if labels.get(name)), "")
         service, instance = f"service:{who.service}", f"instance:{who.instance}"
         entities.setdefault(service, _entity(service, seen, {}))
@@ -52,11 +53,3 @@ def _entity(identity: str, seen: datetime | None, attributes: dict[str, str]) ->
 
 def _relation(source: str, target: str, seen: datetime | None) -> Relation:
     return Relation(source=source, target=target, kind="runs_on", learnt_from=_LEARNT_FROM, last_seen=seen)
-
-
-def _moment(text: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.year > 1 and moment.tzinfo else None
