@@ -47,6 +47,7 @@ _BACKENDS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "MIDWATCH_CLOUDFORMATION_": _TO_AWS,
         "MIDWATCH_ECS_": _TO_AWS,
         "MIDWATCH_KUBERNETES_": _TO_KUBERNETES,
+        "MIDWATCH_ARGOCD_": (),
         "MIDWATCH_SERVICE_": (),
     },
 }

@@ -19,8 +19,11 @@ COMMITS: Final = frozenset({"commit", "release"})
 AUDIT: Final = "cloudtrail event"
 """The source of records that tell who asked for a change; what came of it is told by whoever carried it out."""
 
-_UNSPOKEN: Final = frozenset({AUDIT, "cloudformation stack", "ecs deployment", "kubernetes rollout"})
+_UNSPOKEN: Final = frozenset({AUDIT, "cloudformation stack", "ecs deployment", "kubernetes rollout", "argocd sync"})
 """Sources whose titles are put together by a program: what a person says of a change tells more."""
+
+_RUNNING: Final = frozenset({"ecs deployment", "kubernetes rollout"})
+"""Sources that see what runs: their versions are images, and what came of a change is theirs to say."""
 
 _BOT: Final = "[bot]"
 
@@ -50,7 +53,7 @@ def merged(records: Sequence[Change]) -> Change:
     """Return one change of the records that tell of it; what was put in place counts more than what was made."""
     if len(records) == 1:
         return records[0]
-    ranked = sorted(records, key=lambda each: (each.kind in COMMITS, each.source == AUDIT, each.kind != "deploy"))
+    ranked = sorted(records, key=_rank)
     placed = [each for each in ranked if each.kind not in COMMITS]
     first, done = ranked[0], [each for each in placed if each.source != AUDIT] or placed or ranked
     ends = [each.ended for each in done if each.ended]
@@ -95,6 +98,10 @@ def _may_be_one(one: Change, other: Change) -> bool:
     return later.at - max(earlier.at, earlier.ended or earlier.at) <= TOGETHER
 
 
+def _rank(record: Change) -> tuple[bool, bool, bool, bool]:
+    return record.kind in COMMITS, record.source == AUDIT, record.kind != "deploy", record.source not in _RUNNING
+
+
 def _first(texts: Iterable[str]) -> str:
     return next((text for text in texts if text), "")
 
@@ -112,6 +119,9 @@ def is_bot(name: str) -> bool:
 
 def _outcome(done: Sequence[Change]) -> str:
     outcomes = [each.outcome for each in done if each.outcome]
+    seen = _first(each.outcome for each in done if each.source in _RUNNING)
+    if seen and "failed" not in outcomes:
+        return seen
     return next((each for each in ("failed", "succeeded") if each in outcomes), _first(outcomes))
 
 

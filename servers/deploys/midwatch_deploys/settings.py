@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, model_validator
+from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, field_validator, model_validator
 
 from midwatch_kit.settings import AwsSettings, ServerSettings
 
@@ -15,6 +15,7 @@ _SOURCES: Final = (
     "cloudformation_stacks",
     "ecs_clusters",
     "kubernetes_namespaces",
+    "argocd_url",
 )
 _CHATTER: Final = [
     "CreateLogStream",
@@ -56,7 +57,22 @@ class KubernetesSettings(ServerSettings):
     kube_context: str | None = Field(None, description="context in the kubeconfig; its current one")
 
 
-class DeploysSettings(AwsChangesSettings, KubernetesSettings):
+class ArgoSettings(ServerSettings):
+    """Argo CD: `MIDWATCH_ARGOCD_URL` turns it on."""
+
+    argocd_url: str | None = Field(None, description="Argo CD's address, as https://argocd.example")
+    argocd_token: SecretStr | None = Field(None, description="a token of an account that may get applications")
+    argocd_projects: list[str] = Field([], description="projects whose applications count; all that can be seen")
+
+    @field_validator("argocd_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return url
+
+
+class DeploysSettings(AwsChangesSettings, KubernetesSettings, ArgoSettings):
     """How the deploys server is started; without `enable_roll_back` it has no tool that writes.
 
     A backend is on when its setting is set; several may be on at once, and one must be.

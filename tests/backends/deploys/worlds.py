@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 from tests.backends.deploys.awsstories import CloudTrail, Ecs, Stacks
 from tests.backends.deploys.repositories import GitRepository
+from tests.backends.fakes.argocd import TOKEN as ARGO_TOKEN
+from tests.backends.fakes.argocd import ArgoCD, application, synchronize
 from tests.backends.fakes.awsapi import AwsApi, aws
 from tests.backends.fakes.github import TOKEN, GitHub, served
 from tests.backends.fakes.kubernetes import Kubernetes, kubeconfig, template
@@ -142,6 +144,21 @@ def kubernetes_world(folder: Path, stack: ExitStack) -> World:
     return World(settings, "deploy", "", "", f"main: image: {before} -> {after}", title)
 
 
+def argocd_world(stack: ExitStack) -> World:
+    """Tell the story to Argo CD: two applications, one of which cannot be synchronized anew."""
+    argo = ArgoCD()
+    for name, moment in (("bot", EARLIER), ("forge", AT - timedelta(days=60))):
+        argo.applications.append(application(name, AT - timedelta(days=90)))
+        synchronize(argo.applications[-1], moment, "a1" * 20, "Grace")
+    message = f"cannot apply: password={SECRET} is too short"
+    synchronize(argo.applications[-1], AT, "3f2c1ab" + "0" * 33, "Ada Byron", "Failed", message)
+    url, _ = stack.enter_context(served_with_trouble(argo))
+    settings = {"argocd_url": url, "argocd_token": ARGO_TOKEN}
+    shows = "Deployment shop/forge: Synced deployment.apps/forge configured"
+    title = "Argo CD synchronizes forge to 3f2c1ab: cannot apply"
+    return World(settings, "deploy", "Ada Byron", f"{url}/applications/argocd/forge", shows, title)
+
+
 def _at(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -156,4 +173,5 @@ WORLDS: dict[str, Tell] = {
     "cloudformation": lambda _, stack: cloudformation_world(stack),
     "ecs": lambda _, stack: ecs_world(stack),
     "kubernetes": kubernetes_world,
+    "argocd": lambda _, stack: argocd_world(stack),
 }

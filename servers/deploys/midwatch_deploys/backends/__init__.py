@@ -50,4 +50,8 @@ def _of_clusters(settings: DeploysSettings) -> dict[str, ChangeBackend]:
         from midwatch_deploys.backends.kubernetes import KubernetesChanges  # noqa: PLC0415 - takes a second
 
         backends["kubernetes"] = KubernetesChanges(settings)
+    if settings.argocd_url:
+        from midwatch_deploys.backends.argocd import ArgoChanges  # noqa: PLC0415 - only what is on is imported
+
+        backends["argocd"] = ArgoChanges(settings)
     return backends
