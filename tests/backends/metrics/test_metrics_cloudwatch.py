@@ -151,17 +151,18 @@ async def test_a_period_that_is_not_over_is_no_drop(connect: Connect) -> None:
 
 
 async def test_much_is_asked_in_as_many_calls_and_pages_as_it_takes(connect: Connect) -> None:
-    kept = CloudWatch(page=1_000, listed_at_once=100)
+    kept = CloudWatch(page=1_500, listed_at_once=100)
     for number in range(620):
-        for at in minutes(15):
+        for at in minutes(5):
             kept.put("Shop", "orders_total", {"ServiceName": "shop", "host": f"h{number:03}"}, at, 60, 1)
+    window = {**WINDOW, "start": (NOW - timedelta(minutes=5)).isoformat()}
     with settings_of(kept, "Shop", cloudwatch_most_metrics=1_000) as settings:
         async with connect(**settings) as client:
-            told = await document(client, "query_metric", **WINDOW, name="orders_total", points=15)
+            told = await document(client, "query_metric", **window, name="orders_total", points=5)
     calls = [body for operation, body in kept.asked if operation == "GetMetricData"]
-    assert told["rows"][0]["values"] == [620.0] * 15
+    assert told["rows"][0]["values"] == [620.0] * 5
     assert {len(call["MetricDataQueries"]) for call in calls} == {500, 120}
-    assert len(calls) == 8 + 2  # of 500 and 120 metrics with 15 points each, a thousand points a page
+    assert len(calls) == 2 + 1  # of 500 and 120 metrics with 5 points each, 1,500 points a page
     assert len([1 for operation, _ in kept.asked if operation == "ListMetrics"]) == 7
     assert {call["ScanBy"] for call in calls} == {"TimestampAscending"}
 
@@ -236,6 +237,20 @@ async def test_how_alarms_stood_before_comes_from_what_they_changed_to_last(
     assert "a drill" in before
     assert "alarm:shop on service:checkout: alarm since" in listed
     assert "alarm:stock-depth on service:stock: ok since" in listed
+
+
+async def test_how_many_alarms_stood_before_an_outage_is_asked_in_one_go(connect: Connect) -> None:
+    kept, since = CloudWatch(), NOW - timedelta(minutes=5)
+    for number in range(25):
+        kept.alarms.append({"AlarmName": f"a{number}", "StateValue": "ALARM", "StateUpdatedTimestamp": since})
+        kept.history.append(changed(f"a{number}", since, "OK", "ALARM"))
+        kept.history.append(changed(f"a{number}", since + timedelta(minutes=1), "ALARM", "INSUFFICIENT_DATA"))
+    earlier = {"start": WINDOW["start"], "end": (NOW - timedelta(minutes=10)).isoformat()}
+    with settings_of(kept) as settings:
+        async with connect(**settings, reply_chars=100_000) as client:
+            listed = await asked(client, "list_metrics", **earlier)
+    assert listed.count(": ok since") == 25
+    assert [operation for operation, _ in kept.asked].count("DescribeAlarmHistory") == 1
 
 
 async def test_pages_of_alarms_go_on_where_the_last_ended(connect: Connect) -> None:

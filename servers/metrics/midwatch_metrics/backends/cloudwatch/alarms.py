@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +35,9 @@ _CHILD: Final = re.compile(r"\b(?:ALARM|OK|INSUFFICIENT_DATA)\(\s*[\"']?([^\"')]
 _LONGEST_REASON: Final = 300
 _THREADS: Final = 4
 _MILLISECOND: Final = 1_000_000
+_DAY: Final = 24 * 3600 * 10**9
+_MOST_LOOKED_UP: Final = 20
+"""Alarms whose last change before a moment is asked for one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,12 @@ class Alarms:
         alarms = list(self.known().values())
         now = [_state(alarm) for alarm in alarms if alarm.since < before]
         later = [alarm for alarm in alarms if alarm.since >= before]
-        earlier = at_once([partial(self._last_before, alarm, before) for alarm in later], _THREADS)
-        return sorted([*now, *(state for state in earlier if state)], key=lambda state: state.name)
+        if len(later) > _MOST_LOOKED_UP:
+            earlier = self._changed_from(later, before)
+        else:
+            found = at_once([partial(self._last_before, alarm, before) for alarm in later], _THREADS)
+            earlier = [state for state in found if state]
+        return sorted([*now, *earlier], key=lambda state: state.name)
 
     def known(self) -> Mapping[str, Alarm]:
         """Return all alarms by name, as they stood within the last half minute; raises `KitError`."""
@@ -135,6 +142,22 @@ class Alarms:
         if len(found) > MOST_CHANGES:
             raise BadInput(f"alarms changed more than {MOST_CHANGES:,} times in the window: name one, or narrow it")
         return [item for item in found if window.start <= item["Timestamp"] < window.end]
+
+    def _changed_from(self, alarms: Sequence[Alarm], before: int) -> list[AlarmState]:
+        """How many alarms stood that changed since: as their first change tells, which does not say since when.
+
+        So a day before is told, and the history is asked once, not for each of them.
+        """
+        first: dict[str, AlarmHistoryItemTypeDef] = {}
+        for item in self._history(None, Window(start=from_ns(before), end=datetime.now(UTC) + timedelta(seconds=1))):
+            first[item.get("AlarmName", "")] = item  # the newest comes first
+        found = []
+        for alarm in alarms:
+            old = _part(_read(first.get(alarm.name, {}).get("HistoryData", "")), "oldState")
+            if state := _word(str(old.get("stateValue", ""))):
+                told = alarm.name, state, alarm.service, _reason(str(old.get("stateReason", "")))
+                found.append(AlarmState(before - _DAY, 0, *told, None, alarm.threshold, alarm.attributes))
+        return found
 
     def _last_before(self, alarm: Alarm, before: int) -> AlarmState | None:
         """How an alarm stood that changed since."""
@@ -203,7 +226,7 @@ def _changed(item: "AlarmHistoryItemTypeDef", known: Mapping[str, Alarm]) -> Ala
         item.get("AlarmName", ""),
         state,
         alarm.service if alarm else "",
-        _reason(str(new.get("stateReason", "")), ""),
+        _reason(str(new.get("stateReason", ""))),
         points[-1] if points else None,
         float(threshold) if isinstance(threshold, int | float) else None,
         alarm.attributes if alarm else {},

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from midwatch_kit import Check, KitError, TopologyFragment, Window
+from midwatch_kit import Check, KitError, NotFound, TopologyFragment, Window
 from midwatch_kit.http import Parameters
 from midwatch_metrics.backend import AlarmState, Described, Gathered, Selection
 from midwatch_metrics.backends.grafana import dashboards
@@ -74,7 +74,10 @@ class GrafanaMetrics:
         limit: int,
     ) -> tuple[Sequence[AlarmState], int, str]:
         """Return state changes in the window, newest first from after a place; how many there are; the query's text."""
-        of_source, _, text = self._source.alarms(services, names, window, pin, None, _ALL)
+        try:
+            of_source, _, text = self._source.alarms(services, names, window, pin, None, _ALL)
+        except NotFound as error:  # Grafana's own rules may ask data sources of any kind
+            of_source, text = (), str(error)
         own = [
             one
             for one in self._alerts.changes(to_ns(window.start), to_ns(window.end))
@@ -87,7 +90,11 @@ class GrafanaMetrics:
 
     def standing(self, before: int, pin: int) -> Sequence[AlarmState]:
         """Return the latest state of each alert before a moment (ns), looking back for a day."""
-        return [*self._source.standing(before, pin), *self._alerts.standing(before)]
+        try:
+            of_source = self._source.standing(before, pin)
+        except NotFound:
+            of_source = ()
+        return [*of_source, *self._alerts.standing(before)]
 
     def newest(self) -> int | None:
         """Return the time of the data source's newest sample of the last day in ns."""
