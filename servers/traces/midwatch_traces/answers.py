@@ -23,6 +23,7 @@ from midwatch_kit.window import clock
 from midwatch_store import from_ns
 from midwatch_traces.backend import FoundTrace, FoundTraces, Loaded, Scope, Search, TraceBackend, TraceSummary
 from midwatch_traces.clocks import skews, told
+from midwatch_traces.ids import plain_id
 from midwatch_traces.render import head, ms, shown_ms, span_row, tree_lines
 from midwatch_traces.services import map_spans, with_known_calls
 from midwatch_traces.survey import survey_spans
@@ -113,13 +114,13 @@ def search(backend: TraceBackend, wanted: Search, start: str, end: str, limit: i
 
 def get(backend: TraceBackend, trace_id: str, start: str, end: str) -> Answer:
     """One trace as a tree, with own times and the critical path; raises `NotFound`."""
-    window = resolve_window(start, end)
-    found = backend.trace(trace_id.strip(), window, pin := backend.pin())
+    window, wanted = resolve_window(start, end), plain_id(trace_id)
+    found = backend.trace(wanted, window, pin := backend.pin())
     if not found.spans:
         where = f"from {rfc3339(window.start)} to {rfc3339(window.end)}"
         raise NotFound(f"no span of trace {trace_id[:80]!r} {where}: check the id, or widen start and end")
     tree = tree_of(found.spans)
-    later = backend.followers(trace_id.strip(), window, pin, _FOLLOWERS)
+    later = backend.followers(wanted, window, pin, _FOLLOWERS)
     follow = [f"linked: {f.service} {f.name} {'failed' if f.failed else 'ok'} in trace {f.trace_id}" for f in later]
     return Answer(
         query=found.query,

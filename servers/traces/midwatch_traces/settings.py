@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import AliasChoices, Field, HttpUrl, SecretStr
 
-from midwatch_kit.settings import ServerSettings
+from midwatch_kit.settings import AwsSettings
 
 
-class TracesSettings(ServerSettings):
+class TracesSettings(AwsSettings):
     """How to reach the traces server, and where it finds spans."""
 
     store: Path | None = Field(
@@ -21,6 +21,8 @@ class TracesSettings(ServerSettings):
     tempo_password: SecretStr | None = Field(None, description="for basic authentication at Tempo")
     tempo_tenant: str = Field("", description="Tempo's tenant (X-Scope-OrgID)")
     tempo_filter: str = Field("", description='what to read at all, as resource.deployment.environment = "prod"')
+    xray: bool = Field(False, description="read AWS X-Ray, with the credentials that boto3 finds")
+    xray_filter: str = Field("", max_length=1_000, description="what to read at all of X-Ray, as a filter expression")
     traces_most: int = Field(
         2_000, ge=50, le=50_000, description="traces that one question fetches, but for the store; of more, a sample"
     )

@@ -9,6 +9,7 @@ import pytest
 from tests.backends.fakes.jaeger import FakeJaeger
 from tests.backends.fakes.otlp import Row
 from tests.backends.fakes.tempo import FakeTempo
+from tests.backends.fakes.xray import FakeXRay
 from tests.backends.serving import served
 from tests.servers.traces.conftest import Story, Trouble
 
@@ -25,10 +26,20 @@ def _fault(at: float, place: str, _: str) -> Trouble | None:
     return Trouble(exception="FieldError", message="unknown field") if place == "pay" and at >= 210 else None
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _credentials() -> Generator[None]:
+    """Where boto3 looks for them."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "key", "REGION": "eu-central-1"}.items():
+            patched.setenv(f"AWS_{name}", value)
+        patched.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def told() -> list[Row]:
     """Four minutes of the shop; in the last half minute pay fails."""
-    rows: list[Row] = Story(fault=_fault, per_second=1.5).tell()
+    rows: list[Row] = Story(fault=_fault, per_second=1.0).tell()
     return rows
 
 
@@ -53,6 +64,7 @@ def settings_of(told: list[Row], tmp_path_factory: pytest.TempPathFactory) -> Ge
             "jaeger": lambda: {"jaeger_url": url(FakeJaeger(told).app)},
             "jaeger without v3": lambda: {"jaeger_url": url(FakeJaeger(told, v3=False).app)},
             "tempo": lambda: {"tempo_url": url(FakeTempo(told).app)},
+            "xray": lambda: {"xray": True, "aws_endpoint_url": url(FakeXRay(told).app)},
             "tempo of old": lambda: {"tempo_url": url(FakeTempo(told, v2=False, metrics="range").app)},
         }
 

@@ -15,7 +15,8 @@ from midwatch_traces.backend import Search, TraceBackend
 from midwatch_traces.server import build
 from midwatch_traces.settings import TracesSettings
 
-BACKENDS = ["jaeger", "jaeger without v3", "tempo"]
+BACKENDS = ["jaeger", "jaeger without v3", "tempo", "xray"]
+PEERS = ("cart.internal", "pay.internal", "bank.example.com")
 WHOLE = ("2026-11-20T02:44:00Z", "2026-11-20T02:48:00Z")
 WINDOW = ("2026-11-20T02:47:00Z", "2026-11-20T02:48:00Z", "2026-11-20T02:44:00Z", "2026-11-20T02:47:00Z")
 
@@ -156,9 +157,12 @@ def ids_of(answer: Answer) -> list[str]:
 
 
 def rounded(lines: Sequence[str]) -> list[str]:
-    """Lines of a tree without their figures: Jaeger's older API counts in microseconds; links are not looked for."""
-    trees = [line for line in lines if not line.startswith("linked: ")]
-    return [" ".join(word for word in line.split() if not is_figure(word)) for line in trees]
+    """Lines of a tree without their figures: Jaeger's older API counts in microseconds; links are not looked for.
+
+    X-Ray names a call by whom it is to, and one to AWS by the operation.
+    """
+    trees = [line.replace("SQS.SendMessage", "send orders") for line in lines if not line.startswith("linked: ")]
+    return [" ".join(word for word in line.split() if not is_figure(word) and word not in PEERS) for line in trees]
 
 
 def is_figure(word: str) -> bool:

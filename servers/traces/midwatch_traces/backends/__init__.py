@@ -27,9 +27,13 @@ def chosen(settings: TracesSettings) -> TraceBackend:
         from midwatch_traces.backends.tempo import tempo
 
         on["tempo"] = tempo(settings)
+    if settings.xray:
+        from midwatch_traces.backends.xray import xray
+
+        on["xray"] = xray(settings)
     if not on:
         raise BadInput(
-            "no backend is on. Set one of MIDWATCH_STORE (a directory), MIDWATCH_JAEGER_URL and MIDWATCH_TEMPO_URL, or "
-            "several; the flags are --store, --jaeger-url and --tempo-url"
+            "no backend is on. Set one of MIDWATCH_STORE (a directory), MIDWATCH_JAEGER_URL, MIDWATCH_TEMPO_URL and "
+            "MIDWATCH_XRAY=true, or several; the flags are --store, --jaeger-url, --tempo-url and --xray"
         )
     return next(iter(on.values())) if len(on) == 1 else SeveralTraces(on)

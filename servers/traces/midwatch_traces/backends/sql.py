@@ -30,8 +30,10 @@ _NAMED: Final = """SELECT *,
     CASE WHEN queue <> '' THEN
             CASE WHEN kind = 'Consumer' OR messaging IN ('receive', 'process', 'settle', 'deliver')
             THEN 'receives_from' ELSE 'sends_to' END
-        WHEN database <> '' THEN CASE WHEN statement IN ('SELECT', 'SHOW', 'GET', 'MGET', 'FIND', 'SCAN', 'COUNT')
-            THEN 'reads' WHEN statement IN ('INSERT', 'UPDATE', 'DELETE', 'MERGE', 'UPSERT', 'REPLACE', 'COPY', 'SET',
+        WHEN database <> '' THEN CASE WHEN statement IN ('SELECT', 'SHOW', 'GET', 'MGET', 'FIND', 'SCAN', 'COUNT',
+            'GETITEM', 'BATCHGETITEM', 'TRANSACTGETITEMS', 'QUERY') THEN 'reads' WHEN statement IN ('PUTITEM',
+            'UPDATEITEM', 'DELETEITEM', 'BATCHWRITEITEM', 'TRANSACTWRITEITEMS', 'INSERT', 'UPDATE', 'DELETE',
+            'MERGE', 'UPSERT', 'REPLACE', 'COPY', 'SET',
             'DEL', 'CREATE', 'ALTER', 'DROP', 'TRUNCATE', 'WITH') THEN 'writes' ELSE 'calls' END
         WHEN kind = 'Client' THEN 'calls' ELSE '' END AS action, response
     FROM (SELECT hash(TraceId) AS trace, hash(TraceId, SpanId) AS span,
