@@ -44,6 +44,13 @@ def told() -> list[Row]:
 
 
 @pytest.fixture(scope="session")
+def busier() -> list[Row]:
+    """The same with half as many requests again: enough to be sampled, and say something still."""
+    rows: list[Row] = Story(fault=_fault, per_second=1.5).tell()
+    return rows
+
+
+@pytest.fixture(scope="session")
 def settings_of(told: list[Row], tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[str], Settings]]:
     """Returns the settings of a backend that holds the story; each is started once, when first asked for."""
     running: dict[str, Settings] = {}
@@ -65,7 +72,6 @@ def settings_of(told: list[Row], tmp_path_factory: pytest.TempPathFactory) -> Ge
             "jaeger without v3": lambda: {"jaeger_url": url(FakeJaeger(told, v3=False).app)},
             "tempo": lambda: {"tempo_url": url(FakeTempo(told).app)},
             "xray": lambda: {"xray": True, "aws_endpoint_url": url(FakeXRay(told).app)},
-            "tempo of old": lambda: {"tempo_url": url(FakeTempo(told, v2=False, metrics="range").app)},
         }
 
         def settings(name: str) -> Settings:

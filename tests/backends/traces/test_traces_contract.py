@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from tests.backends.fakes.jaeger import FakeJaeger
 from tests.backends.fakes.otlp import Row
+from tests.backends.fakes.tempo import FakeTempo
+from tests.backends.serving import served
 
 from midwatch_kit import Answer, NotFound, TopologyFragment, Window, resolve_window
 from midwatch_traces import answers
@@ -123,14 +126,16 @@ def test_an_empty_window_is_no_error_and_says_what_to_do(backend: TraceBackend) 
         assert answer.hint
 
 
-@pytest.mark.parametrize(("name", "about"), [("jaeger", "about "), ("tempo", ""), ("tempo of old", "")])
+@pytest.mark.parametrize(
+    ("setting", "fake", "about"), [("jaeger_url", FakeJaeger, "about "), ("tempo_url", FakeTempo, "")]
+)
 def test_more_traces_than_are_fetched_are_sampled_evenly_and_said_to_be(
-    name: str, about: str, told: list[Row], settings_of: Callable[[str], Any], connect: Callable[..., TraceBackend]
+    setting: str, fake: Any, about: str, busier: list[Row], connect: Callable[..., TraceBackend]
 ) -> None:
-    sampled = connect(**settings_of(name), traces_most=300)
-    answer = answers.survey(sampled, *WINDOW, ())
+    with served(fake(busier).app) as (url, _):
+        answer = answers.survey(connect(**{setting: url}, traces_most=300), *WINDOW, ())
     assert re.match(rf"Read one trace in [2-4] \([\d,]+ of {about}[\d,]+ spans\)", answer.hint or "")
-    assert 0.6 < answer.matched / len(told) < 1.6
+    assert 0.6 < answer.matched / len(busier) < 1.6
     begun = {c.finding.entity for c in answer.findings or () if c.finding.subject == "error_origin"}
     assert "service:pay" in begun
     assert not [c for c in answer.findings or () if c.finding.subject == "request_rate" and c.finding.score]

@@ -29,7 +29,7 @@ def troubled(
 ) -> Iterator[tuple[TraceBackend, Trouble]]:
     """A backend with a short deadline, and the trouble before it."""
     fakes: dict[str, Any] = {"jaeger": FakeJaeger, "tempo": FakeTempo, "xray": FakeXRay}
-    with served(fakes[request.param](told[:200]).app) as (url, trouble):
+    with served(fakes[request.param](told[:30]).app) as (url, trouble):
         address = {"xray": True, "aws_endpoint_url": url} if request.param == "xray" else {f"{request.param}_url": url}
         yield connect(**address, deadline_seconds=5), trouble
 
