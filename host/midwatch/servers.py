@@ -38,7 +38,7 @@ _BACKENDS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "MIDWATCH_TRACES_": (),
         "MIDWATCH_JAEGER_": (),
         "MIDWATCH_TEMPO_": (),
-        "MIDWATCH_XRAY_": _TO_AWS,
+        "MIDWATCH_XRAY": _TO_AWS,
     },
     "deploys": {
         "MIDWATCH_GIT_": (),

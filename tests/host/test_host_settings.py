@@ -139,3 +139,11 @@ def test_metrics_and_logs_of_cloudwatch_are_two_backends(monkeypatch: pytest.Mon
     found = server_specs(Settings())
     assert [name for name, spec in found.items() if "AWS_SECRET_ACCESS_KEY" in spec.env] == ["metrics"]
     assert [name for name, spec in found.items() if "MIDWATCH_CLOUDWATCH_COUNTERS" in spec.env] == ["metrics"]
+
+
+def test_x_ray_is_turned_on_by_a_word_and_gets_the_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    monkeypatch.setenv("MIDWATCH_XRAY", "true")
+    [traces] = [spec for spec in server_specs(Settings()).values() if "AWS_SECRET_ACCESS_KEY" in spec.env]
+    assert traces.args == ["-m", "midwatch_traces"]
+    assert traces.env["MIDWATCH_XRAY"] == "true"
