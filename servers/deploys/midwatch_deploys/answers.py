@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from midwatch_deploys import deployments, render, versions
-from midwatch_deploys.backend import Change, ChangeBackend, Found
+from midwatch_deploys import catalogue, deployments, render, versions
+from midwatch_deploys.backend import Change, ChangeBackend, Found, KnowsCatalogue
 from midwatch_deploys.survey import services_of, survey
 from midwatch_kit import Answer, BadInput, NotFound, Window, answer_checks
 
@@ -17,14 +17,17 @@ def map_deployments(backend: ChangeBackend, server: str, end: datetime) -> Answe
     found = backend.between(None, end)
     services = services_of(found.changes)
     rows = [deployments.row_of(name, [c for c in found.changes if c.service == name]) for name in services]
+    declared, unread = backend.catalogue() if isinstance(backend, KnowsCatalogue) else ((), ())
+    told = [catalogue.row_of(one) for one in declared]
+    deployed, said = deployments.fragment_of(found.changes, server), catalogue.fragment_of(declared, server, end)
     return Answer(
         query=found.query,
-        rows=rows,
-        lines=[deployments.line_of(row) for row in rows],
-        matched=len(rows),
-        fragment=deployments.fragment_of(found.changes, server),
-        caveats=found.gaps,
-        hint=None if rows else _NONE_YET,
+        rows=[*rows, *told],
+        lines=[*map(deployments.line_of, rows), *map(catalogue.line_of, declared)],
+        matched=len(rows) + len(told),
+        fragment=deployments.joined(deployed, said),
+        caveats=[*found.gaps, *unread],
+        hint=None if rows or told else _NONE_YET,
     )
 
 

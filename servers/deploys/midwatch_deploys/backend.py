@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol, runtime_checkable
 
+from midwatch_deploys.catalogue import Declared
 from midwatch_kit import Check
 
 _ABBREVIATED: Final = 7
@@ -82,6 +83,14 @@ class KnowsRevisions(Protocol):
 
     def diff(self, before: str, after: str, service: str) -> str:
         """Return what changed for a service between two revisions; '' if one of them is unknown."""
+
+
+@runtime_checkable
+class KnowsCatalogue(Protocol):
+    """Who holds files in which services are declared."""
+
+    def catalogue(self) -> tuple[Sequence[Declared], Sequence[str]]:
+        """Return what is declared now, and in words what could not be read."""
 
 
 def revision_key(revision: str) -> str:

@@ -68,6 +68,16 @@ def fragment_of(changes: Sequence[Change], server: str) -> TopologyFragment:
     return TopologyFragment(entities=tuple(entities.values()), relations=tuple(relations), bindings=tuple(bindings))
 
 
+def joined(deployed: TopologyFragment, declared: TopologyFragment) -> TopologyFragment:
+    """Return one fragment of both; what was seen counts more than what is declared of the same entity."""
+    entities = {entity.id: entity for entity in declared.entities}
+    for entity in deployed.entities:
+        about = entities[entity.id].attributes if entity.id in entities else {}
+        entities[entity.id] = entity.model_copy(update={"attributes": {**about, **entity.attributes}})
+    relations = (*deployed.relations, *declared.relations)
+    return TopologyFragment(entities=tuple(entities.values()), relations=relations, bindings=deployed.bindings)
+
+
 def _tied(
     service: Entity, facts: dict[str, JsonValue], own: Sequence[Change], server: str
 ) -> list[tuple[Relation, Entity]]:

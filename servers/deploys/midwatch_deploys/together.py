@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from midwatch_deploys.backend import Change, ChangeBackend, Found, KnowsRevisions, hash_in
+from midwatch_deploys.backend import Change, ChangeBackend, Found, KnowsCatalogue, KnowsRevisions, hash_in
+from midwatch_deploys.catalogue import Declared, resolved
 from midwatch_deploys.same import COMMITS, TOGETHER, is_bot, merged, overlaps, united
 from midwatch_kit import BackendDown, Check, KitError
 from midwatch_kit.parallel import ask_each
@@ -48,6 +49,14 @@ class Together:
             return None
         whole = self._whole(found[0])
         return _clean(whole if whole.diff else replace(whole, diff=self._diff(whole)))
+
+    def catalogue(self) -> tuple[Sequence[Declared], Sequence[str]]:
+        """Return what services are declared to be, by all backends that hold such files; each file's word once."""
+        holding = {name: each for name, each in self._backends.items() if isinstance(each, KnowsCatalogue)}
+        asked = ask_each(holding, lambda _, backend: backend.catalogue(), self._seconds)
+        declared = {one.id: one for found, _ in asked.said.values() for one in found}
+        gaps = [gap for _, told in asked.said.values() for gap in told]
+        return resolved(list(declared.values())), [*gaps, *(f"{name}: {why}" for name, why in asked.silent.items())]
 
     def checks(self) -> Sequence[Check]:
         """Look at every backend; with several on, each check is named after its own."""

@@ -54,6 +54,8 @@ class GitHub:
         self.jobs: dict[int, list[dict[str, Any]]] = {}
         self.logs: dict[int, str] = {}
         self.owners = ""
+        self.files: dict[str, str] = {}
+        """Further files of the branch, by path."""
         self.forbidden: tuple[str, ...] = ()
         self.trouble: dict[str, list[Answer]] = {}
         """By the end of a path: what its next requests are answered with."""
@@ -115,8 +117,9 @@ class GitHub:
             part = things[(page - 1) * size : page * size]
             return {"total_count": len(things), under: part} if under else part
         if route == "contents/{path}":
-            text = base64.b64encode(self.owners.encode()).decode()
-            return example(route, content=text) if self.owners and path.endswith(".github/CODEOWNERS") else None
+            held = {".github/CODEOWNERS": self.owners, **self.files}
+            text = held.get(path.partition("/contents/")[2], "")
+            return example(route, content=base64.b64encode(text.encode()).decode()) if text else None
         return DESCRIBED[route]["example"] if route == "/rate_limit" else self._compared(*last.split("..."))
 
     def _by_name(self) -> dict[str, tuple[list[dict[str, Any]], str]]:

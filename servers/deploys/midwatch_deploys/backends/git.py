@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from midwatch_deploys.backend import Change, Found
 from midwatch_deploys.backends.gitprogram import GitFailed
 from midwatch_deploys.backends.gitrepository import Commit, Repository, Tag
+from midwatch_deploys.catalogue import FILES, MOST_BYTES, Declared, Unreadable, declared_in
 from midwatch_deploys.services import Services
 from midwatch_deploys.settings import DeploysSettings
 from midwatch_kit import BackendDown, Check, rfc3339
@@ -22,6 +23,7 @@ T = TypeVar("T")
 _HASH: Final = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 _ID: Final = re.compile(r"git:(?P<repository>[^@]+)@(?P<name>[^:]+)(?::(?P<service>.*))?")
 _STALE_DAYS: Final = 7
+_MOST_DECLARING: Final = 200
 
 
 class GitChanges:
@@ -87,6 +89,19 @@ class GitChanges:
             if found := _quiet(repository.diff, before, after, paths):
                 return found
         return ""
+
+    def catalogue(self) -> tuple[Sequence[Declared], Sequence[str]]:
+        """Return what the branches' files for Backstage declare, and which of them cannot be read."""
+        declared: list[Declared] = []
+        gaps: list[str] = []
+        for repository in self._repositories:
+            try:
+                for path in repository.named(FILES, _MOST_DECLARING):
+                    where = f"{repository.name}/{path}"
+                    declared += declared_in(repository.content(path, MOST_BYTES), where)
+            except (Unreadable, BackendDown, GitFailed) as error:
+                gaps.append(str(error))
+        return declared, gaps
 
     def checks(self) -> Sequence[Check]:
         """Look at each repository: can it be read, and how fresh is it."""

@@ -17,7 +17,7 @@ _SAFE: Final = (
     *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false"),
     *("-c", "protocol.allow=never", "-c", "core.quotePath=false", "-c", "color.ui=false"),
 )
-_READS: Final = frozenset({"config", "describe", "diff", "for-each-ref", "log", "rev-parse"})
+_READS: Final = frozenset({"cat-file", "config", "describe", "diff", "for-each-ref", "log", "ls-tree", "rev-parse"})
 
 
 class GitFailed(Exception):

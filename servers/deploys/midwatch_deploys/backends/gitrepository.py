@@ -137,6 +137,16 @@ class Repository:
         shown = ("log", "-n1", "-p", "--format=", "--diff-merges=first-parent", *_PLAIN)
         return self._git.text(*shown, revision, "--", *_within(paths), most=MOST_DIFF_BYTES)
 
+    def named(self, names: Sequence[str], most: int) -> Sequence[str]:
+        """Return the paths of the branch's files that have one of these names, `most` of them, nearest to the top."""
+        told = self._git.text("ls-tree", "-r", "-z", "--name-only", "--full-tree", self._head()).split("\0")
+        found = [path for path in told if path.rpartition("/")[2] in names]
+        return sorted(found, key=lambda path: (path.count("/"), path))[:most]
+
+    def content(self, path: str, most: int) -> str:
+        """Return the text of one of the branch's files, cut when it is longer than `most` bytes."""
+        return self._git.text("cat-file", "blob", f"{self._head()}:{path}", most=most)
+
     def page_of(self, commit: str) -> str:
         """Return the address of a commit: a page of the forge it came from, or the repository itself."""
         remote = self.remote

@@ -10,10 +10,11 @@ from midwatch_deploys.backends.github import read
 from midwatch_deploys.backends.github.client import GitHubClient, Refused
 from midwatch_deploys.backends.github.detail import in_full
 from midwatch_deploys.backends.github.source import Source
+from midwatch_deploys.catalogue import Declared
 from midwatch_deploys.services import Services
 from midwatch_deploys.settings import DeploysSettings
 from midwatch_kit import BackendDown, Check, rfc3339
-from midwatch_kit.parallel import Threads
+from midwatch_kit.parallel import Threads, at_once
 
 _AT_ONCE: Final = 4
 _ID: Final = re.compile(r"github:(?P<repository>[^@]+)@(?P<what>[^:]+)(?::(?P<service>.*))?")
@@ -97,6 +98,11 @@ class GitHubChanges:
             except Refused:
                 continue
         return ""
+
+    def catalogue(self) -> tuple[Sequence[Declared], Sequence[str]]:
+        """Return what the repositories' files for Backstage declare, and which of them cannot be read."""
+        found = at_once([source.declared for source in self._sources])
+        return [one for declared, _ in found for one in declared], [gap for _, gaps in found for gap in gaps]
 
     def checks(self) -> Sequence[Check]:
         """Look at the API, how much may still be asked of it, and what the token may read of each repository."""

@@ -13,6 +13,7 @@ from codeowners import CodeOwners
 from midwatch_deploys.backend import Change
 from midwatch_deploys.backends.github import read
 from midwatch_deploys.backends.github.client import GitHubClient, Json, Refused
+from midwatch_deploys.catalogue import FILES, MOST_BYTES, Declared, Unreadable, declared_in
 from midwatch_deploys.services import Services
 from midwatch_deploys.settings import DeploysSettings
 from midwatch_kit import BackendDown, Check
@@ -21,6 +22,7 @@ from midwatch_kit.parallel import Threads
 Part: TypeAlias = Callable[[datetime, datetime], tuple[list[Change], str]]
 """Returns the changes in a span of time, and what was left out, in words."""
 
+_MOST_DECLARING: Final = 20
 _MOST: Final = 300
 _MOST_LOOKED_INTO: Final = 50
 """Deployments or commits of one answer that are asked about one by one."""
@@ -96,6 +98,24 @@ class Source:
             )
             for service, files in touched.items()
         ]
+
+    def declared(self) -> tuple[list[Declared], list[str]]:
+        """Return what files for Backstage declare, at the top and beside each service; and which cannot be read."""
+        folders = ["", *(f"{path}/" for service in self._services.names(self.name) for path in self._own(service))]
+        declared: list[Declared] = []
+        gaps: list[str] = []
+        for folder in folders[:_MOST_DECLARING]:
+            try:
+                found = self.client.get(self.path(f"contents/{folder}{FILES[0]}"))
+                declared += declared_in(read.content(found)[:MOST_BYTES], f"{self.name}/{folder}{FILES[0]}")
+            except Unreadable as error:
+                gaps.append(str(error))
+            except Refused as error:
+                gaps += [] if error.status == 404 else [f"{self.name}/{folder}{FILES[0]}: {error}"]
+        return declared, gaps
+
+    def _own(self, service: str) -> Sequence[str]:
+        return self._services.paths(self.name, service)
 
     def checks(self) -> list[Check]:
         """Look whether each list may be read."""
