@@ -46,6 +46,8 @@ _BACKENDS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "MIDWATCH_CLOUDTRAIL": _TO_AWS,
         "MIDWATCH_CLOUDFORMATION_": _TO_AWS,
         "MIDWATCH_ECS_": _TO_AWS,
+        "MIDWATCH_CODEPIPELINES": _TO_AWS,
+        "MIDWATCH_AUTO_SCALING_": _TO_AWS,
         "MIDWATCH_KUBERNETES_": _TO_KUBERNETES,
         "MIDWATCH_ARGOCD_": (),
         "MIDWATCH_SERVICE_": (),

@@ -19,7 +19,9 @@ COMMITS: Final = frozenset({"commit", "release"})
 AUDIT: Final = "cloudtrail event"
 """The source of records that tell who asked for a change; what came of it is told by whoever carried it out."""
 
-_UNSPOKEN: Final = frozenset({AUDIT, "cloudformation stack", "ecs deployment", "kubernetes rollout", "argocd sync"})
+_UNSPOKEN: Final = frozenset(
+    {AUDIT, "cloudformation stack", "ecs deployment", "kubernetes rollout", "argocd sync", "autoscaling refresh"}
+)
 """Sources whose titles are put together by a program: what a person says of a change tells more."""
 
 _RUNNING: Final = frozenset({"ecs deployment", "kubernetes rollout"})

@@ -14,6 +14,8 @@ _SOURCES: Final = (
     "cloudtrail",
     "cloudformation_stacks",
     "ecs_clusters",
+    "codepipelines",
+    "auto_scaling_groups",
     "kubernetes_namespaces",
     "argocd_url",
 )
@@ -45,6 +47,8 @@ class AwsChangesSettings(AwsSettings):
     cloudtrail_roles: bool = Field(True, description="look up as well which people took on a role")
     cloudformation_stacks: list[str] = Field([], description="CloudFormation stacks, by names or patterns as prod-*")
     ecs_clusters: list[str] = Field([], description="ECS clusters, by names or patterns")
+    codepipelines: list[str] = Field([], description="CodePipeline pipelines, by names or patterns")
+    auto_scaling_groups: list[str] = Field([], description="Auto Scaling groups, by names or patterns")
     service_tag: str = Field("", description="the tag of stacks, services and groups that names the service")
 
 

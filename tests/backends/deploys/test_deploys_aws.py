@@ -242,7 +242,7 @@ async def test_without_a_region_it_says_what_to_set(account: Account, deploys: C
     assert "set MIDWATCH_AWS_REGION" in words
 
 
-@pytest.mark.parametrize("name", ["cloudtrail", "cloudformation", "ecs"])
+@pytest.mark.parametrize("name", ["cloudtrail", "cloudformation", "ecs", "codepipeline", "autoscaling"])
 async def test_the_policy_in_the_documentation_allows_just_what_is_asked(
     name: str, tmp_path: Path, deploys: Connect
 ) -> None:

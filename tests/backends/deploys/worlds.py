@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+from tests.backends.deploys.awsdeliveries import Groups, Pipelines
 from tests.backends.deploys.awsstories import CloudTrail, Ecs, Stacks
 from tests.backends.deploys.repositories import GitRepository
 from tests.backends.fakes.argocd import TOKEN as ARGO_TOKEN
@@ -131,6 +132,32 @@ def ecs_world(stack: ExitStack) -> World:
     )
 
 
+def codepipeline_world(stack: ExitStack) -> World:
+    """Tell the story to CodePipeline: a pipeline for each service, of which one fails at its last action."""
+    pipelines = Pipelines()
+    pipelines.ran("bot", EARLIER, "b1" * 20, "Answer faster", who="Grace")
+    number = pipelines.ran("forge", AT, "c2" * 20, TITLE, status="Failed", who="Ada Byron")
+    pipelines.acted(number, "Deploy/Migrate", AT, "Failed", f"cannot connect with password={SECRET}")
+    settings, api, _ = stack.enter_context(aws(pipelines.answers()))
+    link = "https://eu-west-1.console.aws.amazon.com/codesuite/codepipeline/pipelines/forge/executions/"
+    shows = "2026-11-20T02:40:00Z Deploy/Migrate Failed cannot connect with password=(hidden)"
+    on = {**settings, "codepipelines": ["*"]}
+    return World(on, "deploy", "Ada Byron", f"{link}{number}/timeline?region=eu-west-1", shows, api=api)
+
+
+def autoscaling_world(stack: ExitStack) -> World:
+    """Tell the story to Auto Scaling: an instance is launched, and another cannot be."""
+    groups = Groups()
+    groups.acted("bot", EARLIER, "Terminating EC2 instance: i-00000000000000001")
+    failed = "Launching a new EC2 instance"
+    groups.acted("forge", AT, failed, "Failed", StatusMessage=f"bad user data: password={SECRET}")
+    settings, api, _ = stack.enter_context(aws(groups.answers()))
+    here = "https://eu-west-1.console.aws.amazon.com/ec2/home?region=eu-west-1"
+    link = f"{here}#AutoScalingGroupDetails:id=forge;view=activity"
+    shows = f"title: {failed}: bad user data: password=(hidden)"
+    return World({**settings, "auto_scaling_groups": ["*"]}, "infrastructure", "", link, shows, failed, api)
+
+
 def kubernetes_world(folder: Path, stack: ExitStack) -> World:
     """Tell the story to a cluster: two Deployments, one of which is rolled out anew."""
     cluster = Kubernetes()
@@ -172,6 +199,8 @@ WORLDS: dict[str, Tell] = {
     "cloudtrail": lambda _, stack: cloudtrail_world(stack),
     "cloudformation": lambda _, stack: cloudformation_world(stack),
     "ecs": lambda _, stack: ecs_world(stack),
+    "codepipeline": lambda _, stack: codepipeline_world(stack),
+    "autoscaling": lambda _, stack: autoscaling_world(stack),
     "kubernetes": kubernetes_world,
     "argocd": lambda _, stack: argocd_world(stack),
 }

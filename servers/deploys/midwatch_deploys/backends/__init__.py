@@ -41,6 +41,14 @@ def _of_aws(settings: DeploysSettings) -> dict[str, ChangeBackend]:
         from midwatch_deploys.backends.aws.ecs import EcsChanges  # noqa: PLC0415 - only what is on is imported
 
         backends["ecs"] = EcsChanges(settings)
+    if settings.codepipelines:
+        from midwatch_deploys.backends.aws.codepipeline import CodePipelineChanges  # noqa: PLC0415 - as above
+
+        backends["codepipeline"] = CodePipelineChanges(settings)
+    if settings.auto_scaling_groups:
+        from midwatch_deploys.backends.aws.autoscaling import AutoScalingChanges  # noqa: PLC0415 - as above
+
+        backends["autoscaling"] = AutoScalingChanges(settings)
     return backends
 
 

@@ -127,7 +127,8 @@ def _login_failed(record: Mapping[str, Any]) -> bool:
 
 def _keys(name: str, asked: Mapping[str, Any], answered: Mapping[str, Any]) -> frozenset[str]:
     """Return what the record of the change that was asked for here is known by: a stack, a service, an execution."""
-    keys = {f"execution:{answered[e]}" for e in ("pipelineExecutionId", "instanceRefreshId") if answered.get(e)}
+    ids = {"execution": answered.get("pipelineExecutionId"), "refresh": answered.get("instanceRefreshId")}
+    keys = {f"{what}:{number}" for what, number in ids.items() if number}
     if name in STACKS and asked.get("stackName"):
         parts = str(asked["stackName"]).split("/")
         keys.add(f"stack:{parts[1] if len(parts) > 1 else parts[0]}")
