@@ -17,6 +17,7 @@ from mcp import Client, MCPError, StdioServerParameters, stdio_client, types
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import JsonValue
 
+from midwatch.login import LogIn, NotLoggedIn, authorization
 from midwatch.settings import ServerSpec
 from midwatch.wire import http_client
 
@@ -42,12 +43,17 @@ class Unanswered(Exception):
 
 @asynccontextmanager
 async def connect(
-    spec: ServerSpec, connect_seconds: float, log_path: Path, era: str = "auto"
+    spec: ServerSpec, connect_seconds: float, log_path: Path, era: str = "auto", log_in: LogIn | None = None
 ) -> AsyncGenerator[Client]:
-    """Connect to a server for the length of a block; a server that is started writes its stderr to `log_path`."""
+    """Connect to a server for the length of a block; a server that is started writes its stderr to `log_path`.
+
+    Beside it is the login, of a server that wants one; `log_in` takes a person there.
+    """
     if spec.url:
+        login = log_path.with_suffix(".login")
+        auth = authorization(spec.url, spec.oauth, login, log_in) if spec.oauth else None
         async with (
-            http_client(spec.headers, connect_seconds) as http,
+            http_client(spec.headers, connect_seconds, auth) as http,
             Client(streamable_http_client(spec.url, http_client=http), mode=era) as client,
         ):
             yield client
@@ -193,7 +199,7 @@ def _reason(error: BaseException, connect_seconds: float) -> str:
     )
     if leaves:
         return "; ".join(dict.fromkeys(leaves))
-    if isinstance(error, Unanswered):
+    if isinstance(error, Unanswered | NotLoggedIn):
         return str(error)
     if isinstance(error, TimeoutError):
         return f"it did not come up within {connect_seconds:g} s"

@@ -2,13 +2,41 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def filled_in(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return texts with variables of the environment in place of `${NAME}`: a file of settings need hold no secret.
+
+    Raises `ValueError` with the names of those that are not there.
+    """
+    names = {name for value in texts.values() for name in _VARIABLE.findall(value)}
+    if missing := sorted(names - os.environ.keys()):
+        raise ValueError(f"they name {', '.join(missing)}, which the environment does not have")
+    return {key: _VARIABLE.sub(lambda found: os.environ[found[1]], value) for key, value in texts.items()}
+
+
+class OAuth(BaseModel):
+    """How the host logs in at a server with OAuth; without a client id it registers itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    client_metadata_url: str | None = None
+    redirect_port: int = Field(8752, ge=1, le=65535)
+
+    @field_validator("client_secret", mode="before")
+    @classmethod
+    def _with_secrets(cls, secret: object) -> object:
+        return filled_in({"client_secret": secret})["client_secret"] if isinstance(secret, str) else secret
 
 
 class ServerSpec(BaseModel):
@@ -16,7 +44,7 @@ class ServerSpec(BaseModel):
 
     The shape is that of Claude Desktop's settings. `allow` names the tools that may be asked, `hands` those that an
     approved plan may call; of a server of the `suite` what it declares is believed, and nothing need be named.
-    `${NAME}` in a header stands for a variable of the environment.
+    `${NAME}` in a header or a client secret stands for a variable of the environment.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -26,6 +54,7 @@ class ServerSpec(BaseModel):
     env: dict[str, str] = {}
     url: str | None = None
     headers: dict[str, str] = {}
+    oauth: OAuth | None = None
     allow: tuple[str, ...] = ()
     hands: tuple[str, ...] = ()
     suite: bool = False
@@ -33,16 +62,14 @@ class ServerSpec(BaseModel):
     @field_validator("headers")
     @classmethod
     def _with_secrets(cls, headers: dict[str, str]) -> dict[str, str]:
-        """Put variables of the environment in place of `${NAME}`, so that a file of settings need hold no secret."""
-        names = {name for value in headers.values() for name in _VARIABLE.findall(value)}
-        if missing := sorted(names - os.environ.keys()):
-            raise ValueError(f"headers name {', '.join(missing)}, which the environment does not have")
-        return {key: _VARIABLE.sub(lambda found: os.environ[found[1]], value) for key, value in headers.items()}
+        return filled_in(headers)
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> "ServerSpec":
         if bool(self.command) == bool(self.url):
             raise ValueError("a server needs either a command or a url")
+        if self.oauth and not self.url:
+            raise ValueError("a server that is started needs no oauth: hand it what it needs with env")
         return self
 
     @model_validator(mode="after")

@@ -64,7 +64,7 @@ def listen(address: str, port: int) -> socket.socket:
 @asynccontextmanager
 async def serve(host: Host, listening: socket.socket) -> AsyncGenerator[str]:
     """Serve the webhook on a bound socket while the block runs; yields its URL."""
-    server = _Quiet(uvicorn.Config(application(host), log_level="warning", lifespan="off"))
+    server = Quiet(uvicorn.Config(application(host), log_level="warning", lifespan="off"))
     address, port = listening.getsockname()[:2]
     async with anyio.create_task_group() as group:
         group.start_soon(server.serve, [listening])
@@ -74,7 +74,7 @@ async def serve(host: Host, listening: socket.socket) -> AsyncGenerator[str]:
             server.should_exit = True
 
 
-class _Quiet(uvicorn.Server):
+class Quiet(uvicorn.Server):
     """Leaves signals alone: they belong to the command that runs the host."""
 
     @contextmanager

@@ -14,11 +14,13 @@ MOST_BYTES: Final = 8 * 2**20
 """Bytes of one answer: a page of evidence has 64 thousand characters, and no reply needs more than a few of those."""
 
 
-def http_client(headers: Mapping[str, str], connect_seconds: float) -> httpx2.AsyncClient:
+def http_client(
+    headers: Mapping[str, str], connect_seconds: float, auth: httpx2.Auth | None = None
+) -> httpx2.AsyncClient:
     """Return a client whose answers may take any time, but not any size; a deadline is the caller's to set."""
     timeout = httpx2.Timeout(connect_seconds, read=None)
     hooks = {"response": [_watch_over]}
-    return httpx2.AsyncClient(headers=dict(headers), timeout=timeout, verify=_trusted(), event_hooks=hooks)
+    return httpx2.AsyncClient(headers=dict(headers), auth=auth, timeout=timeout, verify=_trusted(), event_hooks=hooks)
 
 
 async def _watch_over(response: httpx2.Response) -> None:

@@ -42,7 +42,7 @@ def test_a_variable_of_the_environment_stands_in_a_header(tmp_path: Path, monkey
 def test_a_variable_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOGS_TOKEN", raising=False)
     headers: JsonValue = {"Authorization": "Bearer ${LOGS_TOKEN}"}
-    with pytest.raises(BadSettings, match="headers name LOGS_TOKEN, which the environment does not have"):
+    with pytest.raises(BadSettings, match="they name LOGS_TOKEN, which the environment does not have"):
         specs(tmp_path, {"mcpServers": {"logs": {"url": "https://logs.example/mcp", "headers": headers}}})
 
 

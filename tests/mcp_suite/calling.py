@@ -8,20 +8,26 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
+import httpx2
 from anyio.abc import SocketStream
 from anyio.from_thread import start_blocking_portal
 from anyio.streams.buffered import BufferedByteReceiveStream
+from mcp.shared.auth import AuthorizationCodeResult
 from pydantic import JsonValue
 
-from midwatch.links import Link, Unanswered, open_links
-from midwatch.settings import ServerSpec
+from midwatch.links import Link, Unanswered, connect, open_links
+from midwatch.settings import OAuth, ServerSpec
 
-SECONDS = 30
+SECONDS = 90
 MOST_BYTES = 2**20
+METADATA = "https://conformance-test.local/client-metadata.json"
+"""Where the suite takes the client to describe itself."""
 ARGUMENTS: dict[str, dict[str, JsonValue]] = {"add_numbers": {"a": 5, "b": 3}}
 """What the suite's tools want for arguments where it does not say so with the scenario."""
 
@@ -62,16 +68,26 @@ async def play(scenario: Mapping[str, Any]) -> str | None:
 
     Returns why the host gives no answer, if so.
     """
-    specs = {"suite": ServerSpec(url=scenario["url"])}
+    context = scenario["context"]
+    as_whom = {name: context[name] for name in ("client_id", "client_secret") if name in context}
+    oauth = OAuth(**as_whom, client_metadata_url=METADATA) if scenario["name"].startswith("auth/") else None
+    specs = {"suite": ServerSpec(url=scenario["url"], oauth=oauth)}
     with tempfile.TemporaryDirectory() as folder:
-        async with open_links(specs, SECONDS, Path(folder)) as links:
+        async with open_links(specs, SECONDS, Path(folder), reach=partial(connect, log_in=visit)) as links:
             link = links["suite"]
             try:
-                for tool, arguments in calls(link, scenario["context"].get("toolCalls")):
+                for tool, arguments in calls(link, context.get("toolCalls")):
                     await link.call(tool, arguments, SECONDS)
             except Unanswered as error:
                 return str(error)
             return link.trouble
+
+
+async def visit(url: str) -> AuthorizationCodeResult:
+    """Do what a person's browser does at the suite's authorization server, which asks no questions."""
+    async with httpx2.AsyncClient() as browser:
+        back = parse_qs(urlsplit((await browser.get(url)).headers["location"]).query)
+    return AuthorizationCodeResult(code=back["code"][0], state=back["state"][0], iss=back.get("iss", [None])[0])
 
 
 def calls(link: Link, named: Iterable[Mapping[str, Any]] | None) -> Iterator[tuple[str, dict[str, JsonValue]]]:

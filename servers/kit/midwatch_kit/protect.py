@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.server.auth.settings import AuthSettings
 from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AnyHttpUrl
 from starlette.applications import Starlette
@@ -55,8 +56,9 @@ def protected(app: Starlette, access: AccessSettings) -> ASGIApp:
     metadata_url = None
     open_paths = {HEALTH}
     if access.oauth_issuer and access.public_url:
-        resource = AnyHttpUrl(access.public_url)
-        [route] = create_protected_resource_routes(resource, [AnyHttpUrl(access.oauth_issuer)], access.oauth_scopes)
+        said = AuthSettings.model_validate({"issuer_url": access.oauth_issuer, "resource_server_url": None})
+        issuer, resource = said.issuer_url, AnyHttpUrl(access.public_url)  # no slash is added to an issuer
+        [route] = create_protected_resource_routes(resource, [issuer], access.oauth_scopes)
         app.router.routes.extend([route, Route(METADATA, route.endpoint, methods=["GET", "OPTIONS"])])
         metadata_url = build_resource_metadata_url(resource)
         open_paths |= {route.path, METADATA}
