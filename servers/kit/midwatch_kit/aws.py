@@ -20,6 +20,7 @@ from botocore.exceptions import (
     ProfileNotFound,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 
 from midwatch_kit.abandoned import given_up
 from midwatch_kit.errors import BackendDown, BadInput, NotFound
@@ -92,12 +93,15 @@ def in_words(place: str, permission: str, missing: str = "") -> Iterator[None]:
         ) from None
     except NoRegionError:
         raise BackendDown(f"no region for {place}: set MIDWATCH_AWS_REGION or AWS_REGION") from None
+    except ResponseParserError:
+        raise BackendDown(f"{place} answers as AWS never does: is the endpoint right, or a proxy in between?") from None
     except BotoCoreError as error:
         raise BackendDown(f"{place} does not answer ({type(error).__name__}): is the endpoint right?") from None
 
 
 def _of_answer(error: ClientError, place: str, permission: str, missing: str) -> Exception:
-    code, said = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")[:300]
+    code, told = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+    said = " ".join(told.split())[:300]
     if code in _LOGIN:
         return BackendDown(f"{place} refused ({code}): {_LOGIN[code]}")
     if _is(code, _DENIED):

@@ -162,12 +162,15 @@ async def test_what_is_named_and_not_there_is_told_with_near_names(
     assert (code, "'forge-prd': there is forge-prod" in words) == ("backend_down", True)
 
 
+@pytest.mark.parametrize("kind", ["garbage", "500"])
 @pytest.mark.parametrize("which", ["codepipelines", "auto_scaling_groups"])
 async def test_an_answer_that_is_no_answer_of_aws_is_an_error_in_words(
-    which: str, served: tuple[Account, AwsApi, Trouble], deploys: Connect
+    which: str, kind: str, served: tuple[Account, AwsApi, Trouble], deploys: Connect
 ) -> None:
     account, _, trouble = served
-    trouble.kind = "garbage"
+    trouble.kind = kind
     async with deploys(**account.settings, **{which: ["*"]}) as client:
         code, words = await refusal(client, "survey_changes", **IN_WINDOW)
+        lines = (await told(client, "check_deploys"))["lines"]
     assert (code, "can be read: " in words) == ("backend_down", True)
+    assert lines[0].startswith("FAIL")
