@@ -207,9 +207,14 @@ async def test_a_stack_with_several_services_is_no_deployment_of_any_of_them(
     for name in names:
         ecs.defined(f"{name}:1", f"{name}:v1", {})
         ecs.deployed(name, AT + MINUTE / 6, f"{name}:1")
-    async with deploys(**account.reads("cloudformation", "ecs")) as client:
+    of_all = {"service_resources": {"prod-app": "*"}}
+    async with deploys(**account.reads("cloudformation", "ecs", **of_all)) as client:
         seen = await rows(client, "survey_changes", **IN_WINDOW)
-    assert sorted(row["service"] for row in seen) == ["bot", "forge", "prod-app"]
+    assert sorted((row["kind"], row["service"]) for row in seen) == [
+        ("deploy", "bot"),
+        ("deploy", "forge"),
+        ("infrastructure", ""),
+    ]
 
 
 async def test_missing_permissions_are_named_one_by_one(served: tuple[Account, AwsApi], deploys: Connect) -> None:
