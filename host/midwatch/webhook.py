@@ -67,11 +67,23 @@ async def serve(host: Host, listening: socket.socket) -> AsyncGenerator[str]:
     server = Quiet(uvicorn.Config(application(host), log_level="warning", lifespan="off"))
     address, port = listening.getsockname()[:2]
     async with anyio.create_task_group() as group:
-        group.start_soon(server.serve, [listening])
+        group.start_soon(_serve_and_close, server, listening)
         try:
             yield f"http://{address}:{port}/alerts"
         finally:
             server.should_exit = True
+
+
+async def _serve_and_close(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Serve, and take the socket out of the event loop also when cancelled: uvicorn leaves that to its own end.
+
+    A socket that is closed while the loop still waits for it makes the loop deaf for the next one of its number.
+    """
+    try:
+        await server.serve([listening])
+    finally:
+        for each in getattr(server, "servers", ()):  # there are none before it has started
+            each.close()
 
 
 class Quiet(uvicorn.Server):

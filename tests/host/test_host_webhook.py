@@ -122,6 +122,21 @@ async def test_a_host_that_was_stopped_knows_its_unfinished_incidents_when_it_is
         assert (await post(client, ALERT))[1] == told
 
 
+async def test_a_webhook_after_one_that_ended_badly_still_hears(tmp_path: Path) -> None:
+    async def ended(folder: Path) -> None:
+        async with serving(folder) as (_, client):
+            await post(client, ALERT)
+            raise ZeroDivisionError
+
+    for number in range(2):
+        (tmp_path / f"bad-{number}").mkdir()
+        with pytest.raises(ExceptionGroup):
+            await ended(tmp_path / f"bad-{number}")
+    with anyio.fail_after(20):
+        async with serving(tmp_path) as (_, client):
+            assert (await post(client, ALERT))[0] == 202
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "localhost"])
 def test_a_taken_port_is_told_in_words(address: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
