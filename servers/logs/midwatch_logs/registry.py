@@ -24,4 +24,8 @@ def backends_on(settings: LogSettings) -> Mapping[str, LogBackend]:
         from midwatch_logs.backends.elasticsearch import ElasticsearchLogs
 
         found["elasticsearch"] = ElasticsearchLogs(settings, settings.logs_sample_lines)
+    if settings.cloudwatch_log_groups:
+        from midwatch_logs.backends.cloudwatch import CloudWatchLogs
+
+        found["cloudwatch"] = CloudWatchLogs(settings, settings.logs_sample_lines)
     return found

@@ -7,7 +7,7 @@ an earlier time, may still appear, unless the backend can tell (and says so).
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -32,6 +32,8 @@ from midwatch_kit.parallel import at_once
 from midwatch_logs.sampled import Sampler
 
 Span = tuple[int, int]
+_TIES: Final = 20
+_MOST_CHECKED: Final = 20
 _NEIGHBOURHOOD_NS: Final = 60 * 10**9
 _SEVERITIES: Final = (
     (re.compile("fatal|crit|alert|emerg|panic", re.IGNORECASE), 21),
@@ -47,8 +49,8 @@ _TRACE: Final = re.compile(r"\btrace[._]?id\W{1,4}([0-9a-f]{16,32})\b", re.IGNOR
 class RemoteLogs(ABC):
     """A backend that answers counts and lines itself; templates and ways of traces come from lines that it gives."""
 
-    def __init__(self, sample_lines: int) -> None:
-        self._sampler = Sampler(self, sample_lines)
+    def __init__(self, sample_lines: int, most_checked: int = _MOST_CHECKED) -> None:
+        self._sampler = Sampler(self, sample_lines, most_checked)
 
     @abstractmethod
     def describe(self, scope: Scope) -> str:
@@ -142,6 +144,42 @@ def ahead(spans: Sequence[Span], walk: Walk) -> Iterator[Span]:
     for start, end in spans if walk.forward else reversed(spans):
         if max(start, least) < min(end, most):
             yield max(start, least), min(end, most)
+
+
+def walk_span(
+    read: Callable[[Span, int], list[LogLine]], span: Span, walk: Walk, wanted: int, most: int
+) -> list[LogLine]:
+    """Return the lines of a span beyond `walk.after`, at least `wanted` of them if there are as many.
+
+    `read` gives so many lines of a span in the walk's direction; when there are as many as asked for, those of the last
+    time may not be all. `most` is what it may be asked for at once.
+    """
+    found: list[LogLine] = []
+    start, end = span
+    while start < end and len(found) < wanted:
+        asked = min(wanted - len(found) + _TIES, most)
+        batch = read((start, end), asked)
+        whole = len(batch) < asked
+        if not whole:
+            edge = batch[-1].time_ns
+            sure = [line for line in batch if line.time_ns != edge]
+            batch = sure or read((edge, edge + 1), most)
+            beyond = edge if sure else edge + 1 if walk.forward else edge - 1
+            start, end = (beyond, end) if walk.forward else (start, beyond + 1)
+        found += [line for line in batch if is_beyond(line, walk)]
+        if whole:
+            break
+    return found
+
+
+def is_beyond(line: LogLine, walk: Walk) -> bool:
+    """Return whether a walk has yet to come to a line."""
+    return walk.after is None or (line.place > walk.after if walk.forward else line.place < walk.after)
+
+
+def literal(text: str) -> str:
+    """Return a text as an RE2 expression that takes exactly it."""
+    return "".join(f"\\{c}" if c in "\\.+*?()|[]{}^$" else c for c in text)
 
 
 def severity_in(level: str) -> int:

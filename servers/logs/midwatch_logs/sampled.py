@@ -21,7 +21,6 @@ from midwatch_kit.parallel import at_once
 from midwatch_logs.constant import constant_part
 
 _SLICES: Final = 10
-_MOST_CHECKED: Final = 20
 _EDGE_NS: Final = 10**9
 _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "threads": "1",
@@ -103,9 +102,10 @@ class _Slice:
 class Sampler:
     """Answers `patterns` and `steps` for one backend; keeps the last sample, since a survey asks both of the same."""
 
-    def __init__(self, backend: Sampled, most: int) -> None:
+    def __init__(self, backend: Sampled, most: int, most_checked: int) -> None:
         self._backend = backend
         self._most = most
+        self._most_checked = most_checked
         self._last: tuple[Scope, Filter, Sample] | None = None
 
     def patterns(self, scope: Scope, wanted: Filter, window_start: int) -> Found[PatternRow]:
@@ -201,7 +201,7 @@ class Sampler:
         )
         texts = list(dict.fromkeys(row.text for row in seeming))
         exemplars = {row.text: row for row in reversed(seeming)}
-        kept = [exemplars[text] for text in texts[:_MOST_CHECKED] if constant_part(exemplars[text].text)]
+        kept = [exemplars[text] for text in texts[: self._most_checked] if constant_part(exemplars[text].text)]
         before = Scope(tuple(w for w in scope.windows if ns_of(w.start) < window_start), scope.pin)
         now = Scope(tuple(w for w in scope.windows if ns_of(w.start) >= window_start), scope.pin)
         looked = at_once([partial(self._looked_up, row, before, now, wanted) for row in kept])

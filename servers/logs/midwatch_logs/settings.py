@@ -6,10 +6,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, AliasChoices, Field, FilePath, SecretStr, model_validator
 
 from midwatch_kit import ServerSettings
+from midwatch_kit.settings import AwsSettings
 
 _NONE_ON = (
-    "no place to read logs from is named: set one or more of MIDWATCH_STORE, MIDWATCH_ELASTICSEARCH_URL and "
-    "MIDWATCH_LOKI_URL"
+    "no place to read logs from is named: set one or more of MIDWATCH_STORE, MIDWATCH_CLOUDWATCH_LOG_GROUPS, "
+    "MIDWATCH_ELASTICSEARCH_URL and MIDWATCH_LOKI_URL"
 )
 
 
@@ -76,11 +77,23 @@ class ElasticsearchSettings(ServerSettings):
     elasticsearch_message_field: str = Field("", description="the field with the message")
 
 
-class LogSettings(StoreSettings, SampleSettings, LokiSettings, ElasticsearchSettings):
+class CloudWatchLogsSettings(AwsSettings):
+    """CloudWatch Logs: `MIDWATCH_CLOUDWATCH_LOG_GROUPS` turns it on."""
+
+    cloudwatch_log_groups: list[str] = Field([], description="log groups by name or by prefix with *; turns it on")
+    cloudwatch_logs_services: dict[str, str] = Field(
+        {}, description="services by name of a log group, with *; else its name tells"
+    )
+    cloudwatch_logs_max_bytes: int = Field(
+        10 * 2**30, ge=1, description="bytes that one query of Logs Insights may read; more is refused before"
+    )
+
+
+class LogSettings(StoreSettings, SampleSettings, LokiSettings, ElasticsearchSettings, CloudWatchLogsSettings):
     """How the logs server is started; at least one backend has to be on."""
 
     @model_validator(mode="after")
     def _one_is_on(self) -> Self:
-        if not (self.store or self.elasticsearch_url or self.loki_url):
+        if not (self.store or self.cloudwatch_log_groups or self.elasticsearch_url or self.loki_url):
             raise ValueError(_NONE_ON)
         return self

@@ -33,6 +33,8 @@ class Refusal(Exception):
     def __init__(self, code: str, message: str = "", status: int = 400) -> None:
         super().__init__(message)
         self.code, self.message, self.status = code, message, status
+        self.more: dict[str, Any] = {}
+        """What else the error says of itself, in JSON."""
 
 
 class AwsApi:
@@ -123,7 +125,7 @@ def _told(model: ServiceModel, operation: OperationModel, document: Mapping[str,
 
 def _refused(model: ServiceModel, refusal: Refusal) -> Response:
     if model.metadata["protocol"] != "query":
-        body = json.dumps({"__type": refusal.code, "message": refusal.message})
+        body = json.dumps({"__type": refusal.code, "message": refusal.message, **refusal.more})
         return Response(body, refusal.status, media_type="application/x-amz-json-1.1")
     root = Element("ErrorResponse")
     error = SubElement(root, "Error")

@@ -1,5 +1,6 @@
 """Backends of the logs server with the same story in each, behind the real server over MCP."""
 
+import json
 from collections.abc import Callable, Generator
 from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
@@ -7,7 +8,10 @@ from typing import Any, TypeAlias
 
 import pytest
 from mcp import Client
+from tests.backends.fakes.awsapi import KEY, aws
+from tests.backends.fakes.cloudwatchlogs import FakeCloudWatchLogs
 from tests.backends.fakes.elasticsearch import FakeElasticsearch
+from tests.backends.fakes.insights import Event
 from tests.backends.fakes.loki import Entry, FakeLoki
 from tests.backends.logs.story import StoryLine, tell
 from tests.backends.serving import served
@@ -95,6 +99,20 @@ def told_elasticsearch_both() -> FakeElasticsearch:
     return FakeElasticsearch(halves, {**ECS, **OTEL})
 
 
+def log_event(line: StoryLine) -> Event:
+    """A line as a container writes it to CloudWatch Logs: JSON, in the stream of its task."""
+    told = {"level": line.level, "message": line.body, "trace_id": line.trace}
+    stream = f"ecs/{line.service}/{line.instance}"
+    return Event(line.ns // 10**6, f"/ecs/{line.service}", stream, json.dumps(told, ensure_ascii=False))
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key that the fake of AWS knows."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t")
+
+
 def store_row(line: StoryLine) -> dict[str, Any]:
     """A line as a row of the embedded store."""
     return {
@@ -125,10 +143,16 @@ def told_backend() -> Generator[Callable[[str], Settings]]:
         def elasticsearch(fake: FakeElasticsearch) -> Settings:
             return {"elasticsearch_url": stack.enter_context(served(fake.app))[0]}
 
+        def cloudwatch() -> Settings:
+            fake = FakeCloudWatchLogs([log_event(line) for line in tell()])
+            settings, _, _ = stack.enter_context(aws(fake.answers))
+            return {**settings, "cloudwatch_log_groups": ["/ecs/*"]}
+
         def loki(fake: FakeLoki) -> Settings:
             return {"loki_url": stack.enter_context(served(fake.app))[0]}
 
         starts: dict[str, Callable[[], Settings]] = {
+            "cloudwatch": cloudwatch,
             "elasticsearch": lambda: elasticsearch(told_elasticsearch()),
             "elasticsearch-otel": lambda: elasticsearch(told_elasticsearch_otel()),
             "loki": lambda: loki(FakeLoki([loki_entry(line) for line in tell()])),

@@ -9,7 +9,7 @@ from mcp import Client
 from tests.backends.logs.conftest import Connect, Settings
 from tests.backends.logs.story import HOUR, QUARTER, TRACE
 
-BACKENDS = ("elasticsearch", "elasticsearch-otel", "loki")
+BACKENDS = ("cloudwatch", "elasticsearch", "elasticsearch-otel", "loki")
 Ask = Callable[..., Any]
 
 

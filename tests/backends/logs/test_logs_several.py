@@ -16,7 +16,7 @@ from midwatch_store.writer import Writer
 
 def test_without_any_backend_the_settings_that_turn_one_on_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MIDWATCH_STORE", raising=False)
-    with pytest.raises(ValidationError, match="set one or more of MIDWATCH_STORE, MIDWATCH_ELASTICSEARCH_URL"):
+    with pytest.raises(ValidationError, match="set one or more of MIDWATCH_STORE, MIDWATCH_CLOUDWATCH_LOG_GROUPS"):
         LogSettings()
 
 

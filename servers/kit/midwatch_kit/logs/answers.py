@@ -196,7 +196,10 @@ def _nothing_found(backend: LogBackend, scope: Scope, wanted: Filter) -> str | N
     named = {*wanted.services, *wanted.instances}
     if not named:
         return None
-    known = {name for row in backend.sources(scope).rows for name in (row.service, row.instance) if name}
+    try:
+        known = {name for row in backend.sources(scope).rows for name in (row.service, row.instance) if name}
+    except BadInput:  # more than may be read, and only for a hint
+        return None
     if missing := sorted(named - known):
         there = ", ".join(sorted(known)[:10]) or "nobody"
         return f"{', '.join(missing)} wrote no line in this window; {there} did."

@@ -30,12 +30,11 @@ from midwatch_kit.parallel import at_once
 from midwatch_logs.backends.loki.api import LokiApi
 from midwatch_logs.backends.loki.entries import lines_of, writer_of
 from midwatch_logs.backends.loki.logql import LogQl, Names
-from midwatch_logs.remote import RemoteLogs, Span, ahead, shown_spans, spans_of
+from midwatch_logs.remote import RemoteLogs, Span, ahead, shown_spans, spans_of, walk_span
 from midwatch_logs.settings import LokiSettings
 
 MOST_ENTRIES: Final = 5_000
 """Lines in one answer: what Loki gives unless it is set up otherwise (max_entries_limit_per_query)."""
-_TIES: Final = 20
 _SLICES: Final = 60
 _FRESH_NS: Final = 15 * 10**9
 _MOST_WEIGHED: Final = 200
@@ -160,22 +159,11 @@ class LokiLogs(RemoteLogs):
     def _walk_span(self, query: str, span: Span, walk: Walk, wanted: int) -> list[LogLine]:
         """The lines of a span beyond `walk.after`, at least `wanted` of them if there are as many."""
         self._refuse_too_much(span)
-        found: list[LogLine] = []
-        start, end = span
-        while start < end and len(found) < wanted:
-            most = min(wanted - len(found) + _TIES, MOST_ENTRIES)
-            batch = self._entries(query, (start, end), most, walk.forward)
-            whole = len(batch) < most
-            if not whole:
-                edge = batch[-1].time_ns
-                sure = [line for line in batch if line.time_ns != edge]
-                batch = sure or self._entries(query, (edge, edge + 1), MOST_ENTRIES, walk.forward)
-                beyond = edge if sure else edge + 1 if walk.forward else edge - 1
-                start, end = (beyond, end) if walk.forward else (start, beyond + 1)
-            found += [line for line in batch if _is_beyond(line, walk)]
-            if whole:
-                break
-        return found
+
+        def read(part: Span, most: int) -> list[LogLine]:
+            return self._entries(query, part, most, walk.forward)
+
+        return walk_span(read, span, walk, wanted, MOST_ENTRIES)
 
     def _entries(self, query: str, span: Span, most: int, forward: bool) -> list[LogLine]:
         """The first lines of a span in order; those of the last time may be incomplete when there are `most`."""
@@ -308,10 +296,6 @@ class LokiLogs(RemoteLogs):
         late = max(0.0, (time.time_ns() - newest) / 1e9)
         detail = f"the newest is of {stamp(newest, 3)}, {late:.0f} s ago"
         return Check("lines", ok=late <= 300, detail=detail, do="" if late <= 300 else "see that logs are being sent")
-
-
-def _is_beyond(line: LogLine, walk: Walk) -> bool:
-    return walk.after is None or (line.place > walk.after if walk.forward else line.place < walk.after)
 
 
 def _levels(counted: _Counted) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from midwatch_kit.logs.backend import Around, Filter
 from midwatch_kit.logs.lines import level_name
-from midwatch_logs.remote import readable_pattern
+from midwatch_logs.remote import literal, readable_pattern
 
 _LEVELS: Final = {
     "TRACE": "trace.*",
@@ -55,7 +55,7 @@ class LogQl:
             return f"{self.streams(services)} | {' or '.join(pairs)}"
         parts = [self.streams(wanted.services if not wanted.instances else ())]
         if wanted.text:
-            pattern = readable_pattern(wanted.text) if wanted.regex else f"(?i){escaped(wanted.text)}"
+            pattern = readable_pattern(wanted.text) if wanted.regex else f"(?i){literal(wanted.text)}"
             parts.append(f"|~ {quoted(pattern)}")
         if wanted.instances:
             whose = [self._instance(wanted.instances)]
@@ -106,12 +106,7 @@ def duration(ns: int) -> str:
 
 def one_of(names: Sequence[str]) -> str:
     """A regular expression that takes exactly these names."""
-    return "|".join(escaped(name) for name in names)
-
-
-def escaped(text: str) -> str:
-    """A text as an RE2 expression that takes exactly it."""
-    return "".join(f"\\{c}" if c in "\\.+*?()|[]{}^$" else c for c in text)
+    return "|".join(literal(name) for name in names)
 
 
 def quoted(text: str) -> str:
