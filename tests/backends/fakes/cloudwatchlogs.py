@@ -32,7 +32,10 @@ class Group:
 
 
 class FakeCloudWatchLogs:
-    """Log groups with events; while `held`, no query ends, and `stopped` is set when one is stopped."""
+    """Log groups with events. While `held`, no query ends.
+
+    `begun` is set when a query is asked after, `stopped` when one is stopped.
+    """
 
     def __init__(self, events: Sequence[Event], groups: Mapping[str, Group] | None = None) -> None:
         self.events = sorted(events, key=lambda event: event.time)
@@ -40,7 +43,7 @@ class FakeCloudWatchLogs:
         self.held = False
         self.ends_as = "Complete"
         self.most_rows = 10_000
-        self.stopped = threading.Event()
+        self.begun, self.stopped = threading.Event(), threading.Event()
         self.queries: dict[str, Mapping[str, Any]] = {}
         self.answers: dict[str, Answer] = {
             "logs:DescribeLogGroups": self.describe,
@@ -113,6 +116,7 @@ class FakeCloudWatchLogs:
     def results(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a query has given by now."""
         query = self.queries[asked["queryId"]]
+        self.begun.set()
         if self.held or self.ends_as != "Complete":
             return {"status": "Running" if self.held else self.ends_as, "results": [], "statistics": {}}
         events = [

@@ -34,7 +34,7 @@ class FakeElasticsearch:
     """Data streams by name, each with documents; `types` says how each field is mapped, `aliases` its other names.
 
     With `granted` (values of the Authorization header, and the privileges of each) it has security. While `held`, no
-    search ends; `deleted` is set when one is stopped, `closed` when a point in time is.
+    search ends; `begun` is set when one is asked after, `deleted` when it is stopped, `closed` when a point in time is.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class FakeElasticsearch:
         self.opened = 0
         self.held = False
         self.shards: dict[str, Any] = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
-        self.deleted, self.closed = threading.Event(), threading.Event()
+        self.begun, self.deleted, self.closed = threading.Event(), threading.Event(), threading.Event()
         self.running: dict[str, Any] = {}
         self.exchanges: list[Exchange] = []
         self.app = Starlette(
@@ -145,6 +145,7 @@ class FakeElasticsearch:
         number = request.path_params["id"]
         if number not in self.running:
             raise Refused(404, "resource_not_found_exception", number)
+        self.begun.set()
         if self.held:
             await anyio.sleep(0.05)
             return self._part(number)

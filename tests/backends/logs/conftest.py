@@ -1,6 +1,7 @@
 """Backends of the logs server with the same story in each, behind the real server over MCP."""
 
 import json
+import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
@@ -16,7 +17,10 @@ from tests.backends.fakes.loki import Entry, FakeLoki
 from tests.backends.logs.story import StoryLine, tell
 from tests.backends.serving import served
 
+from midwatch_kit import BackendDown
+from midwatch_kit.abandoned import giving_up
 from midwatch_kit.logs import stamp
+from midwatch_kit.parallel import Threads
 from midwatch_logs.server import build
 from midwatch_logs.settings import LogSettings
 from midwatch_store.writer import Writer
@@ -164,6 +168,16 @@ def told_backend() -> Generator[Callable[[str], Settings]]:
             return running[name]
 
         yield settings
+
+
+def give_up_on(ask: Callable[[], object], begun: threading.Event) -> None:
+    """Ask as a tool does that is cancelled as soon as the backend's own query has begun."""
+    with Threads(1) as threads:
+        with giving_up():
+            asked = threads.submit(ask)
+            assert begun.wait(60)
+        with pytest.raises(BackendDown, match="nobody waits for the answer"):
+            asked.result(60)
 
 
 @pytest.fixture

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from midwatch_kit import Window
+
 END = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 HOUR = {"start": "2026-11-20T02:00:00Z", "end": "2026-11-20T03:00:00Z"}
 QUARTER = {"start": "2026-11-20T02:45:00Z", "end": "2026-11-20T03:00:00Z"}
+WHOLE = Window(start=END - timedelta(hours=1), end=END)
 TRACE = "0123456789abcdef0123456789abcdef"
 
 

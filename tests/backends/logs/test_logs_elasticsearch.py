@@ -4,21 +4,26 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from tests.backends import elastic
 from tests.backends.fakes.elasticsearch import FakeElasticsearch
 from tests.backends.logs.conftest import (
     ECS,
     Connect,
     Settings,
+    give_up_on,
     told_elasticsearch,
     told_elasticsearch_both,
     told_elasticsearch_otel,
 )
-from tests.backends.logs.story import HOUR, QUARTER, TRACE
+from tests.backends.logs.story import HOUR, QUARTER, TRACE, WHOLE
 from tests.backends.logs.test_logs_contract import answer
 from tests.backends.serving import served
 
-from midwatch_logs.backends.elasticsearch import backend, groups
+from midwatch_kit.logs import Scope
+from midwatch_kit.logs.backend import Filter
+from midwatch_logs.backends.elasticsearch import ElasticsearchLogs, backend, groups
+from midwatch_logs.settings import LogSettings
 
 LATE = "2026-11-20T02:55:00.{:03}Z"
 
@@ -59,9 +64,8 @@ async def test_all_that_is_asked_and_answered_is_as_elastic_describes_it(
             await answer(client, "search_logs", **asked, limit=20, cursor=first["next_cursor"])
             await answer(client, "search_logs", **HOUR, text="late", context=1)
         fake.held = True
-        async with connect(elasticsearch_url=url, elasticsearch_api_key="k", deadline_seconds=0.5) as client:
-            await client.call_tool("search_logs", HOUR)
-            assert fake.deleted.wait(10)
+        logs = ElasticsearchLogs(LogSettings(elasticsearch_url=url, elasticsearch_api_key=SecretStr("k")), 1_000)
+        give_up_on(lambda: logs.count(Scope((WHOLE,)), Filter()), fake.begun)
         async with connect(elasticsearch_url=url, elasticsearch_api_key="k", elasticsearch_index="log") as client:
             await client.call_tool("search_logs", HOUR)
     asked_of = {exchange.endpoint for exchange in fake.exchanges}
@@ -163,15 +167,15 @@ async def test_a_cursor_whose_snapshot_has_ended_says_so(connect: Connect) -> No
     assert "has ended (5m after its last page): search again without the cursor" in str(reply.content)
 
 
-async def test_a_tool_that_is_given_up_stops_its_search(connect: Connect) -> None:
+def test_a_tool_that_is_given_up_stops_its_search_and_closes_its_snapshot() -> None:
     fake = forge("a")
     fake.held = True
     with served(fake.app) as (url, _):
-        async with connect(elasticsearch_url=url, deadline_seconds=0.5) as client:
-            reply = await client.call_tool("search_logs", HOUR)
-            assert "no answer within 0.5 s" in str(reply.content)
-            assert fake.deleted.wait(10)
-    assert fake.running == {}
+        logs = ElasticsearchLogs(LogSettings(elasticsearch_url=url), 1_000)
+        give_up_on(lambda: logs.count(Scope((WHOLE,)), Filter()), fake.begun)
+        assert fake.closed.wait(60)
+    assert fake.deleted.is_set()
+    assert (fake.running, fake.snapshots) == ({}, {})
 
 
 async def test_an_unknown_index_is_told_with_near_ones(connect: Connect) -> None:

@@ -33,9 +33,8 @@ def some_lines(granted: dict[str, set[str]] | None = None) -> FakeElasticsearch:
 
 
 @pytest.fixture
-def troubled(monkeypatch: pytest.MonkeyPatch) -> Generator[tuple[Settings, Trouble]]:
+def troubled() -> Generator[tuple[Settings, Trouble]]:
     """An Elasticsearch with some lines, and what may go wrong with it."""
-    monkeypatch.setattr(api, "READ_SECONDS", 0.5)
     with ExitStack() as stack:
         url, trouble = stack.enter_context(served(some_lines().app))
         yield {"elasticsearch_url": url, "elasticsearch_api_key": SECRET}, trouble
@@ -64,13 +63,15 @@ async def refusal(connect: Connect, settings: Settings, **arguments: Any) -> str
     ],
 )
 async def test_a_trouble_is_told_in_words_and_in_time(
-    connect: Connect, troubled: tuple[Settings, Trouble], kind: str, said: str
+    connect: Connect, troubled: tuple[Settings, Trouble], monkeypatch: pytest.MonkeyPatch, kind: str, said: str
 ) -> None:
+    if kind == "stall":
+        monkeypatch.setattr(api, "READ_SECONDS", 0.5)
     settings, trouble = troubled
     trouble.kind = kind
     began = time.monotonic()
     assert said in await refusal(connect, settings)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 30
 
 
 async def test_throttling_that_passes_is_waited_out(connect: Connect, troubled: tuple[Settings, Trouble]) -> None:
