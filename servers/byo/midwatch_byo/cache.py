@@ -21,6 +21,7 @@ from midwatch_byo.layout import Layout, Partition
 from midwatch_byo.mapping import Source
 from midwatch_byo.parse import Parsed, parse
 from midwatch_byo.places import Place, StoredObject
+from midwatch_byo.records import NoRecords, spread
 from midwatch_kit.parallel import Threads
 
 _AT_ONCE: Final = 4
@@ -75,7 +76,7 @@ class ObjectCache:
             place.fetch(wanted, scratch / "fetched")
             try:
                 parsed = self._parse(source, partition, scratch)
-            except duckdb.Error as error:  # a torn or foreign object costs its own lines and nothing else
+            except (duckdb.Error, NoRecords) as error:  # a torn or foreign object costs its own lines and nothing else
                 return Kept(None, Parsed(0, 0, 0, 0, True, None, None, str(error).splitlines()[0][:200]))
             (scratch / "about").write_text(json.dumps(asdict(parsed)), encoding="utf-8")
             (scratch / "about").replace(path.with_suffix(".json"))
@@ -87,8 +88,12 @@ class ObjectCache:
         if source.format == "parquet":
             return parse(source, partition, fetched, Cleaned(), target)
         if is_zstd(fetched):
+            if source.records:
+                raise NoRecords("a document of records may be packed with gzip, not with Zstandard")
             packed = fetched.rename(scratch / "lines.zst")  # DuckDB unpacks it, by its name
             return parse(source, partition, packed, Cleaned(), target)
+        if source.records:
+            fetched = spread(fetched, scratch / "records", source.records, self._most_unpacked)
         cleaned = clean(fetched, scratch / "lines", self._most_unpacked)
         fetched.unlink()
         return parse(source, partition, scratch / "lines", cleaned, target)

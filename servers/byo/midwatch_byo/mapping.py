@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from midwatch_byo.aws_files import FORMATS
 from midwatch_byo.layout import Layout
 from midwatch_kit import BadInput
 from midwatch_kit.logs.lines import SEVERITIES
@@ -53,6 +54,8 @@ class Source(_Strict):
     layout: Annotated[str, AfterValidator(_readable_layout)] = ""
     files: str = "*"
     pattern: str = ""
+    skip: str = ""
+    records: str = ""
     fields: Fields = Fields()
     time_format: str = ""
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
@@ -61,6 +64,13 @@ class Source(_Strict):
     slack: timedelta = timedelta(0)
     endpoint: str | None = None
     region: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_aws(cls, told: object) -> object:
+        """Fill in what a format of AWS' own files means; what the source says itself stays."""
+        known = FORMATS.get(str(told.get("format"))) if isinstance(told, dict) else None
+        return {**known, **told, "format": known["format"]} if known and isinstance(told, dict) else told
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
@@ -71,6 +81,10 @@ class Source(_Strict):
             raise ValueError(f"the location {self.location!r} names no bucket: use s3://bucket/prefix")
         if (self.format == "text") != bool(self.pattern):
             raise ValueError("a pattern is what format text needs, and no other format")
+        if self.skip and self.format != "text":
+            raise ValueError("skip is for format text: lines of other formats say what they are")
+        if self.records and self.format != "jsonl":
+            raise ValueError("records is for format jsonl: it names the field of a JSON document that holds the lines")
         if self.pattern:
             self._check_pattern()
         return self
@@ -78,8 +92,9 @@ class Source(_Strict):
     def _check_pattern(self) -> None:
         try:
             groups = re.compile(self.pattern).groupindex
+            re.compile(self.skip)
         except re.error as error:
-            raise ValueError(f"the pattern {self.pattern!r} cannot be read: {error}") from None
+            raise ValueError(f"the pattern {error.pattern!r} cannot be read: {error}") from None
         if self.fields.time not in groups:
             raise ValueError(f"the pattern {self.pattern!r} has no group (?P<{self.fields.time}>…)")
 

@@ -5,6 +5,7 @@ that cannot be read, or whose time cannot, is left out and counted. In format te
 pattern belongs to the one before it, as in a stack trace.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,11 +31,12 @@ _RAW: Final = """CREATE TABLE raw AS SELECT line FROM read_csv({path}, columns =
 _JSON: Final = """CREATE TABLE fields AS SELECT number, {columns} FROM (SELECT rowid AS number, line,
     CASE WHEN json_valid(line) THEN json_extract_string(line, {paths}) END AS f FROM raw) WHERE f IS NOT NULL"""
 _TEXT: Final = """CREATE TABLE fields AS SELECT number, {columns} FROM (
+    SELECT *, regexp_extract(line, {pattern}, {groups}) AS f FROM (
     SELECT min(number) AS number, first(line ORDER BY number) AS line,
     string_agg(line, chr(10) ORDER BY number) FILTER (NOT begins) AS more
     FROM (SELECT *, sum(begins::INTEGER) OVER (ORDER BY number) AS entry
     FROM (SELECT rowid AS number, line, regexp_matches(line, {pattern}) AS begins FROM raw))
-    WHERE entry > 0 GROUP BY entry)"""
+    WHERE entry > 0 GROUP BY entry))"""
 _PARQUET: Final = """CREATE TABLE fields AS SELECT file_row_number AS number, {columns}
     FROM read_parquet({path}, file_row_number = true)"""
 _DESCRIBE: Final = "DESCRIBE SELECT * FROM read_parquet({path})"
@@ -74,7 +76,8 @@ def parse(source: Source, partition: Partition, path: Path, cleaned: Cleaned, ta
             columns = _parquet_columns(database, source, path)
             database.execute(_PARQUET.format(columns=columns, path=quoted(str(path))))
         else:
-            database.execute(_RAW.format(path=quoted(str(path))))
+            skipped = f" WHERE NOT regexp_matches(line, {quoted(source.skip)})" if source.skip else ""
+            database.execute(_RAW.format(path=quoted(str(path))) + skipped)
             database.execute(_json_fields(source) if source.format == "jsonl" else _text_fields(source))
         database.execute(_lines(source, partition))
         database.execute(f"COPY parsed TO {quoted(str(target))} (FORMAT parquet)")
@@ -85,10 +88,10 @@ def parse(source: Source, partition: Partition, path: Path, cleaned: Cleaned, ta
 
 
 def pattern_fault(source: Source) -> str | None:
-    """Return what DuckDB has against a source's pattern: RE2 knows no look-around and no back-reference."""
+    """Return what DuckDB has against a source's patterns: RE2 knows no look-around and no back-reference."""
     try:
         with duckdb.connect(config=CONFIG) as database:
-            database.execute("SELECT regexp_matches('', $1)", [source.pattern])
+            database.execute("SELECT regexp_matches('', $1), regexp_matches('', $2)", [source.pattern, source.skip])
     except duckdb.Error as error:
         return f"source {source.name}: its pattern cannot be used: {str(error).splitlines()[0]}"
     return None
@@ -128,18 +131,19 @@ def _json_fields(source: Source) -> str:
 
 def _text_fields(source: Source) -> str:
     numbers = source.groups
-    pattern = quoted(source.pattern)
-    values = {name: _group(pattern, numbers.get(getattr(source.fields, name))) for name in _FIELDS}
+    values = {name: _group(numbers.get(getattr(source.fields, name))) for name in _FIELDS}
     if source.fields.message not in numbers:
         values["message"] = "line"
     values["message"] = f"concat_ws(chr(10), {values['message']}, more)"
     known = {getattr(source.fields, name) for name in _FIELDS}
-    others = {name: _group(pattern, number) for name, number in numbers.items() if name not in known}
-    return _TEXT.format(columns=_select(values, _labels(others)), pattern=pattern)
+    others = {name: _group(number) for name, number in numbers.items() if name not in known}
+    # All groups are taken at once, by names: one by one DuckDB knows only nine.
+    groups = ", ".join(quoted(f"g{number}") for number in range(1, re.compile(source.pattern).groups + 1))
+    return _TEXT.format(columns=_select(values, _labels(others)), pattern=quoted(source.pattern), groups=f"[{groups}]")
 
 
-def _group(pattern: str, number: int | None) -> str:
-    return "NULL" if number is None else f"regexp_extract(line, {pattern}, {number})"
+def _group(number: int | None) -> str:
+    return "NULL" if number is None else f"f['g{number}']"
 
 
 def _parquet_columns(database: duckdb.DuckDBPyConnection, source: Source, path: Path) -> str:
