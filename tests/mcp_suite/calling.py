@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
-import httpx2
 from anyio.abc import SocketStream
 from anyio.from_thread import start_blocking_portal
 from anyio.streams.buffered import BufferedByteReceiveStream
@@ -23,6 +22,7 @@ from pydantic import JsonValue
 
 from midwatch.links import Link, Unanswered, connect, open_links
 from midwatch.settings import OAuth, ServerSpec
+from midwatch.wire import http_client
 
 SECONDS = 90
 MOST_BYTES = 2**20
@@ -85,7 +85,7 @@ async def play(scenario: Mapping[str, Any]) -> str | None:
 
 async def visit(url: str) -> AuthorizationCodeResult:
     """Do what a person's browser does at the suite's authorization server, which asks no questions."""
-    async with httpx2.AsyncClient() as browser:
+    async with http_client({}, SECONDS) as browser:  # which reads the machine's certificates once
         back = parse_qs(urlsplit((await browser.get(url)).headers["location"]).query)
     return AuthorizationCodeResult(code=back["code"][0], state=back["state"][0], iss=back.get("iss", [None])[0])
 
