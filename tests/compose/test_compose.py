@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,4 +109,4 @@ def test_the_mapping_of_the_bucket_can_be_read() -> None:
 def test_the_commands_of_our_own_containers_are_programs_that_the_image_has() -> None:
     for name, service in COMPOSE["services"].items():
         if "build" in service:
-            assert shutil.which(service["command"][0]), name
+            assert shutil.which(service["command"][0], path=str(Path(sys.executable).parent)), name
