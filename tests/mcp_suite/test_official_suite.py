@@ -26,6 +26,7 @@ NOT_APPLICABLE: dict[str, dict[str, dict[str, str]]] = {
     for part, revisions in yaml.safe_load((HERE / "not_applicable.yaml").read_text(encoding="utf-8")).items()
 }
 REVISIONS = ["2025-11-25", "2026-07-28"]
+WELL = re.compile(r"^Passed: ([1-9]\d*)/\1, 0 failed", re.MULTILINE)
 TOLD = re.compile(r"^(✓|✗) (\S+): (\d+) passed", re.MULTILINE)
 
 Passed: TypeAlias = Mapping[str, bool]
@@ -48,17 +49,17 @@ def served(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
             process.terminate()
 
 
-def suite(folder: Path, role: str, *more: str) -> tuple[int, str]:
-    """Run the suite; return its exit code, and what it says."""
+def suite(folder: Path, role: str, *more: str) -> str:
+    """Run the suite, and return what it says."""
     program = installed(HERE / "suite") / PROGRAM
     command = [str(program), role, "--output-dir", str(folder), *more]
     done = node(command, return_completed_process=True, capture_output=True, text=True, timeout=300)
-    return done.returncode, str(done.stdout)
+    return str(done.stdout)
 
 
 def ran(folder: Path, role: str, revision: str, *more: str) -> Passed:
     """Run what the suite has for a role and a revision; return which scenarios passed."""
-    _, said = suite(folder, role, "--requirements", revision, *more)
+    said = suite(folder, role, "--requirements", revision, *more)
     told = {scenario: mark == "✓" for mark, scenario, _ in TOLD.findall(said)}
     assert len(told) > 20, said
     return told
@@ -89,7 +90,7 @@ def test_every_scenario_that_applies_to_the_client_passes(tmp_path: Path, revisi
         passed = {**ran(tmp_path, "client", revision, *play)}
         for scenario in [each for each, well in passed.items() if not well and applicable("client", revision, each)]:
             alone = ["--scenario", scenario, "--spec-version", revision]  # not one of thirty at once, on a busy machine
-            passed[scenario] = suite(tmp_path, "client", *alone, *play)[0] == 0
+            passed[scenario] = WELL.search(suite(tmp_path, "client", *alone, *play)) is not None
     assert_as_said("client", revision, passed)
 
 
