@@ -156,7 +156,9 @@ async def test_a_caller_with_the_static_token_is_answered_in_both_eras(shared: S
 
 
 @pytest.mark.parametrize(
-    "sent", ["", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer", "Bearer é"]
+    "sent",
+    ["", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer", "Bearer é"],
+    ids=["nothing", "cut", "longer", "another scheme", "no token", "no ASCII"],
 )
 def test_a_caller_without_the_static_token_is_turned_away(shared: Server, sent: str) -> None:
     answer = shared.answer(sent)
