@@ -16,7 +16,6 @@ NOT_FOR_ONE_SERVER = {
     "midwatch-metrics",
     "midwatch-byo",
     "midwatch-cluster",
-    "boto3",
     "kubernetes",
     "networkx",
     "sqlalchemy",

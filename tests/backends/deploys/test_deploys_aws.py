@@ -241,7 +241,11 @@ async def test_credentials_that_are_not_known_are_told_as_such(
     assert "AKIDSOMEBODYELSE" not in words
 
 
-async def test_without_a_region_it_says_what_to_set(account: Account, deploys: Connect) -> None:
+async def test_without_a_region_it_says_what_to_set(
+    account: Account, deploys: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
     async with deploys(**account.reads("ecs", aws_region=None)) as client:
         _, words = await refusal(client, "survey_changes", **IN_WINDOW)
     assert "set MIDWATCH_AWS_REGION" in words
