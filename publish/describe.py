@@ -137,8 +137,8 @@ def bundle_option(variable: str, name: str, field: FieldInfo) -> dict[str, Any]:
 
 def described(field: FieldInfo) -> str:
     """Return what a setting is, and how a list is written."""
-    as_json = {"list": "; a JSON list", "dict": "; a JSON object"}
-    ways = [way for kind, way in as_json.items() if kind in str(field.annotation)]
+    written = {"list[": "; with commas between, or a JSON list", "dict[": "; a JSON object"}
+    ways = [way for kind, way in written.items() if str(field.annotation).startswith(kind)]
     return f"{field.description or ''}{''.join(ways)}"
 
 
@@ -168,7 +168,9 @@ def default_of(field: FieldInfo) -> str | int | float | bool:
         return ""
     if isinstance(default, bool | int | float | str):
         return default
-    return json.dumps(default) if isinstance(default, list | dict) else str(default)
+    if isinstance(default, list):
+        return ",".join(map(str, default))
+    return json.dumps(default) if isinstance(default, dict) else str(default)
 
 
 async def tools_of(server: str) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 
 from midwatch_kit import ServerSettings
+from midwatch_kit.listed import Listed
 
 
 class ClusterSettings(ServerSettings):
@@ -19,5 +20,5 @@ class ClusterSettings(ServerSettings):
     )
     kubeconfig: Path | None = Field(None, description="for live; the usual one, or the pod's own account")
     kube_context: str | None = Field(None, description="context in the kubeconfig; its current one")
-    cluster_namespaces: list[str] = Field([], description="for live: only these; all that may be read")
+    cluster_namespaces: Listed[str] = Field([], description="for live: only these; all that may be read")
     cluster_max_age_seconds: float = Field(10.0, ge=0, description="for live: how old a listing may be used again")

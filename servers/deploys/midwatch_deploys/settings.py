@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, field_validator, model_validator
 
+from midwatch_kit.listed import Listed
 from midwatch_kit.settings import AwsSettings, ServerSettings
 
 _SOURCES: Final = (
@@ -43,19 +44,19 @@ class AwsChangesSettings(AwsSettings):
 
     cloudtrail: bool = Field(False, description="read CloudTrail's event history: who did what")
     cloudtrail_most_events: int = Field(500, ge=50, le=5_000, description="events that one question reads")
-    cloudtrail_ignored: list[str] = Field(_CHATTER, description="events that are not told, by name")
+    cloudtrail_ignored: Listed[str] = Field(_CHATTER, description="events that are not told, by name")
     cloudtrail_roles: bool = Field(True, description="look up as well which people took on a role")
-    cloudformation_stacks: list[str] = Field([], description="CloudFormation stacks, by names or patterns as prod-*")
-    ecs_clusters: list[str] = Field([], description="ECS clusters, by names or patterns")
-    codepipelines: list[str] = Field([], description="CodePipeline pipelines, by names or patterns")
-    auto_scaling_groups: list[str] = Field([], description="Auto Scaling groups, by names or patterns")
+    cloudformation_stacks: Listed[str] = Field([], description="CloudFormation stacks, by names or patterns as prod-*")
+    ecs_clusters: Listed[str] = Field([], description="ECS clusters, by names or patterns")
+    codepipelines: Listed[str] = Field([], description="CodePipeline pipelines, by names or patterns")
+    auto_scaling_groups: Listed[str] = Field([], description="Auto Scaling groups, by names or patterns")
     service_tag: str = Field("", description="the tag of stacks, services and groups that names the service")
 
 
 class KubernetesSettings(ServerSettings):
     """Kubernetes: `MIDWATCH_KUBERNETES_NAMESPACES` turns it on."""
 
-    kubernetes_namespaces: list[str] = Field([], description="namespaces of a Kubernetes cluster; * is all")
+    kubernetes_namespaces: Listed[str] = Field([], description="namespaces of a Kubernetes cluster; * is all")
     kubernetes_secrets: bool = Field(False, description="tell when Secrets were written; needs leave to list them")
     kubeconfig: Path | None = Field(None, description="the usual one, or the account of the pod that this runs in")
     kube_context: str | None = Field(None, description="context in the kubeconfig; its current one")
@@ -66,7 +67,7 @@ class ArgoSettings(ServerSettings):
 
     argocd_url: str | None = Field(None, description="Argo CD's address, as https://argocd.example")
     argocd_token: SecretStr | None = Field(None, description="a token of an account that may get applications")
-    argocd_projects: list[str] = Field([], description="projects whose applications count; all that can be seen")
+    argocd_projects: Listed[str] = Field([], description="projects whose applications count; all that can be seen")
 
     @field_validator("argocd_url")
     @classmethod
@@ -85,18 +86,18 @@ class DeploysSettings(AwsChangesSettings, KubernetesSettings, ArgoSettings):
     store: Path | None = Field(
         None, validation_alias=AliasChoices("MIDWATCH_STORE", "store"), description="the store's directory"
     )
-    git_repositories: list[Path] = Field([], description="folders of git repositories on this machine")
+    git_repositories: Listed[Path] = Field([], description="folders of git repositories on this machine")
     git_branch: str = Field("", description="the branch that counts; the one that HEAD names")
     git_deployed_by: Literal["nothing", "tags", "commits"] = Field(
         "nothing", description="what of a repository is a deploy as well"
     )
-    github_repositories: list[Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]] = Field(
+    github_repositories: Listed[Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]] = Field(
         [], description="repositories on GitHub, as OWNER/NAME"
     )
     github_url: AnyHttpUrl = Field(AnyHttpUrl("https://api.github.com"), description="GitHub's API")
     github_token: SecretStr | None = Field(None, description="a token that may read them")
-    github_environments: list[str] = Field([], description="deployments to these count; to all")
-    github_workflows: list[str] = Field([], description="workflows that deploy, by name or file; none")
+    github_environments: Listed[str] = Field([], description="deployments to these count; to all")
+    github_workflows: Listed[str] = Field([], description="workflows that deploy, by name or file; none")
     service_paths: dict[str, str] = Field({}, description="services by [REPOSITORY:]PATH; * is all services")
     service_resources: dict[str, str] = Field({}, description="services by a pattern of resources' names; * is all")
     lookback_days: float = Field(30.0, gt=0, le=3_650, description="how far back a question without a start goes")

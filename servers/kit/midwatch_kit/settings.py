@@ -12,6 +12,8 @@ from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from midwatch_kit.listed import Listed
+
 SHORTEST_TOKEN: Final = 16
 
 
@@ -48,7 +50,7 @@ class AccessSettings(BaseSettings):
     public_url: str | None = Field(None, description="where clients reach the server, as https://logs.example.com/mcp")
     oauth_issuer: str | None = Field(None, description="the OAuth authorization server whose tokens are accepted")
     oauth_audience: str | None = Field(None, description="whom tokens must be for; the public URL")
-    oauth_scopes: list[str] = Field([], description="scopes that a token must have, all of them")
+    oauth_scopes: Listed[str] = Field([], description="scopes that a token must have, all of them")
     oauth_jwks_url: str | None = Field(None, description="the issuer's keys; found by its metadata")
 
     @field_validator("public_url", "oauth_issuer", "oauth_jwks_url")
@@ -94,7 +96,7 @@ class ServerSettings(AccessSettings):
     transport: Literal["stdio", "streamable-http"] = Field("stdio", description="how clients connect")
     host: str = Field("127.0.0.1", description="address to listen on, for streamable-http")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on, for streamable-http")
-    allowed_hosts: list[str] = Field([], description="further Host headers to accept, for streamable-http")
+    allowed_hosts: Listed[str] = Field([], description="further Host headers to accept, for streamable-http")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="how much goes to stderr")
     reply_chars: int = Field(8_000, ge=500, le=500_000, description="characters in one reply; about 4 make a token")
     evidence_dir: Path = Field(default_factory=_cache_folder, description="where the bytes behind replies are kept")

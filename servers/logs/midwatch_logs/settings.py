@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, AliasChoices, Field, FilePath, SecretStr, model_validator
 
 from midwatch_kit import ServerSettings
+from midwatch_kit.listed import Listed
 from midwatch_kit.settings import AwsSettings
 
 _NONE_ON = (
@@ -64,7 +65,9 @@ class ElasticsearchSettings(ServerSettings):
     """Elasticsearch: `MIDWATCH_ELASTICSEARCH_URL` turns it on. Fields that are not named are found in the mapping."""
 
     elasticsearch_url: Address = Field(None, description="Elasticsearch's address; turns Elasticsearch on")
-    elasticsearch_index: str = Field("logs-*", description="indices, data streams or aliases, with commas and *")
+    elasticsearch_index: Listed[str] = Field(
+        ["logs-*"], min_length=1, description="indices, data streams or aliases, by names or patterns as logs-*"
+    )
     elasticsearch_api_key: SecretStr | None = Field(None, description="an API key, encoded")
     elasticsearch_token: SecretStr | None = Field(None, description="a bearer token, where there is no API key")
     elasticsearch_username: str = Field("", description="for basic authentication, where there is neither")
@@ -80,7 +83,7 @@ class ElasticsearchSettings(ServerSettings):
 class CloudWatchLogsSettings(AwsSettings):
     """CloudWatch Logs: `MIDWATCH_CLOUDWATCH_LOG_GROUPS` turns it on."""
 
-    cloudwatch_log_groups: list[str] = Field([], description="log groups by name or by prefix with *; turns it on")
+    cloudwatch_log_groups: Listed[str] = Field([], description="log groups by name or by prefix with *; turns it on")
     cloudwatch_logs_services: dict[str, str] = Field(
         {}, description="services by name of a log group, with *; else its name tells"
     )

@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from pydantic import ValidationError
 from tests.backends.fakes.cloudwatch import CloudWatch, Refusing, changed
 from tests.backends.metrics.asking import asked, document, refused, text_of
 from tests.backends.metrics.conftest import Connect
@@ -355,9 +356,9 @@ def test_settings_that_cannot_be_used_say_so(monkeypatch: pytest.MonkeyPatch, tm
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(BadInput, match="set MIDWATCH_AWS_REGION or AWS_REGION"):
-        open_cloudwatch(MetricsSettings(cloudwatch_namespaces="*"))
-    with pytest.raises(BadInput, match="MIDWATCH_CLOUDWATCH_NAMESPACES names none"):
-        open_cloudwatch(MetricsSettings(cloudwatch_namespaces=" , "))
+        open_cloudwatch(MetricsSettings(cloudwatch_namespaces=["*"]))
+    with pytest.raises(ValidationError, match="MIDWATCH_CLOUDWATCH_NAMESPACES"):
+        MetricsSettings.model_validate({"cloudwatch_namespaces": " , "})
 
 
 @pytest.fixture(scope="module")

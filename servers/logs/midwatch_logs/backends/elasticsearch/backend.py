@@ -50,7 +50,7 @@ class ElasticsearchLogs(RemoteLogs):
     def __init__(self, settings: ElasticsearchSettings, sample_lines: int) -> None:
         super().__init__(sample_lines)
         self._settings = settings
-        self._index = settings.elasticsearch_index
+        self._index = ",".join(settings.elasticsearch_index)
         self._api = ElasticsearchApi(settings)
         self._snapshots = Snapshots(self._api, self._index)
         self._layout_seen: tuple[int, Layout | None] = (0, None)

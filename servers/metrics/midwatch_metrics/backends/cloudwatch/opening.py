@@ -16,9 +16,6 @@ _SHARE: Final = 0.5
 
 def open_cloudwatch(settings: MetricsSettings) -> CloudWatchMetrics:
     """Return the backend that the settings name; nothing is asked yet. Raises `BadInput` for settings of no use."""
-    namespaces = _listed(settings.cloudwatch_namespaces or "")
-    if not namespaces:
-        raise BadInput("MIDWATCH_CLOUDWATCH_NAMESPACES names none: AWS/Lambda,AWS/SQS for two, * for all")
     opened = session(settings.aws_region, settings.aws_profile)
     if not opened.region_name:
         raise BadInput("CloudWatch needs a region: set MIDWATCH_AWS_REGION or AWS_REGION")
@@ -26,12 +23,8 @@ def open_cloudwatch(settings: MetricsSettings) -> CloudWatchMetrics:
     waits = patience(settings.deadline_seconds * _SHARE)
     client = opened.client("cloudwatch", endpoint_url=endpoint, config=waits)
     mapping = DimensionMap(
-        _listed(settings.cloudwatch_service_dimensions), _listed(settings.cloudwatch_instance_dimensions)
+        tuple(settings.cloudwatch_service_dimensions), tuple(settings.cloudwatch_instance_dimensions)
     )
-    counters = tuple(pattern.lower() for pattern in _listed(settings.cloudwatch_counters))
-    catalogue = Catalogue(client, namespaces, mapping, counters)
+    counters = tuple(pattern.lower() for pattern in settings.cloudwatch_counters)
+    catalogue = Catalogue(client, settings.cloudwatch_namespaces, mapping, counters)
     return CloudWatchMetrics(client, catalogue, Alarms(client, mapping), settings.cloudwatch_most_metrics)
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -29,9 +29,8 @@ def open_prometheus(settings: MetricsSettings) -> PrometheusMetrics:
 
 def label_map(settings: MetricsSettings) -> LabelMap:
     """Return which labels say who measured, as the settings have it."""
-    lists = (
-        settings.prometheus_service_labels,
-        settings.prometheus_instance_labels,
-        settings.prometheus_version_labels,
+    return LabelMap(
+        tuple(settings.prometheus_service_labels),
+        tuple(settings.prometheus_instance_labels),
+        tuple(settings.prometheus_version_labels),
     )
-    return LabelMap(*(tuple(name.strip() for name in one.split(",") if name.strip()) for one in lists))
