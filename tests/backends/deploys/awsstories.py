@@ -85,6 +85,8 @@ class Stacks:
         self.parameters: dict[str, dict[str, str]] = {}
         self.tags: dict[str, dict[str, str]] = {}
         self.drifts: list[dict[str, Any]] = []
+        self.change_sets: dict[str, dict[str, Any]] = {}
+        self.executed: dict[str, str] = {}
         self.page = 4
 
     def arn(self, name: str) -> str:
@@ -124,9 +126,17 @@ class Stacks:
             "DriftInformation": {"StackDriftStatus": "DRIFTED" if self.drifts else "NOT_CHECKED"},
         }
 
+    def planned(self, name: str, stack: str, at: datetime, *changes: Mapping[str, Any], **told: Any) -> None:
+        """Make a change set, which is the one that was executed last unless `told` says otherwise."""
+        arn = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:changeSet/{name}/{uuid5(NAMESPACE_URL, name)}"
+        whole = {"ChangeSetName": name, "CreationTime": at, "ExecutionStatus": "EXECUTE_COMPLETE", **told}
+        self.change_sets[arn] = {**whole, "Changes": [{"Type": "Resource", "ResourceChange": c} for c in changes]}
+        self.executed[stack] = arn
+
     def answers(self) -> dict[str, Answer]:
         """Return what CloudFormation answers."""
         return {
+            "cloudformation:DescribeChangeSet": self._change_set,
             "cloudformation:ListStacks": lambda asked: paged(
                 list(self.stacks.values()), asked, self.page, "StackSummaries", "NextToken"
             ),
@@ -143,6 +153,12 @@ class Stacks:
             raise Refusal("ValidationError", f"Stack [{name}] does not exist")
         return self.events[name]
 
+    def _change_set(self, asked: Asked) -> dict[str, Any]:
+        if asked["ChangeSetName"] not in self.change_sets:
+            raise Refusal("ChangeSetNotFound", f"ChangeSet [{asked['ChangeSetName']}] does not exist", 404)
+        whole = self.change_sets[asked["ChangeSetName"]]
+        return {**whole, **paged(whole["Changes"], asked, self.page, "Changes", "NextToken")}
+
     def _described(self, asked: Asked) -> dict[str, Any]:
         name = asked["StackName"].split("/")[1]
         stack = self.stacks[name]
@@ -150,6 +166,7 @@ class Stacks:
         tags = [{"Key": key, "Value": value} for key, value in self.tags.get(name, {}).items()]
         told = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
         kept = {key: stack[key] for key in ("StackId", "StackName", "CreationTime", "StackStatus")}
+        kept |= {"ChangeSetId": self.executed[name]} if name in self.executed else {}
         return {"Stacks": [{**kept, "Parameters": told, "Tags": tags}]}
 
     def _happened(

@@ -94,6 +94,63 @@ async def test_what_drifted_is_told_by_its_path_without_its_values(account: Acco
     assert "x-1" not in str(whole)
 
 
+async def test_an_update_by_a_change_set_tells_its_name_and_what_it_said_would_change(
+    account: Account, deploys: Connect
+) -> None:
+    delay = {"Target": {"Attribute": "Properties", "Name": "DelaySeconds"}, "CausingEntity": "Delay"}
+    modified = {"Action": "Modify", "LogicalResourceId": "Queue", "ResourceType": "AWS::SQS::Queue"}
+    others = [{"Action": "Add", "LogicalResourceId": f"T{n}", "ResourceType": "AWS::SNS::Topic"} for n in range(5)]
+    account.stacks.updated("prod-net", AT - 20 * MINUTE, {"Queue": "AWS::SQS::Queue"})
+    account.stacks.updated("prod-net", AT, {"Queue": "AWS::SQS::Queue"})
+    changed: dict[str, Any] = {**modified, "Replacement": "Conditional", "Details": [delay]}
+    account.stacks.planned("slow-down", "prod-net", AT - MINUTE, changed, *others, Description="as agreed")
+    async with deploys(**account.reads("cloudformation")) as client:
+        latest, earlier = await rows(client, "survey_changes", **IN_WINDOW)
+        (whole,) = await rows(client, "get_change", change_id=latest["change_id"])
+        (before,) = await rows(client, "get_change", change_id=earlier["change_id"])
+    assert whole["attributes"]["change_set"] == "slow-down"
+    assert whole["diff"].splitlines()[:4] == [
+        "change set slow-down of 2026-11-20T02:39:00Z said what would change (6):",
+        "it is described as: as agreed",
+        "Modify Queue (AWS::SQS::Queue), which may replace it: DelaySeconds (by Delay)",
+        "Add T0 (AWS::SNS::Topic)",
+    ]
+    assert "Add T4" in whole["diff"]
+    assert "change_set" not in before["attributes"]
+    assert "change set" not in before["diff"]
+
+
+async def test_an_update_after_the_one_that_a_change_set_made_is_not_ascribed_to_it(
+    account: Account, deploys: Connect
+) -> None:
+    account.stacks.updated("prod-net", AT - 2 * MINUTE, {"Queue": "AWS::SQS::Queue"})
+    account.stacks.updated("prod-net", AT, {"Queue": "AWS::SQS::Queue"})
+    account.stacks.planned("slow-down", "prod-net", AT - 3 * MINUTE)
+    async with deploys(**account.reads("cloudformation")) as client:
+        by_hand, by_change_set = await rows(client, "survey_changes", **IN_WINDOW)
+        (one,) = await rows(client, "get_change", change_id=by_hand["change_id"])
+        (other,) = await rows(client, "get_change", change_id=by_change_set["change_id"])
+        account.stacks.planned("slow-down", "prod-net", AT - 3 * MINUTE, ExecutionStatus="AVAILABLE")
+        (waiting,) = await rows(client, "get_change", change_id=by_change_set["change_id"])
+    assert [each["attributes"].get("change_set") for each in (one, other, waiting)] == [None, "slow-down", None]
+
+
+async def test_without_the_permission_for_change_sets_an_update_is_told_still(
+    served: tuple[Account, AwsApi], deploys: Connect
+) -> None:
+    account, api = served
+    account.stacks.updated("prod-net", AT, {"Queue": "AWS::SQS::Queue"})
+    account.stacks.planned("slow-down", "prod-net", AT - MINUTE)
+    api.denied.add("cloudformation:DescribeChangeSet")
+    async with deploys(**account.reads("cloudformation")) as client:
+        (row,) = await rows(client, "survey_changes", **IN_WINDOW)
+        (whole,) = await rows(client, "get_change", change_id=row["change_id"])
+        lines = (await told(client, "check_deploys"))["lines"]
+    assert "allow cloudformation:DescribeChangeSet" in whole["diff"].splitlines()[0]
+    assert "Queue AWS::SQS::Queue UPDATE_COMPLETE" in whole["diff"]
+    assert [line[:16] for line in lines if line.startswith("FAIL")] == ["FAIL change sets"]
+
+
 async def test_only_stacks_of_the_settings_that_changed_near_the_window_are_looked_into(
     served: tuple[Account, AwsApi], deploys: Connect
 ) -> None:
@@ -227,7 +284,7 @@ async def test_missing_permissions_are_named_one_by_one(served: tuple[Account, A
     assert "prod-net: CloudFormation refused (AccessDenied): allow cloudformation:DescribeStackEvents" in str(
         reply["caveats"]
     )
-    assert [line[:11] for line in lines] == ["ok   stacks", "ok   stack:", "FAIL events", "FAIL drift:"]
+    assert [line[:11] for line in lines] == ["ok   stacks", "ok   stack:", "FAIL events", "FAIL drift:", "ok   change"]
 
 
 async def test_credentials_that_are_not_known_are_told_as_such(

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from midwatch_deploys.backend import Change, Found, hash_in
 from midwatch_deploys.backends.aws.account import Account, matching, read, tags_of, utc
+from midwatch_deploys.backends.aws.changesets import ChangeSet, change_set_of
 from midwatch_deploys.backends.aws.stackevents import Operation, operations_of
 from midwatch_deploys.backends.parts import LATE, checked, each_at_once, gathered
 from midwatch_deploys.resources import Resources
@@ -19,7 +20,12 @@ from midwatch_kit.aws import in_words
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudformation.type_defs import StackEventTypeDef, StackSummaryTypeDef, StackTypeDef
+    from mypy_boto3_cloudformation.type_defs import (
+        DescribeChangeSetOutputTypeDef,
+        StackEventTypeDef,
+        StackSummaryTypeDef,
+        StackTypeDef,
+    )
 
 _ID: Final = re.compile(r"cloudformation:(?P<stack>[^@]+)@(?P<event>.+)")
 _VERSION: Final = re.compile(r"image|tag|version|revision|commit|sha", re.IGNORECASE)
@@ -27,6 +33,9 @@ _MOST_STACKS: Final = 2_000
 _MOST_LOOKED_INTO: Final = 40
 _MOST_EVENTS: Final = 2_000
 _MOST_DRIFTED: Final = 30
+_MOST_PAGES: Final = 10
+_NO_CHANGE_SET: Final = "midwatch-asks-whether-it-may"
+"""A change set that there is not: who may describe change sets is told so, and who may not is refused."""
 
 
 class CloudFormationChanges:
@@ -47,19 +56,18 @@ class CloudFormationChanges:
         return gathered("CloudFormation", {"stacks": self._stacks}, begin or end - self._lookback, end)
 
     def find(self, change_id: str) -> Change | None:
-        """Return an operation with its events, and what of the stack drifted since; raises `BackendDown`."""
+        """Return an operation with what was planned, its events, and what drifted since; raises `BackendDown`."""
         named = _ID.fullmatch(change_id)
         if named is None:
             return None
         for stack in self._listed():
             if stack["StackName"] != named["stack"]:
                 continue
-            events, _ = self._events(stack, None)
-            found = next((each for each in operations_of(events) if each.event_id == named["event"]), None)
+            events, cut = self._events(stack, None)
+            operations = operations_of(events)
+            found = next((each for each in operations if each.event_id == named["event"]), None)
             if found is not None:
-                last = operations_of(events)[-1]
-                change = self._told(stack, self._described(stack), found, latest=found.event_id == last.event_id)
-                return replace(change, diff="\n".join([*found.lines(), *self._drift(stack)]))
+                return self._in_full(stack, found, operations, cut=cut)
         return None
 
     def checks(self) -> Sequence[Check]:
@@ -77,6 +85,7 @@ class CloudFormationChanges:
             checked("stack", lambda: _said(f"{name} can be described", self._described(stack)), do),
             checked("events", lambda: f"{len(self._events(stack, None, 1)[0])} of {name} can be read", do),
             checked("drift", lambda: _said(f"of {name} can be read", self._drifted(stack)), do),
+            checked("change sets", lambda: self._may_read_change_sets(stack), do),
         ]
 
     def _counted(self) -> str:
@@ -84,6 +93,45 @@ class CloudFormationChanges:
         if not stacks:
             raise NotFound(f"no stack is named as {', '.join(self._patterns)}")
         return f"{len(stacks):,} are named as {', '.join(self._patterns)}"
+
+    def _in_full(
+        self, stack: "StackSummaryTypeDef", found: Operation, operations: Sequence[Operation], *, cut: bool
+    ) -> Change:
+        """Return an operation in full; `operations` are all that are known of its stack, and older ones if `cut`."""
+        described = self._described(stack)
+        change = self._told(stack, described, found, latest=found is operations[-1])
+        planned: list[str] = []
+        try:
+            change_set = self._executed(stack, described)
+            if change_set and change_set.carried_out_by(operations) is found and not (cut and found is operations[0]):
+                planned = change_set.lines()
+                change = replace(change, attributes={**change.attributes, "change_set": change_set.name})
+        except KitError as error:
+            planned = [f"(the change set that was executed last cannot be read: {error})"]
+        return replace(change, diff="\n".join([*planned, *found.lines(), *self._drift(stack)]))
+
+    def _executed(self, stack: "StackSummaryTypeDef", described: "StackTypeDef | None") -> ChangeSet | None:
+        """Return the change set that was executed last; of earlier ones CloudFormation does not tell."""
+        change_set = described.get("ChangeSetId") if described else None
+        if not change_set:
+            return None
+        pages: list[DescribeChangeSetOutputTypeDef] = []
+        until = self._aws.until()
+        with in_words("CloudFormation", "cloudformation:DescribeChangeSet"):
+            paginator = self._aws.client.get_paginator("describe_change_set")
+            for page in paginator.paginate(ChangeSetName=change_set, StackName=stack["StackId"]):
+                pages.append(page)
+                if len(pages) == _MOST_PAGES or time.monotonic() >= until:
+                    break
+        return change_set_of(pages)
+
+    def _may_read_change_sets(self, stack: "StackSummaryTypeDef") -> str:
+        try:
+            with in_words("CloudFormation", "cloudformation:DescribeChangeSet"):
+                self._aws.client.describe_change_set(ChangeSetName=_NO_CHANGE_SET, StackName=stack["StackId"])
+        except NotFound:
+            pass
+        return f"of {stack['StackName']} can be read"
 
     def _stacks(self, begin: datetime, end: datetime) -> tuple[list[Change], str]:
         near = [
