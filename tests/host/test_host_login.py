@@ -13,7 +13,7 @@ import anyio
 import pytest
 from tests.backends.serving import served
 from tests.kit.issuer import Issuer
-from tests.kit.test_kit_remote import started
+from tests.kit.remote import started
 
 from midwatch.links import Link, open_links
 from midwatch.servers import server_specs

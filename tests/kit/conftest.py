@@ -1,9 +1,12 @@
 """What the kit's tests share: a server to put tools on, and its client's view of a reply."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.backends.serving import served
+from tests.kit.issuer import Issuer
+from tests.kit.remote import PUBLIC
 
 from midwatch_kit import EvidenceServer, ServerSettings, Signal
 
@@ -19,3 +22,12 @@ def make_server(tmp_path: Path) -> MakeServer:
         return EvidenceServer("midwatch-fish", Signal.LOGS, chosen, version="1", title="Fish", instructions="Fish.")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[Issuer]:
+    """An authorization server on a real socket, whose tokens are for `PUBLIC`."""
+    made = Issuer(PUBLIC)
+    with served(made.app()) as (url, _):
+        made.url = url
+        yield made

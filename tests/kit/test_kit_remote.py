@@ -1,129 +1,31 @@
 """A server on the network: tokens of both kinds, who is let in and who is not, and what the log tells of it."""
 
-import os
 import re
 import secrets
-import subprocess
-import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import anyio
-import httpx2
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
 from pydantic import ValidationError
 from tests.backends.serving import served
 from tests.kit.issuer import Issuer
+from tests.kit.remote import PUBLIC, Server, started
 
 from midwatch_kit import ServerSettings
 from midwatch_kit.callers import IssuedTokens, IssuerUnreachable
 
-SCRIPT = '''
-"""A server that says hello."""
-
-from midwatch_kit import Answer, EvidenceServer, Role, ServerSettings, Signal, run
-
-
-def build(settings: ServerSettings) -> EvidenceServer:
-    """Return the server."""
-    server = EvidenceServer("fish", Signal.LOGS, settings, version="1", instructions="Fish.")
-
-    @server.tool(Role.DRILL_DOWN, "Say hello")
-    def say_hello() -> Answer:
-        """Hello."""
-        return Answer("", ["hello"], ["hello"], 1)
-
-    return server
-
-
-if __name__ == "__main__":
-    run(build, ServerSettings)
-'''
-PUBLIC = "https://fish.example/mcp"
 TOKEN = secrets.token_hex(32)
 
 pytestmark = pytest.mark.xdist_group("remote")
 
 
-class Server:
-    """A server that runs; `errors` is all that it has written to stderr."""
-
-    def __init__(self, url: str, log: Path) -> None:
-        self.url, self._log = url, log
-
-    @property
-    def errors(self) -> str:
-        return self._log.read_text(encoding="utf-8")
-
-    def answer(self, authorization: str = "", path: str = "/mcp", host: str = "") -> httpx2.Response:
-        """Return what a request gets that has no message in it."""
-        headers = {b"accept": b"application/json, text/event-stream"}
-        headers |= {b"authorization": authorization.encode()} if authorization else {}
-        headers |= {b"host": host.encode()} if host else {}
-        url = self.url.removesuffix("/mcp") + path
-        method = "POST" if path == "/mcp" else "GET"
-        return httpx2.request(method, url, headers=headers, json={} if method == "POST" else None, timeout=20)
-
-    def lets_in(self, authorization: str) -> bool:
-        """Whether a caller gets as far as being told that its message is none."""
-        status = self.answer(authorization).status_code
-        assert status in (400, 401)
-        return status == 400
-
-    async def hello(self, token: str, mode: Any = "auto") -> list[str]:
-        """Return what the tool says to a caller with a token."""
-        headers = {"Authorization": f"Bearer {token}"}
-        with anyio.fail_after(30):
-            async with (
-                httpx2.AsyncClient(headers=headers) as http,
-                Client(streamable_http_client(self.url, http_client=http), mode=mode) as client,
-            ):
-                told = (await client.call_tool("say_hello", {})).structured_content
-        return list((told or {})["lines"])
-
-
-@contextmanager
-def started(folder: Path, more: Sequence[str] = (), **settings: str) -> Generator[Server]:
-    """Start a server on a free port, or as `more` flags say, with settings in its environment, while the block runs."""
-    script, log = folder / "fish.py", folder / "errors"
-    script.write_text(SCRIPT)
-    everything = {**os.environ, "MIDWATCH_EVIDENCE_DIR": str(folder / "evidence"), "NO_COLOR": "1", "COLUMNS": "1000"}
-    flags = ["--transport", "streamable-http", "--port", "0", *more]
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            [sys.executable, str(script), *flags], env={**everything, **settings}, stderr=errors
-        ) as process,
-    ):
-        try:
-            yield Server(_address(log, process), log)
-        finally:
-            process.terminate()
-
-
-def _address(log: Path, process: "subprocess.Popen[bytes]") -> str:
-    until = time.monotonic() + 60
-    while not (found := re.search(r"http://\S+/mcp", log.read_text())):
-        assert time.monotonic() < until, "it does not start"
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.05)
-    return found[0]
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    """An authorization server on a real socket."""
-    made = Issuer(PUBLIC)
-    with served(made.app()) as (url, _):
-        made.url = url
-        yield made
+async def hello(server: Server, token: str, mode: Any) -> list[str]:
+    """Return what the tool says to a caller with a token."""
+    return await server.call("say_hello", {"Authorization": f"Bearer {token}"}, mode)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +53,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_caller_with_the_static_token_is_answered_in_both_eras(shared: Server, mode: Any) -> None:
-    assert await shared.hello(TOKEN, mode) == ["hello"]
+    assert await hello(shared, TOKEN, mode) == ["hello"]
     assert "say_hello called by client 'token'" in shared.errors
 
 
@@ -172,7 +74,7 @@ async def test_a_caller_with_a_token_of_the_issuer_is_answered_and_named_in_the_
     server: Server, issuer: Issuer, mode: Any
 ) -> None:
     token = issuer.token(sub=f"ada-{mode}")
-    assert await server.hello(token, mode) == ["hello"]
+    assert await hello(server, token, mode) == ["hello"]
     assert f"say_hello called by client 'desk', subject 'ada-{mode}'" in server.errors
     assert token not in server.errors
     assert TOKEN not in server.errors

@@ -18,6 +18,7 @@ from mcp.client.auth.utils import build_oauth_authorization_server_metadata_disc
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 from pydantic import SecretStr
 
+from midwatch_kit.caller_settings import Caller, NamedCaller
 from midwatch_kit.errors import BackendDown
 from midwatch_kit.http import Http
 from midwatch_kit.settings import AccessSettings
@@ -45,6 +46,20 @@ class StaticToken(TokenVerifier):
         """Return the caller, compared in constant time; None for another token."""
         same = secrets.compare_digest(token.encode(), self._token)
         return AccessToken(token=token, client_id="token", scopes=self._scopes) if same else None
+
+
+class TokensOfNames(TokenVerifier):
+    """Tokens of callers who are named one by one, with all scopes that are asked for."""
+
+    def __init__(self, named: Sequence[Caller], scopes: Sequence[str] = ()) -> None:
+        self._tokens = [(each.name, each.token.get_secret_value().encode()) for each in named if each.token]
+        self._scopes = [*scopes]
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """Return the caller, compared with each token in constant time; None for another token."""
+        sent = token.encode()
+        same = [name for name, theirs in self._tokens if secrets.compare_digest(sent, theirs)]
+        return NamedCaller(token=token, client_id=same[0], scopes=self._scopes) if same else None
 
 
 class IssuedTokens(TokenVerifier):
@@ -130,9 +145,11 @@ class EitherToken(TokenVerifier):
         return None
 
 
-def verifier_of(access: AccessSettings) -> TokenVerifier | None:
-    """Return what verifies tokens as the settings say; None when callers need none."""
+def verifier_of(access: AccessSettings, named: Sequence[Caller] = ()) -> TokenVerifier | None:
+    """Return what verifies tokens as the settings and the `named` say; None when callers need none."""
     verifiers: list[TokenVerifier] = [StaticToken(access.token, access.oauth_scopes)] if access.token else []
+    if named:
+        verifiers.append(TokensOfNames(named, access.oauth_scopes))
     if access.oauth_issuer and access.public_url:
         audience = access.oauth_audience or access.public_url
         verifiers.append(IssuedTokens(access.oauth_issuer, audience, access.oauth_jwks_url))

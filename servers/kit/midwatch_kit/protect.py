@@ -4,7 +4,7 @@ What is not named as open is closed. The parts that speak OAuth are the SDK's ow
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from midwatch_kit.caller_settings import Caller
 from midwatch_kit.callers import IssuerUnreachable, verifier_of
 from midwatch_kit.settings import AccessSettings
 
@@ -30,7 +31,7 @@ HEALTH: Final = "/healthz"
 
 
 class Protected:
-    """An application whose paths need a token, but for those that are open."""
+    """An application of which all paths are guarded, but for those that are open."""
 
     def __init__(self, app: ASGIApp, guarded: ASGIApp, open_paths: Collection[str]) -> None:
         self._app, self._guarded, self._open = app, guarded, frozenset(open_paths)
@@ -47,11 +48,17 @@ class Protected:
             await JSONResponse(told, 503, {"Retry-After": "5"})(scope, receive, send)
 
 
-def protected(app: Starlette, access: AccessSettings) -> ASGIApp:
-    """Return the application as callers may reach it by the settings; as it is, when they need no token."""
-    verifier = verifier_of(access)
+def protected(
+    app: Starlette, access: AccessSettings, answering: ASGIApp | None = None, named: Sequence[Caller] = ()
+) -> ASGIApp:
+    """Return the application as callers may reach it by the settings, and by tokens of their own if they are `named`.
+
+    `answering` stands in for the application on the paths that are not open to everybody.
+    """
+    answering = answering or app
+    verifier = verifier_of(access, named)
     if verifier is None:
-        return app
+        return Protected(app, answering, [HEALTH])
     log.setLevel(logging.INFO)  # who called is on record whatever else is logged
     metadata_url = None
     open_paths = {HEALTH}
@@ -62,7 +69,7 @@ def protected(app: Starlette, access: AccessSettings) -> ASGIApp:
         app.router.routes.extend([route, Route(METADATA, route.endpoint, methods=["GET", "OPTIONS"])])
         metadata_url = build_resource_metadata_url(resource)
         open_paths |= {route.path, METADATA}
-    known = RequireAuthMiddleware(app, access.oauth_scopes, metadata_url)
+    known = RequireAuthMiddleware(answering, access.oauth_scopes, metadata_url)
     guarded = AuthenticationMiddleware(AuthContextMiddleware(known), backend=BearerAuthBackend(verifier))
     return Protected(app, guarded, open_paths)
 

@@ -10,11 +10,10 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import anyio
 import uvicorn
-from mcp.server import MCPServer
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
@@ -40,35 +39,36 @@ def run(build: Callable[[SettingsT], EvidenceServer], settings_class: type[Setti
         _leave(2, "These settings cannot be used:", *map(_fault, error.errors()))
     except (SettingsError, KitError) as error:
         _leave(2, f"These settings cannot be used: {error}")
-    gc.freeze()  # what was imported stays: no later collection need walk through it
     if settings.transport == "stdio":
+        gc.freeze()  # what was imported stays: no later collection need walk through it
         server.build().run("stdio")
         sys.stdout.flush()
         os._exit(0)  # a query that nobody waits for any more may still run in its thread
     else:
-        _serve_http(server.name, server.build(), settings)
+        _serve_http(server, build, settings)
 
 
-def _serve_http(name: str, server: MCPServer[Any], settings: ServerSettings) -> None:
-    from midwatch_kit.protect import only_known_names, protected  # noqa: PLC0415 - a start on stdio need not wait for it
+def _serve_http(server: EvidenceServer, build: Callable[[SettingsT], EvidenceServer], settings: SettingsT) -> None:
+    from midwatch_kit.access import guarded_app  # noqa: PLC0415 - a start on stdio need not wait for it
 
     try:
+        app = guarded_app(server, build, settings, PATH)
         listening = _listen(settings.host, settings.port)
+    except KitError as error:
+        _leave(2, f"These settings cannot be used: {error}")
     except OSError as error:
-        _leave(1, f"{name} cannot listen on {settings.host} port {settings.port}: {error.strerror}; choose another")
+        at = f"{settings.host} port {settings.port}"
+        _leave(1, f"{server.name} cannot listen on {at}: {error.strerror}; choose another")
     host, port = listening.getsockname()[:2]
-    names = only_known_names(settings, *settings.allowed_hosts)
-    app = server.streamable_http_app(
-        streamable_http_path=PATH, stateless_http=True, json_response=True, transport_security=names
-    )
     config = uvicorn.Config(
-        protected(app, settings),
+        app,
         http="h11",  # httptools, if it is there, keeps the blanks around a header's value
         log_level=settings.log_level.lower(),
         timeout_graceful_shutdown=LAST_CALLS_SECONDS,
         log_config=None,
     )
-    sys.stderr.write(f"{name} listens on http://{f'[{host}]' if ':' in host else host}:{port}{PATH}\n")
+    gc.freeze()
+    sys.stderr.write(f"{server.name} listens on http://{f'[{host}]' if ':' in host else host}:{port}{PATH}\n")
     anyio.run(uvicorn.Server(config).serve, [listening])
 
 
@@ -91,4 +91,5 @@ def _fault(fault: ErrorDetails) -> str:
 
 def _leave(code: int, *lines: str) -> NoReturn:
     sys.stderr.write("\n".join(lines) + "\n")
-    sys.exit(code)
+    sys.stderr.flush()
+    os._exit(code)  # at an orderly end DuckDB's bindings would tell of their leaks after the one line that matters

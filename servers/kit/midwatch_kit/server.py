@@ -133,7 +133,7 @@ class EvidenceServer:
         server: MCPServer[Any] = self._make(
             tools=[*self._tools],
             log_level=self.settings.log_level,
-            cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="public")},
+            cache_hints={"tools/list": CacheHint(ttl_ms=300_000, scope="private" if self._differs else "public")},
         )
         self._offer_evidence(server)
 
@@ -142,6 +142,11 @@ class EvidenceServer:
 
         server.custom_route("/healthz", methods=["GET"])(healthz)
         return server
+
+    @property
+    def _differs(self) -> bool:
+        """Whether another caller may be offered other tools."""
+        return self.settings.callers_file is not None
 
     def _offer(self, body: BodyT, answering: Body, role: Role, title: str, key: str | None = None) -> BodyT:
         self.tool(role, title, key=key)(answering)

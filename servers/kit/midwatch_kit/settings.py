@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, AnyHttpUrl, Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
@@ -97,6 +97,8 @@ class ServerSettings(AccessSettings):
     host: str = Field("127.0.0.1", description="address to listen on, for streamable-http")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on, for streamable-http")
     allowed_hosts: Listed[str] = Field([], description="further Host headers to accept, for streamable-http")
+    callers_file: FilePath | None = Field(None, description="TOML: who may call, with which settings of their own")
+    callers_send_credentials: bool = Field(False, description="callers may send credentials of backends in headers")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("WARNING", description="how much goes to stderr")
     reply_chars: int = Field(8_000, ge=500, le=500_000, description="characters in one reply; about 4 make a token")
     evidence_dir: Path = Field(default_factory=_cache_folder, description="where the bytes behind replies are kept")
@@ -105,7 +107,7 @@ class ServerSettings(AccessSettings):
 
     @model_validator(mode="after")
     def _no_strangers(self) -> Self:
-        if self.transport == "streamable-http":
+        if self.transport == "streamable-http" and not self.callers_file:  # who is not in the file is not let in
             self.refuse_strangers_at(self.host)
         return self
 
@@ -123,7 +125,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return what the file holds, without the line's end; raises `SettingsError` when it cannot be read."""
-        path = os.environ.get(f"{variable_of(field, field_name)}_FILE") if _is_secret(field) else None
+        path = os.environ.get(f"{variable_of(field, field_name)}_FILE") if is_secret(field) else None
         if not path:
             return None, field_name, False
         try:
@@ -138,7 +140,8 @@ class _SecretFiles(PydanticBaseSettingsSource):
         return {name: value for name, value in found.items() if value is not None}
 
 
-def _is_secret(field: FieldInfo) -> bool:
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a setting is never to be shown, and may be in a file."""
     return field.annotation is SecretStr or SecretStr in getattr(field.annotation, "__args__", ())
 
 
