@@ -27,7 +27,7 @@ from midwatch_kit.logs.backend import (
     TraceSpan,
     Walk,
 )
-from midwatch_kit.logs.lines import MAX_MESSAGE, LogLine
+from midwatch_kit.logs.lines import MAX_MESSAGE, SEVERITIES, LogLine, level_name
 from midwatch_kit.parallel import at_once
 from midwatch_logs.sampled import Sampler
 
@@ -35,14 +35,15 @@ Span = tuple[int, int]
 _TIES: Final = 20
 _MOST_CHECKED: Final = 20
 _NEIGHBOURHOOD_NS: Final = 60 * 10**9
-_SEVERITIES: Final = (
-    (re.compile("fatal|crit|alert|emerg|panic", re.IGNORECASE), 21),
-    (re.compile("err|severe", re.IGNORECASE), 17),
-    (re.compile("warn", re.IGNORECASE), 13),
-    (re.compile("info|notice", re.IGNORECASE), 9),
-    (re.compile("debug", re.IGNORECASE), 5),
-    (re.compile("trace", re.IGNORECASE), 1),
-)
+_LEVELS: Final = {
+    "TRACE": ("trace",),
+    "DEBUG": ("debug",),
+    "INFO": ("info", "notice"),
+    "WARN": ("warn",),
+    "ERROR": ("err", "severe"),
+    "FATAL": ("fatal", "crit", "alert", "emerg", "panic"),
+}
+"""What the text of a level begins with, in any case of letters."""
 _TRACE: Final = re.compile(r"\btrace[._]?id\W{1,4}([0-9a-f]{16,32})\b", re.IGNORECASE)
 
 
@@ -184,7 +185,14 @@ def literal(text: str) -> str:
 
 def severity_in(level: str) -> int:
     """Return the severity number of a level's text, 0 when it names none."""
-    return next((number for pattern, number in _SEVERITIES if pattern.match(level)), 0)
+    name = next((name for name, words in _LEVELS.items() if level.lower().startswith(words)), "")
+    return SEVERITIES.get(name, 0)
+
+
+def level_words(severity: int) -> list[str]:
+    """Return what the texts of levels begin with that are as severe as this number, or more."""
+    names = list(_LEVELS)
+    return [word for name in names[names.index(level_name(severity)) :] for word in _LEVELS[name]]
 
 
 def trace_in(message: str) -> str:

@@ -8,21 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from midwatch_kit.logs.backend import Around, Filter
-from midwatch_kit.logs.lines import level_name
 from midwatch_logs.backends.cloudwatch.events import LEVEL_KEY, LEVEL_WORD, MESSAGE_FIELDS
-from midwatch_logs.remote import Span, literal, readable_pattern
+from midwatch_logs.remote import Span, level_words, literal, readable_pattern
 
 MOST_ROWS: Final = 10_000
 """Rows of one answer, and the most that a query of ours asks for."""
 _MS: Final = 10**6
-_LEVELS: Final = {
-    "TRACE": "trace",
-    "DEBUG": "debug",
-    "INFO": "info|notice",
-    "WARN": "warn",
-    "ERROR": "err|severe",
-    "FATAL": "fatal|crit|alert|emerg|panic",
-}
 
 
 def milliseconds(span: Span) -> tuple[int, int]:
@@ -78,9 +69,7 @@ class InsightsQl:
                 "fields coalesce(mw_key, mw_word) as mw_level",
             ]
         if severity:
-            levels = list(_LEVELS)
-            names = "|".join(_LEVELS[level] for level in levels[levels.index(level_name(severity)) :])
-            parts.append(f"filter mw_level like /(?i)^({names})/")
+            parts.append(f"filter mw_level like /(?i)^({'|'.join(level_words(severity))})/")
         return parts
 
     def _of(self, service: str) -> str:

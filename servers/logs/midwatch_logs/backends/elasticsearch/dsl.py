@@ -11,22 +11,13 @@ from typing import Any, Final
 from midwatch_kit import BadInput
 from midwatch_kit.logs import stamp
 from midwatch_kit.logs.backend import Around, Filter
-from midwatch_kit.logs.lines import level_name
 from midwatch_logs.backends.elasticsearch.layout import TIME, Layout
-from midwatch_logs.remote import Span, readable_pattern
+from midwatch_logs.remote import Span, level_words, readable_pattern
 
 RUNTIME: Final = "midwatch_text"
 NANOS: Final = "strict_date_optional_time_nanos"
 Query = dict[str, Any]
 _MS: Final = 10**6
-_LEVELS: Final = {
-    "TRACE": "trace.*",
-    "DEBUG": "debug.*",
-    "INFO": "info.*|notice.*",
-    "WARN": "warn.*",
-    "ERROR": "err.*|severe.*",
-    "FATAL": "fatal.*|crit.*|alert.*|emerg.*|panic.*",
-}
 _UNKNOWN_TO_LUCENE: Final = re.compile(r"\(\?[^i)]|\\[bBAZzpP]|[*+?}][?+]")
 _CLASS_OR_ESCAPE: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
 
@@ -107,8 +98,7 @@ def _writer(writer: tuple[str, str], layout: Layout) -> Query:
 
 
 def _level(severity: int, layout: Layout) -> Query:
-    levels = list(_LEVELS)
-    pattern = "|".join(_LEVELS[level] for level in levels[levels.index(level_name(severity)) :])
+    pattern = "|".join(f"{word}.*" for word in level_words(severity))
     asked = {"value": pattern, "case_insensitive": True, "flags": "NONE"}
     return either([_without(layout.level[:n], {"regexp": {f: asked}}) for n, f in enumerate(layout.level)])
 

@@ -5,17 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from midwatch_kit.logs.backend import Around, Filter
-from midwatch_kit.logs.lines import level_name
-from midwatch_logs.remote import literal, readable_pattern
+from midwatch_logs.remote import level_words, literal, readable_pattern
 
-_LEVELS: Final = {
-    "TRACE": "trace.*",
-    "DEBUG": "debug.*",
-    "INFO": "info.*|notice.*",
-    "WARN": "warn.*",
-    "ERROR": "err.*|severe.*",
-    "FATAL": "fatal.*|crit.*|alert.*|emerg.*|panic.*",
-}
 _UNITS: Final = (("s", 10**9), ("ms", 10**6), ("us", 10**3), ("ns", 1))
 
 
@@ -83,8 +74,7 @@ class LogQl:
         return self._first_of(self._names.instances, one_of(instances))
 
     def _level(self, severity: int) -> str:
-        levels = list(_LEVELS)
-        patterns = [_LEVELS[level] for level in levels[levels.index(level_name(severity)) :]]
+        patterns = [f"{word}.*" for word in level_words(severity)]
         return self._first_of(self._names.levels, f"(?i)({'|'.join(patterns)})")
 
     def _first_of(self, labels: Sequence[str], pattern: str) -> str:
