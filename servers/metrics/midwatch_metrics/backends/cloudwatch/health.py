@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from midwatch_kit import BackendDown, Check, KitError, lag_of
+from midwatch_kit import BackendDown, Check, KitError
 from midwatch_kit.aws import Denied, in_words
 from midwatch_metrics.backends.cloudwatch.catalogue import MOST_LISTED, PLACE, Catalogue
 from midwatch_metrics.backends.cloudwatch.meanings import NAMESPACES
+from midwatch_metrics.backends.freshness import lag_check
 from midwatch_metrics.timeline import SECOND, from_ns
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef, MetricTypeDef
 
 STALE_SECONDS: Final = 600.0
+_AGE: Final = "the newest period began {:.0f} s ago"
+_SILENT: Final = "see that what sends metrics still runs"
 _WITHOUT: Final = {
     "cloudwatch:GetMetricData": "the server needs it: no metric has figures without",
     "cloudwatch:DescribeAlarms": "alarms are then not known",
@@ -43,7 +46,7 @@ def checks_of(client: "CloudWatchClient", catalogue: Catalogue, newest: Callable
         f"{amount}, and there are more" if listed.cut else amount,
         f"name fewer in MIDWATCH_CLOUDWATCH_NAMESPACES: {MOST_LISTED:,} are listed at most" if listed.cut else "",
     )
-    return [up, may, *_permissions(client), room, *map(_empty, empty), _lag(newest)]
+    return [up, may, *_permissions(client), room, *map(_empty, empty), lag_check(newest, STALE_SECONDS, _AGE, _SILENT)]
 
 
 def _permissions(client: "CloudWatchClient") -> Iterator[Check]:
@@ -77,18 +80,4 @@ def _empty(namespace: str) -> Check:
         False,
         "it has no metrics of the last two weeks",
         f"{meant}see `aws cloudwatch list-metrics --namespace {namespace}`, and that the region is right",
-    )
-
-
-def _lag(newest: Callable[[], int | None]) -> Check:
-    try:
-        moment = newest()
-    except KitError as error:
-        return Check("lag", False, str(error), "ask again later")
-    lag = lag_of(None if moment is None else from_ns(moment))
-    if lag is None:
-        return Check("lag", False, "no sample in the last day", "see that what sends metrics still runs")
-    old = lag > STALE_SECONDS
-    return Check(
-        "lag", not old, f"the newest period began {lag:.0f} s ago", "see that what sends metrics runs" if old else ""
     )

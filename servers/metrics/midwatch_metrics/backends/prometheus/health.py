@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from midwatch_kit import Check, KitError, lag_of
+from midwatch_kit import Check, KitError
+from midwatch_metrics.backends.freshness import lag_check
 from midwatch_metrics.backends.prometheus.api import Absent, PrometheusApi, Refused
-from midwatch_metrics.timeline import from_ns
 
 STALE_SECONDS: Final = 300.0
+_AGE: Final = "the newest sample is {:.1f} s old"
+_SILENT: Final = "see that it scrapes (api/v1/targets), or that something writes to it"
 _ASKED: Final = {
     "query": {"query": "1"},
     "series": {"match[]": "up", "limit": "1"},
@@ -35,7 +37,7 @@ def checks_of(api: PrometheusApi, newest: Callable[[], int | None]) -> Sequence[
         up = Check("prometheus", True, f"{api.name}, version not told")
     except KitError as error:
         return [Check("prometheus", False, str(error), "start it, or correct the setting that the error names")]
-    return [up, *_permissions(api), _lag(newest)]
+    return [up, *_permissions(api), lag_check(newest, STALE_SECONDS, _AGE, _SILENT)]
 
 
 def _permissions(api: PrometheusApi) -> Iterator[Check]:
@@ -52,16 +54,3 @@ def _permissions(api: PrometheusApi) -> Iterator[Check]:
             yield Check(name, False, str(error), f"let these credentials read api/v1/{path}")
         except KitError as error:
             yield Check(name, False, str(error), "try again; if it lasts, see its log")
-
-
-def _lag(newest: Callable[[], int | None]) -> Check:
-    try:
-        moment = newest()
-    except KitError as error:
-        return Check("lag", False, str(error), "try again; if it lasts, see its log")
-    lag = lag_of(None if moment is None else from_ns(moment))
-    if lag is None:
-        return Check("lag", False, "no sample in the last day", "see that it scrapes, or that something writes to it")
-    old = lag > STALE_SECONDS
-    advice = "see api/v1/targets for what is down, or who writes to it" if old else ""
-    return Check("lag", not old, f"the newest sample is {lag:.1f} s old", advice)
