@@ -6,23 +6,17 @@ tells the present only; what was before is in its events, and in a store beside 
 Importing this module takes a second or more, for the official client's sake.
 """
 
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import yaml
-from kubernetes.client import ApiClient, Configuration
-from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
-from urllib3 import Retry
-from urllib3.exceptions import HTTPError
-
 from midwatch_cluster.redact import redacted
 from midwatch_cluster.settings import ClusterSettings
 from midwatch_cluster.state import State
 from midwatch_kit import BackendDown, Check
+from midwatch_kit.kubernetes import KubernetesApi, Refused
 
 PATHS: Final[Mapping[str, tuple[str, str]]] = {
     "Namespace": ("/api/v1", "namespaces"),
@@ -58,24 +52,10 @@ PATHS: Final[Mapping[str, tuple[str, str]]] = {
 """Where the API lists each kind."""
 
 _NOT_SERVED: Final = "the cluster does not serve it"
-_NOT_ACCEPTED: Final = "the credentials are not accepted"
+_NOT_FOUND: Final = 404
 _WIDE: Final = frozenset({"Namespace", "Node", "PersistentVolume", "StorageClass", "ComponentStatus", "NodeMetrics"})
-_NAMES_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-_PAGE: Final = 500
+"""Kinds that belong to no namespace."""
 _SECONDS: Final = 15.0
-_RETRY: Final = Retry(connect=1, read=0, redirect=0, status=2, backoff_factor=0.2, raise_on_status=False)
-"""Patience with an API that says `Retry-After`, none with one that hangs."""
-_AUTH: Final = ["BearerToken"]
-_RESTARTS: Final = 3
-_EXPIRED: Final = 410
-
-
-class Refused(Exception):
-    """The API answers a request with an error; `status` is HTTP's, the text says what was wrong."""
-
-    def __init__(self, status: int, said: str) -> None:
-        super().__init__(said)
-        self.status = status
 
 
 class LiveCluster:
@@ -84,7 +64,7 @@ class LiveCluster:
     def __init__(self, settings: ClusterSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._client: ApiClient | None = None
+        self._api = KubernetesApi(settings.kubeconfig, settings.kube_context, seconds=_SECONDS)
         self._listed: tuple[float, State] | None = None
 
     def state(self, at: datetime) -> State:
@@ -97,11 +77,11 @@ class LiveCluster:
     def checks(self) -> Sequence[Check]:
         """Look at the API: does it answer, and which kinds may be read."""
         try:
-            version = self._get("/version", {})
+            version = self._api.version()
             state = self.state(datetime.now(UTC))
-        except (BackendDown, Refused) as error:
+        except BackendDown as error:
             return [Check("api", ok=False, detail=str(error), do="look at the kubeconfig, its context and its account")]
-        api = Check("api", ok=True, detail=f"Kubernetes {version.get('gitVersion', '?')}, {len(state):,} objects")
+        api = Check("api", ok=True, detail=f"Kubernetes {version}, {len(state):,} objects")
         return [api, *_kinds(state)]
 
     def _list(self) -> State:
@@ -110,94 +90,15 @@ class LiveCluster:
             try:
                 objects += self._all(kind)
             except Refused as error:
-                unread[kind] = _why(kind, error)
-        if _NOT_ACCEPTED in unread.values():
-            self._client = None  # next time the credentials are read again: they may have been renewed
+                unread[kind] = _NOT_SERVED if error.status == _NOT_FOUND else str(error)
         if len(unread) == len(PATHS):
             raise BackendDown(f"nothing of the cluster may be read: {unread['Pod']}")
         return State(objects, at, unread)
 
     def _all(self, kind: str) -> list[dict[str, Any]]:
-        group, plural = PATHS[kind]
         spaces = self._settings.cluster_namespaces if kind not in _WIDE else []
-        paths = [f"{group}/namespaces/{space}/{plural}" for space in spaces] or [f"{group}/{plural}"]
-        return [redacted({**thing, "kind": kind}) for path in paths for thing in self._listing(path, kind)]
-
-    def _listing(self, path: str, kind: str) -> list[dict[str, Any]]:
-        """Return a whole list; one that expires between two of its pages is begun again."""
-        for restart in range(_RESTARTS):
-            try:
-                return self._pages(path, _NAMES_ONLY if kind == "Secret" else "application/json")
-            except Refused as error:
-                if error.status != _EXPIRED or restart + 1 == _RESTARTS:
-                    raise
-        raise AssertionError("the last time either returns or raises")
-
-    def _pages(self, path: str, accept: str) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = []
-        query: dict[str, str] = {"limit": str(_PAGE)}
-        while True:
-            page = self._get(path, query, accept)
-            items += page.get("items") or []
-            more = (page.get("metadata") or {}).get("continue")
-            if not more:
-                return items
-            query["continue"] = more
-
-    def _get(self, path: str, query: Mapping[str, str], accept: str = "application/json") -> dict[str, Any]:
-        """Return what the API answers; raises `Refused` if with an error, `BackendDown` if not at all."""
-        try:
-            client = self._connected()
-            request = client.param_serialize(
-                "GET", path, query_params=list(query.items()), header_params={"Accept": accept}, auth_settings=_AUTH
-            )
-            answer = client.call_api(*request, _request_timeout=_SECONDS)
-            body = answer.read()
-        except (HTTPError, OSError, ConfigException) as error:
-            raise BackendDown(f"the Kubernetes API cannot be reached: {type(error).__name__}: {error}") from None
-        if answer.status != 200:
-            raise Refused(answer.status, f"GET {path} is answered with {answer.status} {answer.reason}")
-        try:
-            found: dict[str, Any] = json.loads(body)
-        except ValueError:
-            raise BackendDown(f"GET {path} is not answered in JSON: is this the Kubernetes API?") from None
-        return found
-
-    def _connected(self) -> ApiClient:
-        if self._client is None:
-            self._client = ApiClient(self._configuration())
-        return self._client
-
-    def _configuration(self) -> Configuration:
-        """The kubeconfig that is named, else the usual one, else the account of the pod that this runs in."""
-        found = Configuration(retries=_RETRY)
-        wanted = self._settings.kubeconfig
-        try:
-            load_kube_config(str(wanted) if wanted else None, self._settings.kube_context, found, persist_config=False)
-        except ConfigException:
-            if wanted is not None or self._settings.kube_context is not None:
-                raise
-            try:
-                load_incluster_config(found)
-            except ConfigException:
-                raise ConfigException("there is no kubeconfig, and this is no pod: set MIDWATCH_KUBECONFIG") from None
-        except yaml.YAMLError:  # what it says shows a part of the file, where tokens are
-            raise ConfigException("the kubeconfig is no YAML") from None
-        return found
-
-
-def _why(kind: str, refused: Refused) -> str:
-    group, plural = PATHS[kind]
-    match refused.status:
-        case 401:
-            return _NOT_ACCEPTED
-        case 403:
-            api = group.removeprefix("/apis/").rpartition("/")[0].removeprefix("/api")
-            return f"the account may not list {f'{plural}.{api}' if api else plural}"
-        case 404:
-            return _NOT_SERVED
-        case _:
-            return str(refused)
+        things = self._api.listed(*PATHS[kind], spaces, metadata_only=kind == "Secret")
+        return [redacted({**thing, "kind": kind}) for thing in things]
 
 
 def _kinds(state: State) -> Iterator[Check]:

@@ -177,7 +177,7 @@ def test_credentials_that_are_not_accepted_are_told_and_read_again(tmp_path: Pat
         good = chosen.kubeconfig.read_text() if chosen.kubeconfig else ""
         (tmp_path / "kubeconfig").write_text(good.replace(TOKEN, "an-old-one"))
         live = LiveCluster(chosen)
-        with pytest.raises(BackendDown, match="the credentials are not accepted") as caught:
+        with pytest.raises(BackendDown, match="does not accept the credentials") as caught:
             live.state(NOW)
         (tmp_path / "kubeconfig").write_text(good)
         assert live.state(NOW).of("Pod")
@@ -189,7 +189,7 @@ def test_a_page_to_log_in_is_not_taken_for_the_api(tmp_path: Path) -> None:
     api.trouble["Namespace"] = [(200, {})]
     with (
         served(api, body=b"<html>please log in</html>") as url,
-        pytest.raises(BackendDown, match="not answered in JSON"),
+        pytest.raises(BackendDown, match="not answered as the Kubernetes API does"),
     ):
         LiveCluster(settings(tmp_path, url)).state(NOW)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from midwatch_deploys.backend import Change, Found
-from midwatch_deploys.backends.kubernetes.client import Cluster, Json, Refused
+from midwatch_deploys.backends.kubernetes.client import Cluster
 from midwatch_deploys.backends.kubernetes.events import event_changes
 from midwatch_deploys.backends.kubernetes.rollouts import rollouts
 from midwatch_deploys.backends.kubernetes.writes import config_changes
@@ -17,6 +17,7 @@ from midwatch_deploys.resources import Resources
 from midwatch_deploys.same import overlaps
 from midwatch_deploys.settings import DeploysSettings
 from midwatch_kit import BackendDown, Check, rfc3339
+from midwatch_kit.kubernetes import Json
 
 _ID: Final = "kubernetes:"
 _KINDS: Final = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ControllerRevision", "ConfigMap", "Event")
@@ -67,14 +68,14 @@ class KubernetesChanges:
         """Look at the API: does it answer, and which kinds may be listed."""
         try:
             version = self._cluster.version()
-        except (BackendDown, Refused) as error:
+        except BackendDown as error:
             return [Check("api", ok=False, detail=str(error), do="look at the kubeconfig, its context and its account")]
         return [Check("api", ok=True, detail=f"Kubernetes {version}"), *each_at_once(self._check, self._kinds)]
 
     def _check(self, kind: str) -> Check:
         try:
             some = self._cluster.listed(kind, most=1)
-        except (BackendDown, Refused) as error:
+        except BackendDown as error:
             return Check(
                 kind, ok=False, detail=str(error), do="apply docs/deploys-rbac.yaml, and bind it to the account"
             )
@@ -107,5 +108,5 @@ class KubernetesChanges:
         """Return the things of a kind, or why they cannot be listed."""
         try:
             return self._cluster.listed(kind)
-        except (BackendDown, Refused) as error:
+        except BackendDown as error:
             return str(error)

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from midwatch_deploys.backend import Change
-from midwatch_deploys.backends.kubernetes.client import Json
 from midwatch_deploys.backends.kubernetes.fields import moment, name_of
 from midwatch_deploys.resources import Resources
+from midwatch_kit.kubernetes import Json
 
 _SCALING: Final = "ScalingReplicaSet"
 _REASONS: Final = frozenset(

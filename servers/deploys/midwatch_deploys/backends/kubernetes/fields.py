@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from midwatch_deploys.backends.kubernetes.client import Json
+from midwatch_kit.kubernetes import Json
 
 
 def moment(text: str) -> datetime:

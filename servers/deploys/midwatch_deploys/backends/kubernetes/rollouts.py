@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from midwatch_deploys.backend import Change, revision_key
-from midwatch_deploys.backends.kubernetes.client import Json
 from midwatch_deploys.backends.kubernetes.fields import moment, name_of, newest, times_of
 from midwatch_deploys.backends.kubernetes.template import differences, images_of
 from midwatch_deploys.images import Image, version_of
 from midwatch_deploys.resources import Resources
+from midwatch_kit.kubernetes import Json
 
 _KINDS: Final = ("Deployment", "StatefulSet", "DaemonSet")
 _NUMBER: Final = "deployment.kubernetes.io/revision"

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from midwatch_deploys.backend import Change
-from midwatch_deploys.backends.kubernetes.client import Json
 from midwatch_deploys.backends.kubernetes.fields import moment, name_of
 from midwatch_deploys.backends.kubernetes.template import used_by
 from midwatch_deploys.resources import Resources
+from midwatch_kit.kubernetes import Json
 
 _KINDS: Final = ("ConfigMap", "Secret")
 _WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet")
