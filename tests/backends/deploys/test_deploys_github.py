@@ -85,6 +85,43 @@ async def test_a_failed_deployment_shows_the_end_of_the_log_of_the_job_that_fail
     assert "+finish: str" in shown
 
 
+@pytest.mark.parametrize("what", [f"{BAD[:12]}", "deployment/2"])
+async def test_a_change_in_full_names_the_pull_request_that_brought_it_and_who_approved(
+    github: GitHub, settings: Settings, deploys: Connect, what: str
+) -> None:
+    github.deploy(2, BAD, "2026-11-20T02:40:00Z")
+    reviews = [("grace", "CHANGES_REQUESTED"), ("alan", "APPROVED"), ("grace", "APPROVED"), ("alan", "COMMENTED")]
+    address = "https://github.example/robots/forge/pull/7"
+    github.request(7, "Tell the finish", BAD, [*reviews, ("mary", "APPROVED"), ("mary", "DISMISSED")], html_url=address)
+    async with deploys(**settings) as client:
+        (row,) = await rows(client, "get_change", change_id=f"github:robots/forge@{what}:forge")
+    assert row["attributes"]["pull_request"] == "#7 Tell the finish, opened by octocat"
+    assert row["attributes"]["approved_by"] == "alan, grace"
+    assert address in row["links"]
+
+
+@pytest.mark.parametrize("merged", ["2026-11-20T02:39:00Z", None])
+async def test_what_nobody_approved_says_so_and_what_was_not_merged_is_not_told(
+    github: GitHub, settings: Settings, deploys: Connect, merged: str | None
+) -> None:
+    github.request(7, "Tell the finish", BAD, [], merged_at=merged)
+    async with deploys(**settings) as client:
+        (row,) = await rows(client, "get_change", change_id=f"github:robots/forge@{BAD[:12]}:forge")
+    assert row["attributes"].get("approved_by") == ("nobody" if merged else None)
+
+
+async def test_without_the_permission_for_pull_requests_the_rest_is_told_and_the_permission_named(
+    github: GitHub, settings: Settings, deploys: Connect
+) -> None:
+    github.forbidden = ("pulls",)
+    async with deploys(**settings) as client:
+        (row,) = await rows(client, "get_change", change_id=f"github:robots/forge@{BAD[:12]}:forge")
+        checks = "\n".join((await told(client, "check_deploys"))["lines"])
+    assert "the token needs 'Pull requests: read'" in row["attributes"]["pull_request"]
+    assert "+finish: str" in row["diff"]
+    assert "the token needs 'Pull requests: read' of robots/forge" in checks
+
+
 async def test_runs_of_workflows_that_deploy_count_where_they_are_named_and_others_never(
     github: GitHub, settings: Settings, deploys: Connect
 ) -> None:
@@ -148,7 +185,7 @@ async def test_what_the_token_may_not_read_is_a_gap_that_names_the_permission(
         lines = (await told(client, "check_deploys"))["lines"]
     assert "the token needs 'Deployments: read' of robots/forge" in reply["caveats"][0]
     assert "Carry the finish through" in reply["lines"][0]
-    assert [line[:4] for line in lines] == ["ok  ", "FAIL", "ok  ", "ok  "]
+    assert [line[:4] for line in lines] == ["ok  ", "FAIL", "ok  ", "ok  ", "ok  "]
     assert "Deployments: read" in lines[1]
 
 

@@ -8,7 +8,7 @@ values replaced, so its shape is GitHub's. A route or a parameter that GitHub do
 import base64
 import json
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -53,6 +53,9 @@ class GitHub:
         self.runs: list[dict[str, Any]] = []
         self.jobs: dict[int, list[dict[str, Any]]] = {}
         self.logs: dict[int, str] = {}
+        self.requests: dict[str, list[dict[str, Any]]] = {}
+        """Pull requests by the commit that they brought."""
+        self.reviews: dict[int, list[dict[str, Any]]] = {}
         self.owners = ""
         self.files: dict[str, str] = {}
         """Further files of the branch, by path."""
@@ -78,6 +81,15 @@ class GitHub:
         log = f"https://github.example/{self.name}/actions/runs/{number}"
         self.statuses[number] = [
             example("deployments/{deployment_id}/statuses", state=state, created_at=at, log_url=log)
+        ]
+
+    def request(self, number: int, title: str, sha: str, reviews: Sequence[tuple[str, str]], **values: Any) -> None:
+        """Add a merged pull request with reviews, each by whom and with which verdict."""
+        merged = {"merged_at": "2026-11-20T02:39:00Z", "number": number, "title": title, **values}
+        self.requests[sha] = [example("commits/{commit_sha}/pulls", **merged)]
+        whole = example("pulls/{pull_number}/reviews")
+        self.reviews[number] = [
+            {**whole, "user": {**whole["user"], "login": who}, "state": verdict} for who, verdict in reviews
         ]
 
     def answer(self, url: str, headers: Mapping[str, str], base: str) -> Answer:
@@ -142,6 +154,9 @@ class GitHub:
             "deployments/{deployment_id}/statuses": (self.statuses.get(number, []), ""),
             "commits": ([{k: c[k] for k in c if k not in ("files", "stats")} for c in commits], ""),
             "releases": (self.releases, ""),
+            "pulls": ([each for found in self.requests.values() for each in found], ""),
+            "commits/{commit_sha}/pulls": (self.requests.get(above, []), ""),
+            "pulls/{pull_number}/reviews": (self.reviews.get(number, []), ""),
             "actions/runs": ([run for run in self.runs if sha in (None, run["head_sha"])], "workflow_runs"),
             "actions/runs/{run_id}/jobs": (self.jobs.get(number, []), "jobs"),
         }

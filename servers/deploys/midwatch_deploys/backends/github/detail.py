@@ -1,4 +1,4 @@
-"""One change on GitHub in full: what differs, and the end of the logs of what failed."""
+"""One change on GitHub in full: what differs, who reviewed it, and the end of the logs of what failed."""
 
 from dataclasses import replace
 from typing import Final
@@ -12,6 +12,7 @@ from midwatch_kit import BackendDown, NotFound
 _LOG_LINES: Final = 60
 _MOST_JOBS: Final = 5
 _BEFORE: Final = 100
+_MOST_REVIEWS: Final = 100
 _FAILED: Final = frozenset({"failure", "timed_out", "startup_failure"})
 
 
@@ -33,7 +34,8 @@ def in_full(source: Source, what: str, service: str | None) -> Change:
         case _:
             told = source.client.get(source.path(f"commits/{what}"))
             change = _of(source.by_service(read.commit(source.name, source.page, told)), service)
-            return replace(change, diff=read.diff_of(f for f in told.get("files", []) if f["filename"] in change.files))
+            diff = read.diff_of(f for f in told.get("files", []) if f["filename"] in change.files)
+            return replace(_reviewed(source, change, told["sha"]), diff=diff)
 
 
 def _deployment(source: Source, number: str, service: str | None) -> Change:
@@ -42,7 +44,23 @@ def _deployment(source: Source, number: str, service: str | None) -> Change:
     before = next((each["sha"] for each in listed if each["created_at"] < told["created_at"]), "")
     change = _of(source.deployed(source.deployment(told, before)), service)
     diff = read.diff_of(source.compared(before, told["sha"], change.service)) if before else ""
-    return replace(change, diff="\n".join(filter(None, [_logs(source, change), diff])))
+    whole = replace(change, diff="\n".join(filter(None, [_logs(source, change), diff])))
+    return _reviewed(source, whole, told["sha"])
+
+
+def _reviewed(source: Source, change: Change, sha: str) -> Change:
+    """Return a commit with the pull request that brought it to the branch, and who approved that."""
+    try:
+        merged = [each for each in source.client.each(source.path(f"commits/{sha}/pulls"), 30) if each["merged_at"]]
+        if not merged:
+            return change
+        reviews = list(source.client.each(source.path(f"pulls/{merged[0]['number']}/reviews"), _MOST_REVIEWS))
+    except Refused as error:
+        said = f"not known ({error}; the token needs 'Pull requests: read')"
+        return replace(change, attributes={**change.attributes, "pull_request": said})
+    links = dict.fromkeys([*change.links, merged[0]["html_url"]])
+    told = read.pull_request(merged[0], reviews)
+    return replace(change, attributes={**change.attributes, **told}, links=tuple(links))
 
 
 def _logs(source: Source, change: Change) -> str:

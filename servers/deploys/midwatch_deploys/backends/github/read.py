@@ -10,6 +10,7 @@ from midwatch_deploys.backend import Change, revision_key
 
 _DONE: Final = {"success": "succeeded", "inactive": "succeeded", "failure": "failed", "error": "failed"}
 _CONCLUDED: Final = {"success": "succeeded", None: "running"}
+_VERDICTS: Final = frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
 _REQUEST: Final = re.compile(r"(?:Merge pull request #|\(#)(\d+)")
 
 
@@ -105,6 +106,14 @@ def release(repository: str, page: str, told: Mapping[str, Any]) -> Change:
         source="github release",
         keys=frozenset({revision_key(told.get("target_commitish") or "")} - {""}),
     )
+
+
+def pull_request(told: Mapping[str, Any], reviews: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what is to be known of a merged pull request; of a person's reviews the last verdict counts."""
+    verdicts = {_login(each.get("user")): each["state"] for each in reviews if each["state"] in _VERDICTS}
+    approved = sorted(login for login, state in verdicts.items() if state == "APPROVED" and login)
+    opened = f"#{told['number']} {told['title']}, opened by {_login(told.get('user'))}"
+    return {"pull_request": opened, "approved_by": ", ".join(approved) or "nobody"}
 
 
 def main_line(commits: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -36,6 +36,7 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     "commits": "Contents: read",
     "releases": "Contents: read",
     "actions/runs": "Actions: read",
+    "pulls": "Pull requests: read",
 }
 """What a fine-grained token needs for each list."""
 
@@ -119,7 +120,7 @@ class Source:
 
     def checks(self) -> list[Check]:
         """Look whether each list may be read."""
-        return [self._check(what) for what, _ in self.parts()]
+        return [self._check(what) for what in [*(name for name, _ in self.parts()), "pulls"]]
 
     def _check(self, what: str) -> Check:
         name = f"{self.name} {what}"
