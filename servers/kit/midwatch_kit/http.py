@@ -6,8 +6,10 @@ other side asks for. No error quotes a header, or the login or the parameters of
 backend is on, not before: its libraries take long to import.
 """
 
+import functools
 import math
 import re
+import ssl
 import threading
 import time
 import weakref
@@ -90,6 +92,7 @@ class Http:
         self._client = httpx2.Client(
             headers=dict(headers or {}),
             auth=login,
+            verify=_trusted(),
             limits=httpx2.Limits(max_connections=at_once),
             follow_redirects=False,
         )
@@ -207,3 +210,9 @@ def _within(until: float, *most: float) -> float:
 def _seconds(told: str) -> float | None:
     """Return the pause that a number of seconds asks for; None for a date, or nothing."""
     return float(told) if re.fullmatch(r"\d{1,9}(\.\d+)?", told) else None
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Reading the machine's certificates takes longer than building the rest of a server: once is enough."""
+    return httpx2.create_ssl_context()

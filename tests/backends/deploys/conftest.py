@@ -3,18 +3,14 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-import botocore.loaders
 import pytest
 from mcp import Client
 from tests.backends.fakes.awsapi import KEY
 
 from midwatch_deploys.server import build
 from midwatch_deploys.settings import DeploysSettings
-
-DESCRIPTIONS: Final = botocore.loaders.Loader()
-"""AWS' descriptions of its APIs, read once for all tests: each session would read them anew."""
 
 Connect: TypeAlias = Callable[..., AbstractAsyncContextManager[Client]]
 
@@ -26,7 +22,6 @@ def _credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-secret")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setattr("botocore.loaders.create_loader", lambda *_: DESCRIPTIONS)
 
 
 @pytest.fixture
