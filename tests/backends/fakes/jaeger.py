@@ -3,7 +3,7 @@
 A search needs a service, gives whole traces, the newest so many. v3 speaks OTLP with ids in hex within `result`, and
 answers 404 where it finds nothing; the older API counts in microseconds and keeps resources as tags of processes.
 Without v3, its routes give the page of the user interface, as any unknown path does. Written after
-cmd/query/app/{apiv3/http_gateway,query_parser,http_handler}.go of Jaeger 1.6x and 2.x.
+cmd/query/app/{apiv3/http_gateway,query_parser,http_handler}.go of Jaeger 1.6x and 2.x, and api_v3 of jaeger-idl.
 """
 
 import json
@@ -115,7 +115,7 @@ class FakeJaeger:
             asked.get("query.service_name", ""),
             asked.get("query.operation_name", ""),
             (first, last),
-            _duration(asked.get("query.duration_min", "")),
+            _seconds(asked.get("query.duration_min", "")),
             {},
         )
         return self._answer_v3(found[: int(asked.get("query.num_traces", "100"))])
@@ -224,8 +224,16 @@ def _tag(key: str, value: str) -> Row:
 
 
 def _duration(told: str) -> int:
-    found = re.fullmatch(r"(\d+)(us|ms|s)", told)
-    return int(found[1]) * _UNITS[found[2]] if found else 0
+    """A length as Go writes it."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(us|ms|s)", told)
+    assert found or not told, f"Jaeger refuses {told!r}"
+    return round(float(found[1]) * _UNITS[found[2]]) if found else 0
+
+
+def _seconds(told: str) -> int:
+    """A length as the description of v3 has it: in seconds alone."""
+    assert re.fullmatch(r"|(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,9})?s", told), f"v3 has no duration {told!r}"
+    return _duration(told)
 
 
 def _ns(told: str) -> int:

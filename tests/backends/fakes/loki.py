@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from tests.backends.grammars import READ
 
 MOST_ENTRIES: Final = 5_000
 MOST_SERIES: Final = 500
@@ -88,10 +89,10 @@ class LogQl:
         if self._peek() == "by":
             self._take("by")
             self._take("(")
-            while self._peek() != ")":
-                by.append(self._next())
-                if self._peek() == ",":
-                    self._take(",")
+            by.append(self._word())
+            while self._peek() == ",":
+                self._take(",")
+                by.append(self._word())
             self._take(")")
         for expected in ("(", "count_over_time", "("):
             self._take(expected)
@@ -118,11 +119,11 @@ class LogQl:
         tests: list[Test] = []
         telling = False
         while self._peek() != "}":
-            name, sign, value = self._next(), self._sign(), self._string()
+            if tests:
+                self._take(",")
+            name, sign, value = self._word(), self._sign(), self._string()
             telling |= not _matches(sign, value, "")
             tests.append(_stream_test(name, sign, value))
-            if self._peek() == ",":
-                self._take(",")
         self._take("}")
         if not telling:
             raise Refused(
@@ -151,7 +152,7 @@ class LogQl:
             test = self._either()
             self._take(")")
             return test
-        name, sign, value = self._next(), self._next(), self._string()
+        name, sign, value = self._word(), self._sign(), self._string()
         return lambda entry: _matches(sign, value, entry.labels.get(name, ""))
 
     def _peek(self) -> str:
@@ -170,6 +171,11 @@ class LogQl:
 
     def _sign(self) -> str:
         if self._peek() not in {"=", "!=", "=~", "!~"}:
+            raise self._unexpected()
+        return self._next()
+
+    def _word(self) -> str:
+        if self._at >= len(self._tokens) or self._tokens[self._at][0] != "word":
             raise self._unexpected()
         return self._next()
 
@@ -212,7 +218,7 @@ class FakeLoki:
         if end - start > 721 * 3600 * 10**9:
             raise Refused("the query time range exceeds the limit (query length: 720h0m1s, limit: 30d1h)")
         self.queries.append(asked["query"])
-        parsed = LogQl(asked["query"]).parse()
+        parsed = _read(asked["query"])
         if isinstance(parsed, Counting):
             return self._matrix(parsed, start, end, _length(asked["step"]))
         return self._streams(parsed, start, end, int(asked.get("limit", "100")), asked.get("direction", "backward"))
@@ -220,7 +226,7 @@ class FakeLoki:
     def query(self, asked: dict[str, str]) -> Any:
         """A vector."""
         self.queries.append(asked["query"])
-        parsed = LogQl(asked["query"]).parse()
+        parsed = _read(asked["query"])
         if not isinstance(parsed, Counting):
             raise Refused("log queries are not supported as an instant query type, please change your query to a range")
         at = int(asked["time"])
@@ -237,7 +243,7 @@ class FakeLoki:
         """What a query would read; takes a stream selector and nothing else."""
         if "|" in re.sub(r'"(?:[^"\\]|\\.)*"', "", asked["query"]):
             raise Refused("parse error at line 1, col 1: only label matchers are supported")
-        LogQl(asked["query"]).parse()
+        _read(asked["query"])
         return {"streams": 3, "chunks": 12, "bytes": self.stored_bytes, "entries": len(self.entries)}
 
     def version(self, asked: dict[str, str]) -> Any:
@@ -289,6 +295,18 @@ class FakeLoki:
     def _refuse_series(self, number: int) -> None:
         if number > self.most_series:
             raise Refused(f"maximum of series ({self.most_series}) reached for a single query")
+
+
+def _read(query: str) -> Test | Counting:
+    """What a query means; keeps whether it could be read, for Grafana's own grammar to agree."""
+    try:
+        parsed = LogQl(query).parse()
+    except Refused as refused:
+        if "syntax error" in str(refused):
+            READ["logql", query] = False
+        raise
+    READ["logql", query] = True
+    return parsed
 
 
 def _told(route: Callable[[dict[str, str]], Any]) -> Callable[[Request], Response]:

@@ -14,10 +14,12 @@ from tests.backends.fakes.otlp import Row
 Test = Callable[[Row], bool]
 _TOKEN: Final = re.compile(
     r"\s*(?P<token>(?:span|resource)\.(?:\"(?:[^\"\\]|\\.)*\"|[^\s{}()=~!<>&|^,\"])+"
-    r'|"(?:[^"\\]|\\.)*"|&&|\|\||=~|>=|[(){}=<]|[\w.:\-]+)\s*'
+    r'|"(?:[^"\\]|\\.)*"|`[^`]*`|&&|\|\||=~|>=|[(){}=<]|[\w.:\-]+)\s*'
 )
 _HINT: Final = re.compile(r"\s*with \(most_recent=true\)\s*$")
-_COUNT: Final = re.compile(r"(?P<spans>\{.*\}) \| count_over_time\(\)(?: by \((?P<by>[\w., ]+)\))?$")
+_COUNT: Final = re.compile(
+    r"(?P<spans>\{.*\}) \| count_over_time\(\)(?: by \((?P<by>[\w.]+(?:, ?[\w.]+)*)\))?$", re.DOTALL
+)
 _NS: Final = {"us": 10**3, "ms": 10**6, "s": 10**9}
 
 
@@ -44,7 +46,7 @@ def read_counts(query: str) -> tuple[Test, list[str]]:
     found = _COUNT.match(query)
     if not found:
         raise _refused("unexpected IDENTIFIER")
-    return read_spans(found["spans"])[0], [name.strip() for name in (found["by"] or "").split(",") if name.strip()]
+    return read_spans(found["spans"])[0], re.findall(r"[\w.]+", found["by"] or "")
 
 
 def label_of(row: Row, name: str) -> str:
@@ -102,7 +104,7 @@ def _one(tokens: list[str]) -> tuple[Test, list[str]]:
 
 def _comparison(field: str, sign: str, told: str) -> Test:
     """One comparison; all attributes here are texts."""
-    text = json.loads(told) if told.startswith('"') else None
+    text = _text(told)
     if field == "status" and sign == "=" and told in {"ok", "error", "unset"}:
         return lambda row: bool(row["StatusCode"].lower() == told)
     if field == "name" and sign == "=~" and text is not None:
@@ -112,10 +114,26 @@ def _comparison(field: str, sign: str, told: str) -> Test:
     if field == "link:traceID" and sign == "=" and text is not None:
         return lambda row: text in row["Links.TraceId"]
     scope, _, name = field.partition(".")
-    key = json.loads(name) if name.startswith('"') else name
+    key = _name(name)
     if sign == "=" and scope in {"span", "resource"} and key:
         return lambda row: text is not None and _labels(row, scope).get(key) == text
     raise _refused(f"unexpected {field}")
+
+
+def _text(told: str) -> str | None:
+    """The text that is quoted; None for a word."""
+    if told.startswith("`"):
+        return told[1:-1]
+    return str(json.loads(told, strict=False)) if told.startswith('"') else None
+
+
+def _name(told: str) -> str:
+    """The name of an attribute: quoted, it has two escapes and no others."""
+    if not told.startswith('"'):
+        return told
+    if wrong := re.search(r'\\[^\\"]', re.sub(r'\\[\\"]', "", told)):
+        raise _refused(f"invalid escape sequence {wrong[0]}")
+    return re.sub(r"\\(.)", r"\1", told[1:-1])
 
 
 def _labels(row: Row, scope: str) -> Row:

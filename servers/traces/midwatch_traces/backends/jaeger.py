@@ -267,7 +267,7 @@ def _parameters_v3(search: Search, piece: Piece, most: int) -> dict[str, str | i
         "query.raw_traces": "true",  # else Jaeger shifts times where it thinks that clocks are off, and does not say so
     }
     told |= {"query.operation_name": search.operation} if search.operation else {}
-    return told | ({"query.duration_min": f"{int(search.least_ms * 1000)}us"} if search.least_ms else {})
+    return told | ({"query.duration_min": f"{search.least_ms / 1000:.6f}s"} if search.least_ms else {})
 
 
 def _data(said: Any) -> list[Any]:

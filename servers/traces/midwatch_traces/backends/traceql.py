@@ -7,6 +7,7 @@ from typing import Final
 from midwatch_traces.backend import Search
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][\w.\-/]*")
+_CONTROL: Final = re.compile(r"[\x00-\x1f]")
 _BARE: Final = re.compile(r"-?\d+(\.\d+)?|true|false")
 
 
@@ -27,12 +28,19 @@ def spans_of(search: Search, also: str = "") -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a text as TraceQL writes it."""
+    """Return a text as TraceQL writes it: as it is between backticks where it has more than quotes to escape."""
+    if "`" not in text and _CONTROL.search(text):
+        return f"`{text}`"
     return json.dumps(text, ensure_ascii=False)
 
 
 def _equal(name: str, value: str) -> str:
     """Return that an attribute has a value, on the span or its resource; numbers and truths are told from texts."""
-    key = name if _PLAIN.fullmatch(name) else quoted(name)
+    key = name if _PLAIN.fullmatch(name) else _quoted_name(name)
     values = [quoted(value), *([value] if _BARE.fullmatch(value) else [])]
     return f"({' || '.join(f'{scope}.{key} = {told}' for told in values for scope in ('span', 'resource'))})"
+
+
+def _quoted_name(name: str) -> str:
+    """Return the name of an attribute in quotes; it knows two escapes, and takes all else as it is."""
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
