@@ -22,6 +22,9 @@ ENDPOINTS: Final = (
     "async_search.get",
     "async_search.submit",
     "close_point_in_time",
+    "esql.async_query",
+    "esql.async_query_delete",
+    "esql.async_query_get",
     "field_caps",
     "indices.resolve_index",
     "info",
@@ -30,9 +33,10 @@ ENDPOINTS: Final = (
 )
 _USED: Final = {
     "_types.query_dsl:QueryContainer": {
-        "bool", "exists", "match_all", "match_none", "match_phrase", "range", "regexp", "term", "terms", "wildcard"
+        "bool", "exists", "match", "match_all", "match_none", "match_phrase", "range", "regexp", "term", "terms",
+        "wildcard",
     },
-    "_types.aggregations:AggregationContainer": {"aggregations", "composite", "min", "max"},
+    "_types.aggregations:AggregationContainer": {"aggregations", "composite", "min", "max", "terms"},
     "_types.aggregations:CompositeAggregationSource": {"terms", "date_histogram"},
     "async_search._types:AsyncSearch": {
         "_shards", "aggregations", "hits", "num_reduce_phases", "pit_id", "timed_out", "took"
@@ -42,7 +46,7 @@ _USED: Final = {
         "track_total_hits",
     },
     "_global.search._types:Hit": {"_index", "_id", "_score", "_source", "fields", "sort"},
-    "_types.aggregations:Aggregate": {"CompositeAggregate", "MinAggregate", "MaxAggregate"},
+    "_types.aggregations:Aggregate": {"CompositeAggregate", "MinAggregate", "MaxAggregate", "StringTermsAggregate"},
 }  # fmt: skip
 _BUILT_IN: Final[Mapping[str, Any]] = {
     "string": {"type": "string"},

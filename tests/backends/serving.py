@@ -99,3 +99,5 @@ class _Server(uvicorn.Server):
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+        for connection in list(self.server_state.connections):
+            connection.transport.close()  # of one that was under way nobody else does

@@ -28,7 +28,8 @@ class Answer:
     `rows` are the evidence: plain JSON, as the backend gave it. `lines` are for reading; a drill-down gives one for
     each row, and then `positions` (one for each row, in the order of the rows) lets the next page begin after any of
     them; `more` says that rows follow the last one. A drill-down that has all rows at once gives its `page` without
-    positions: the next pages show the same rows from the line `begins` on. A survey gives `findings`, whose `cites`
+    positions: the next pages show the same rows from the line `begins` on, and `more` then says that there are rows
+    that nobody has. A survey gives `findings`, whose `cites`
     point into the document `{"rows": [...]}`; discover gives a `fragment`. `matched` is exact, however few rows are
     here.
     """
@@ -199,6 +200,8 @@ def _cut(text: str, most: int) -> str:
 def _next_cursor(answer: Answer, evidence: str, shown: int) -> str | None:
     if answer.page is None or not shown:
         return None
+    if not answer.positions and answer.begins + shown >= len(answer.rows):
+        return None  # what there is more of is not here
     return answer.page.cursor_after(
         answer.positions[shown - 1] if answer.positions else (evidence, answer.begins + shown)
     )

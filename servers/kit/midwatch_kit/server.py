@@ -52,6 +52,7 @@ class EvidenceServer:
     """Collects a server's tools and makes the MCP server of them.
 
     `instructions` are what a client's model reads first. `lifespan`, if given, is entered while the server runs.
+    `evidence` keeps what the tools' replies rest on.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class EvidenceServer:
         self.name = name
         self.settings = settings
         self._signal = signal
-        self._evidence = EvidenceStore(settings.evidence_dir, settings.evidence_max_bytes)
+        self.evidence = EvidenceStore(settings.evidence_dir, settings.evidence_max_bytes)
         self._tools: list[StrictTool] = []
         self._make = functools.partial(
             MCPServer,
@@ -120,7 +121,7 @@ class EvidenceServer:
         """
 
         def offer(body: Simple[Rows]) -> Simple[Rows]:
-            return self._offer(body, drilling(body, self.name, self._evidence, line), Role.DRILL_DOWN, title, key)
+            return self._offer(body, drilling(body, self.name, self.evidence, line), Role.DRILL_DOWN, title, key)
 
         return offer
 
@@ -175,7 +176,7 @@ class EvidenceServer:
                 with anyio.move_on_after(limit):
                     answer = await answered(**arguments)
                     return await anyio.to_thread.run_sync(
-                        reply_to, answer, asker, self._evidence, self.settings.reply_chars
+                        reply_to, answer, asker, self.evidence, self.settings.reply_chars
                     )
                 return failure("timed_out", f"no answer within {limit:g} s: narrow the window or add a filter")
             except KitError as error:
@@ -195,14 +196,14 @@ class EvidenceServer:
         @server.resource("midwatch://evidence/{id}/page/{number}", mime_type="text/plain")
         async def evidence_page(id: str, number: str) -> str:
             """One page of the stored bytes behind a reply; join the pages for the document."""
-            return await _readable(lambda: self._evidence.page(id, int(number) if number.isdecimal() else -1))
+            return await _readable(lambda: self.evidence.page(id, int(number) if number.isdecimal() else -1))
 
         any_text = ResourceSecurity(exempt_params={"text"})  # looked for in rows, never used as a path
 
         @server.resource("midwatch://evidence/{id}/grep/{text}", mime_type="text/plain", security=any_text)
         async def evidence_grep(id: str, text: str) -> str:
             """The stored rows that contain a text, in any case, one JSON row a line."""
-            return await _readable(lambda: "\n".join(self._evidence.grep(id, text)))
+            return await _readable(lambda: "\n".join(self.evidence.grep(id, text)))
 
 
 def _in_thread(body: Callable[..., Any]) -> Callable[..., Awaitable[Answer]]:

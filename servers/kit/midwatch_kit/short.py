@@ -102,6 +102,14 @@ def checking(body: Simple[Checked]) -> Callable[..., Any]:
     return _tool(body, {}, ask)
 
 
+def kept_document(kept: EvidenceStore, page: Page, asker: tuple[str, str]) -> Mapping[str, Any]:
+    """Return the evidence that a cursor goes on in; raises `NotFound` for that of another server or tool."""
+    document: Mapping[str, Any] = json.loads(kept.get(str(page.after[0]) if page.after else ""))
+    if (document.get("server"), document.get("tool")) != asker:
+        raise NotFound("the cursor leads to the rows of another tool: leave it out, and ask anew")
+    return document
+
+
 def as_line(row: JsonValue) -> str:
     """Return how a row reads: a text as it is, an object as `name=value` pairs, anything else as JSON."""
     if isinstance(row, dict):
@@ -193,9 +201,7 @@ def _resumed(
     page: Page, window: Window | None, kept: EvidenceStore, asker: tuple[str, str], line: Callable[[JsonValue], str]
 ) -> Answer:
     """Go on in the rows that the first page left as evidence."""
-    document = json.loads(kept.get(str(page.after[0]) if page.after else ""))
-    if (document.get("server"), document.get("tool")) != asker:
-        raise NotFound("the cursor leads to the rows of another tool: leave it out, and ask anew")
+    document = kept_document(kept, page, asker)
     return _answer_rows(document["query"], document["rows"], page, window, line)
 
 

@@ -19,12 +19,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from tests.backends.elastic import Exchange
 from tests.backends.fakes.elasticsearch_query import Document, Queries, Refused, flat, iso, ns_in, runtime_fields
+from tests.backends.fakes.esql import EsqlQuery
 
 MEDIA: Final = re.compile(r"application/vnd\.elasticsearch\+json; ?compatible-with=8")
 _NEEDED: Final = {
     "info": ("cluster", "cluster:monitor/main", "monitor"),
     "open_point_in_time": ("index", "indices:data/read/open_point_in_time", "read"),
     "async_search.submit": ("index", "indices:data/read/async_search/submit", "read"),
+    "esql.async_query": ("index", "indices:data/read/esql", "read"),
     "field_caps": ("index", "indices:data/read/field_caps", "view_index_metadata,read"),
     "indices.resolve_index": ("index", "indices:admin/resolve/index", "view_index_metadata"),
 }
@@ -62,6 +64,9 @@ class FakeElasticsearch:
                 self._route("async_search.submit", "/{index}/_async_search", self.search, "POST"),
                 self._route("async_search.get", "/_async_search/{id}", self.go_on, "GET"),
                 self._route("async_search.delete", "/_async_search/{id}", self.delete, "DELETE"),
+                self._route("esql.async_query", "/_query/async", self.query, "POST"),
+                self._route("esql.async_query_get", "/_query/async/{id}", self.go_on_querying, "GET"),
+                self._route("esql.async_query_delete", "/_query/async/{id}", self.delete, "DELETE"),
                 self._route("open_point_in_time", "/{index}/_pit", self.open, "POST"),
                 self._route("close_point_in_time", "/_pit", self.close, "DELETE"),
                 self._route("field_caps", "/{index}/_field_caps", self.field_caps, "POST"),
@@ -109,7 +114,7 @@ class FakeElasticsearch:
                 kind: {"type": kind, "metadata_field": False, "searchable": True, "aggregatable": "text" not in kind}
             }
             for name, kind in types.items()
-            if name in body["fields"]
+            if name in body["fields"] or "*" in body["fields"]
         }
         return {"indices": [name for name, found in self.sources.items() if found and documents], "fields": fields}
 
@@ -151,6 +156,35 @@ class FakeElasticsearch:
             return self._part(number)
         answer = self.running.pop(number)
         return {"id": number, "is_partial": False, "is_running": False, **_times(), "response": answer}
+
+    async def query(self, request: Request, body: Any) -> Any:
+        """The rows of a query in ES|QL, or its number while it goes on."""
+        answer = self._queried(body)
+        if not self.held:
+            return {**answer, "is_running": False}
+        number = f"query-{len(self.exchanges)}"
+        self.running[number] = answer
+        return _part_of_rows(number)
+
+    async def go_on_querying(self, request: Request, body: Any) -> Any:
+        """The rows of a query by now."""
+        number = request.path_params["id"]
+        self.begun.set()
+        if self.held:
+            await anyio.sleep(0.05)
+            return _part_of_rows(number)
+        return {"id": number, **self.running.pop(number), "is_running": False}
+
+    def _queried(self, body: Mapping[str, Any]) -> Any:
+        types = {**self.types, **{alias: self.types[name] for alias, name in self.aliases.items()}}
+        query = EsqlQuery(body["query"], types)
+        try:
+            found = self._of(query.indices)
+        except Refused:
+            raise Refused(400, "verification_exception", f"Unknown index [{query.indices}]") from None
+        test = self.queries.test(body["filter"], {})
+        documents = [d for d, _ in found if test(d)]
+        return query.answer([{name: self.queries.value(d, name) for name in types} for d in documents])
 
     async def delete(self, request: Request, body: Any) -> Any:
         """Stop a search."""
@@ -200,7 +234,7 @@ class FakeElasticsearch:
         return [(self._flat[id(document)], document) for document in documents]
 
     def _hits(self, found: Sequence[tuple[int, Any, Any]], body: Mapping[str, Any]) -> list[dict[str, Any]]:
-        (time, by), *tie = (next(iter(one.items())) for one in body["sort"])
+        (time, by), *tie = (next(iter(one.items())) for one in body.get("sort", [{"@timestamp": {"order": "asc"}}]))
         backward = by["order"] == "desc"
         placed = sorted(((ns_in(d[time]), n, d, s) for n, d, s in found), key=lambda p: p[:2], reverse=backward)
         if after := body.get("search_after"):
@@ -260,6 +294,10 @@ def _refuse_media(request: Request, has_body: bool) -> None:
     for name in ("accept", *(["content-type"] if has_body else [])):
         if not MEDIA.match(request.headers.get(name, "")):
             raise Refused(406, "media_type_header_exception", f"Invalid media-type value on headers [{name}]")
+
+
+def _part_of_rows(number: str) -> dict[str, Any]:
+    return {"id": number, "is_running": True, "is_partial": True, "took": 1, "columns": [], "values": []}
 
 
 def _times() -> dict[str, int]:

@@ -40,8 +40,8 @@ class Queries:
     def test(self, query: Mapping[str, Any], runtime: Mapping[str, Sequence[str]]) -> Test:
         """Return a test of documents; `runtime` has the fields that each runtime field reads."""
         ((kind, asked),) = query.items()
-        if kind == "match_none":
-            return lambda document: False
+        if kind in {"match_none", "match_all"}:
+            return lambda document: kind == "match_all"
         if kind == "bool":
             return self._bool(asked, runtime)
         if kind == "exists":
@@ -57,14 +57,20 @@ class Queries:
             return lambda d: self.value(d, field) in wanted
         if kind == "match_phrase":
             return self._phrase(field, value)
+        if kind == "match":
+            tests = [self._phrase(field, word) for word in _WORDS.findall(value)]
+            return lambda d: any(test(d) for test in tests)
+        if kind not in {"wildcard", "regexp"}:
+            raise Refused(400, "parsing_exception", f"unknown query [{kind}]")
         return self._pattern(kind, field, value, runtime)
 
     def _bool(self, asked: Mapping[str, Any], runtime: Mapping[str, Sequence[str]]) -> Test:
         parts = {
-            name: [self.test(one, runtime) for one in asked.get(name, [])] for name in ("filter", "should", "must_not")
+            name: [self.test(one, runtime) for one in asked.get(name, [])]
+            for name in ("filter", "must", "should", "must_not")
         }
         return lambda d: (
-            all(test(d) for test in parts["filter"])
+            all(test(d) for test in [*parts["filter"], *parts["must"]])
             and (not parts["should"] or any(test(d) for test in parts["should"]))
             and not any(test(d) for test in parts["must_not"])
         )
@@ -95,9 +101,11 @@ class Queries:
         return self._types.get(self._aliases.get(field, field), "")
 
     def aggregate(self, agg: Mapping[str, Any], documents: Sequence[Document]) -> Any:
-        """Return what an aggregation of `composite`, `min` or `max` answers."""
+        """Return what an aggregation of `composite`, `terms`, `min` or `max` answers."""
         if "composite" in agg:
             return self._composite(agg, documents)
+        if "terms" in agg:
+            return self._terms(agg, documents)
         ((kind, asked),) = agg.items()
         times = [ns_in(document[asked["field"]]) for document in documents]
         chosen = (min if kind == "min" else max)(times, default=None)
@@ -123,6 +131,21 @@ class Queries:
             for key in page
         ]
         return {"buckets": buckets, **({"after_key": buckets[-1]["key"]} if buckets else {})}
+
+    def _terms(self, agg: Mapping[str, Any], documents: Sequence[Document]) -> Any:
+        groups: dict[Any, list[Document]] = defaultdict(list)
+        for document in documents:
+            if (value := self.value(document, agg["terms"]["field"])) is not None:
+                groups[value].append(document)
+        ordered = sorted(groups, key=lambda key: (-len(groups[key]), key))
+        size = agg["terms"].get("size", 10)
+        subs = agg.get("aggs", {}).items()
+        buckets = [
+            {"key": key, "doc_count": len(groups[key]), **{n: self.aggregate(sub, groups[key]) for n, sub in subs}}
+            for key in ordered[:size]
+        ]
+        other = sum(len(groups[key]) for key in ordered[size:])
+        return {"doc_count_error_upper_bound": 0, "sum_other_doc_count": other, "buckets": buckets}
 
     def _source_value(self, source: Mapping[str, Any], document: Document) -> Any:
         ((kind, asked),) = source.items()

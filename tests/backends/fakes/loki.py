@@ -21,11 +21,11 @@ from tests.backends.grammars import READ
 MOST_ENTRIES: Final = 5_000
 MOST_SERIES: Final = 500
 _TOKENS: Final = re.compile(
-    r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<duration>\d+(?:ns|us|ms|s|m|h))|(?P<word>[A-Za-z_]\w*)
+    r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<duration>\d+(?:ns|us|ms|s|m|h|d))|(?P<word>[A-Za-z_]\w*)
     |(?P<sign>\|=|\|~|!=|!~|=~|[{}()\[\],=|]))""",
     re.VERBOSE,
 )
-_NS: Final = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_NS: Final = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86_400 * 10**9}
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 
 
@@ -201,6 +201,7 @@ class FakeLoki:
         self.most_series = most_series
         self.stored_bytes = stored_bytes
         self.queries: list[str] = []
+        self.weighed: list[dict[str, str]] = []
         paths = {
             "query_range": self.query_range,
             "query": self.query,
@@ -208,7 +209,9 @@ class FakeLoki:
             "index/stats": self.stats,
             "status/buildinfo": self.version,
         }
-        self.app = Starlette(routes=[Route(f"/loki/api/v1/{path}", _told(route)) for path, route in paths.items()])
+        paths_of_labels = [Route("/loki/api/v1/label/{name}/values", self.values)]
+        routes = [Route(f"/loki/api/v1/{path}", _told(route)) for path, route in paths.items()]
+        self.app = Starlette(routes=[*routes, *paths_of_labels])
 
     def query_range(self, asked: dict[str, str]) -> Any:
         """Lines, or a matrix."""
@@ -239,8 +242,15 @@ class FakeLoki:
         names = sorted({name for entry in self.entries for name in entry.stream})
         return {"status": "success", **({"data": names} if names else {})}
 
+    def values(self, request: Request) -> Response:
+        """The values of a stream label in a time."""
+        name, (start, end) = request.path_params["name"], (int(request.query_params[n]) for n in ("start", "end"))
+        found = {e.stream[name] for e in self.entries if name in e.stream and start <= e.ns <= end}
+        return JSONResponse({"status": "success", **({"data": sorted(found)} if found else {})})
+
     def stats(self, asked: dict[str, str]) -> Any:
         """What a query would read; takes a stream selector and nothing else."""
+        self.weighed.append(asked)
         if "|" in re.sub(r'"(?:[^"\\]|\\.)*"', "", asked["query"]):
             raise Refused("parse error at line 1, col 1: only label matchers are supported")
         _read(asked["query"])
@@ -351,7 +361,7 @@ def _expression(text: str) -> "re.Pattern[str]":
 
 
 def _length(text: str) -> int:
-    found = re.fullmatch(r"(\d+)(ns|us|ms|s|m|h)?", text)
+    found = re.fullmatch(r"(\d+)(ns|us|ms|s|m|h|d)?", text)
     if not found:
         raise Refused(f'parse error at line 1, col 1: not a valid duration string: "{text}"')
     return int(found[1]) * _NS[found[2] or "s"]

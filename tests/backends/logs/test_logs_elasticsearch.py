@@ -23,6 +23,7 @@ from tests.backends.serving import served
 from midwatch_kit.logs import Scope
 from midwatch_kit.logs.backend import Filter
 from midwatch_logs.backends.elasticsearch import ElasticsearchLogs, backend, groups
+from midwatch_logs.native import Asked
 from midwatch_logs.settings import LogSettings
 
 LATE = "2026-11-20T02:55:00.{:03}Z"
@@ -63,9 +64,15 @@ async def test_all_that_is_asked_and_answered_is_as_elastic_describes_it(
             first = await answer(client, "search_logs", **asked, limit=20)
             await answer(client, "search_logs", **asked, limit=20, cursor=first["next_cursor"])
             await answer(client, "search_logs", **HOUR, text="late", context=1)
+            by_level = '{"query": {"match": {"message": "part"}}, "aggs": {"level": {"terms": {"field": "log.level"}}}}'
+            for query in ("FROM logs-*", "FROM logs-* | STATS n = COUNT(*) BY log.level", by_level, '{"size": 3}'):
+                assert (await answer(client, "query_logs", **HOUR, query=query))["matched"]
+            await client.call_tool("query_logs", {**HOUR, "query": 'FROM logs-*\n| WHERE nobody == "x"'})
         fake.held = True
         logs = ElasticsearchLogs(LogSettings(elasticsearch_url=url, elasticsearch_api_key=SecretStr("k")), 1_000)
         give_up_on(lambda: logs.count(Scope((WHOLE,)), Filter()), fake.begun)
+        fake.begun.clear()
+        give_up_on(lambda: logs.native.ask(Asked("FROM logs-*", WHOLE, (), 10)), fake.begun)
         async with connect(elasticsearch_url=url, elasticsearch_api_key="k", elasticsearch_index="log") as client:
             await client.call_tool("search_logs", HOUR)
     asked_of = {exchange.endpoint for exchange in fake.exchanges}

@@ -23,6 +23,7 @@ from midwatch_logs.backends.cloudwatch import plain
 from midwatch_logs.backends.cloudwatch.events import instance_of, line_of, time_in
 from midwatch_logs.backends.cloudwatch.groups import LogGroup, LogGroups
 from midwatch_logs.backends.cloudwatch.insights import Insights, Row, Rows
+from midwatch_logs.backends.cloudwatch.native import InsightsQueries
 from midwatch_logs.backends.cloudwatch.ql import MOST_ROWS, InsightsQl
 from midwatch_logs.backends.cloudwatch.writers import Writers
 from midwatch_logs.remote import RemoteLogs, Span, ahead, is_beyond, severity_in, shown_spans, spans_of, walk_span
@@ -91,6 +92,7 @@ class CloudWatchLogs(RemoteLogs):
         self._settings = settings
         self._groups = LogGroups(settings.cloudwatch_log_groups, settings.cloudwatch_logs_services)
         self._insights = Insights(settings.cloudwatch_logs_max_bytes)
+        self.native = InsightsQueries(lambda: self._client, self._groups, self._insights)
         self._writers = Writers()
         self._lock = threading.Lock()
         self._made: CloudWatchLogsClient | None = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
 QUERY_SECONDS: Final = 120.0
-_MOST_GROUPS: Final = 50
+MOST_GROUPS: Final = 50
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 2.0
 _SECOND: Final = 10**9
@@ -51,7 +51,7 @@ class Insights:
         if not groups:
             return Rows([], 0, full=False)
         self._refuse_too_much(groups, span)
-        parts = [groups[at : at + _MOST_GROUPS] for at in range(0, len(groups), _MOST_GROUPS)]
+        parts = [groups[at : at + MOST_GROUPS] for at in range(0, len(groups), MOST_GROUPS)]
         answers = at_once([partial(self._asked, client, part, span, query) for part in parts])
         rows = [row for rows, _ in answers for row in rows]
         return Rows(rows, sum(scanned for _, scanned in answers), any(len(rows) >= most for rows, _ in answers))
@@ -126,5 +126,10 @@ def _malformed(error: ClientError, query: str) -> BadInput:
     place = fault.get("location") or {}
     begin, end = place.get("startCharOffset"), place.get("endCharOffset")
     said = fault.get("message") or error.response["Error"].get("Message", "")
-    where = f" at {begin}: {query[begin : (end or begin) + 1][:120]!r}" if isinstance(begin, int) else ""
+    where = f" at {_place(query, begin)}: {query[begin : (end or begin) + 1][:120]!r}" if isinstance(begin, int) else ""
     return BadInput(f"Logs Insights refuses this: {said}{where} -- in {query[:600]}")
+
+
+def _place(query: str, at: int) -> str:
+    """A place in a query as line and column, from 1."""
+    return f"{query.count(chr(10), 0, at) + 1}:{at - query.rfind(chr(10), 0, at)}"

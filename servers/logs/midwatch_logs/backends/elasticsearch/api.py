@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import elasticsearch
 import tenacity
@@ -31,6 +31,8 @@ _GROWING: Final = tenacity.wait_random_exponential(multiplier=0.2, max=_LONGEST_
 _NEEDED: Final = re.compile(r"granted by the ((?:index|cluster) privileges \[[^\]]*\])")
 _GIVEN_UP: Final = "Elasticsearch was not asked further: nobody waits for the answer"
 Answer = Mapping[str, Any]
+Question: TypeAlias = Callable[[Elasticsearch], ObjectApiResponse[Any]]
+Further: TypeAlias = Callable[[Elasticsearch, str], ObjectApiResponse[Any]]
 
 
 class SnapshotGone(NotFound):
@@ -48,7 +50,7 @@ class ElasticsearchApi:
             raise BadInput(f"{self.place} is no address to ask: see MIDWATCH_ELASTICSEARCH_URL") from None
         weakref.finalize(self, self._client.close)
 
-    def ask(self, question: Callable[[Elasticsearch], ObjectApiResponse[Any]]) -> Answer:
+    def ask(self, question: Question) -> Answer:
         """Return what a call answers; raises `BadInput` with Elasticsearch's own words, `NotFound` or `BackendDown`."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_passing),
@@ -81,27 +83,47 @@ class ElasticsearchApi:
 
         Raises as `ask` does, and `BackendDown` when it would be a part only.
         """
-        until = time.monotonic() + SEARCH_SECONDS
-        told = self.ask(lambda client: client.async_search.submit(**asked, wait_for_completion_timeout=POLL))
-        number = told.get("id")
-        try:
-            while told["is_running"]:
-                if time.monotonic() >= until:
-                    raise BackendDown(f"Elasticsearch searched for {SEARCH_SECONDS:g} s: narrow the window")
-                told = self._go_on(str(number))
-        finally:
-            if told["is_running"]:
-                self._stop(str(number))
+        told = self._finished(
+            lambda client: client.async_search.submit(**asked, wait_for_completion_timeout=POLL),
+            lambda client, number: client.async_search.get(id=number, wait_for_completion_timeout=POLL),
+            lambda client, number: client.async_search.delete(id=number),
+        )
         return _whole(told["response"])
 
-    def _go_on(self, number: str) -> Answer:
-        return self.ask(lambda client: client.async_search.get(id=number, wait_for_completion_timeout=POLL))
+    def esql(self, **asked: Any) -> Answer:
+        """Return the `columns` and `values` of a query in ES|QL; stopped, and raising, as `search` is and does."""
+        told = self._finished(
+            lambda client: client.esql.async_query(**asked, wait_for_completion_timeout=POLL),
+            lambda client, number: client.esql.async_query_get(id=number, wait_for_completion_timeout=POLL),
+            lambda client, number: client.esql.async_query_delete(id=number),
+        )
+        if told.get("is_partial"):
+            raise BackendDown("Elasticsearch answered a part of this only, since shards failed: see its log")
+        return told
 
-    def _stop(self, number: str) -> None:
-        with suppress(elasticsearch.ApiError, elasticsearch.TransportError):  # it ends after its own time then
-            self._client.async_search.delete(id=number)
+    def names(self) -> list[str]:
+        """Return the data streams, aliases and indices that there are, to tell near ones; none when nobody tells."""
+        with suppress(KitError):
+            told = self.ask(lambda client: client.indices.resolve_index(name="*"))
+            return [one["name"] for kind in ("data_streams", "aliases", "indices") for one in told.get(kind, [])]
+        return []
 
-    def _once(self, question: Callable[[Elasticsearch], ObjectApiResponse[Any]]) -> Answer:
+    def _finished(self, submit: Question, go_on: Further, stop: Further) -> Answer:
+        until = time.monotonic() + SEARCH_SECONDS
+        told = self.ask(submit)
+        number = str(told.get("id"))
+        try:
+            while told.get("is_running"):
+                if time.monotonic() >= until:
+                    raise BackendDown(f"Elasticsearch searched for {SEARCH_SECONDS:g} s: narrow the window")
+                told = self.ask(lambda client: go_on(client, number))
+        finally:
+            if told.get("is_running"):
+                with suppress(elasticsearch.ApiError, elasticsearch.TransportError):  # it ends after its own time then
+                    stop(self._client, number)
+        return told
+
+    def _once(self, question: Question) -> Answer:
         if given_up().is_set():
             raise BackendDown(_GIVEN_UP)
         answer: Answer = question(self._client).body

@@ -26,6 +26,7 @@ from midwatch_logs.backends.elasticsearch.layout import (
     ns_from,
     wanted_fields,
 )
+from midwatch_logs.backends.elasticsearch.native import ElasticsearchQueries
 from midwatch_logs.backends.elasticsearch.snapshots import KEPT, Snapshots
 from midwatch_logs.remote import RemoteLogs, shown_spans, spans_of
 from midwatch_logs.settings import ElasticsearchSettings
@@ -53,6 +54,7 @@ class ElasticsearchLogs(RemoteLogs):
         self._index = ",".join(settings.elasticsearch_index)
         self._api = ElasticsearchApi(settings)
         self._snapshots = Snapshots(self._api, self._index)
+        self.native = ElasticsearchQueries(self._api, self._index)
         self._layout_seen: tuple[int, Layout | None] = (0, None)
         self._newest: tuple[int, int | None] = (0, None)
 
@@ -266,10 +268,7 @@ class ElasticsearchLogs(RemoteLogs):
         return found
 
     def _no_such_index(self, said: str) -> NotFound:
-        names: list[str] = []
-        with suppress(KitError):  # then there are no names to tell
-            told = self._api.ask(lambda client: client.indices.resolve_index(name="*"))
-            names = [one["name"] for kind in ("data_streams", "aliases", "indices") for one in told.get(kind, [])]
+        names = self._api.names()
         near = get_close_matches(self._index, names, 5, 0.4) or names[:10]
         there = f"; there are {', '.join(near)}" if near else ""
         return NotFound(f"{said}{there}: set MIDWATCH_ELASTICSEARCH_INDEX")

@@ -6,6 +6,7 @@ are asked there, with an offset that makes each bucket [start, end) to the nanos
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -30,11 +31,10 @@ from midwatch_kit.parallel import at_once
 from midwatch_logs.backends.loki.api import LokiApi
 from midwatch_logs.backends.loki.entries import lines_of, writer_of
 from midwatch_logs.backends.loki.logql import LogQl, Names
+from midwatch_logs.backends.loki.native import MOST_ENTRIES, LogQlQueries
 from midwatch_logs.remote import RemoteLogs, Span, ahead, shown_spans, spans_of, walk_span
 from midwatch_logs.settings import LokiSettings
 
-MOST_ENTRIES: Final = 5_000
-"""Lines in one answer: what Loki gives unless it is set up otherwise (max_entries_limit_per_query)."""
 _SLICES: Final = 60
 _FRESH_NS: Final = 15 * 10**9
 _MOST_WEIGHED: Final = 200
@@ -72,8 +72,9 @@ class LokiLogs(RemoteLogs):
         )
         self._ql = LogQl(self._names, settings.loki_selector)
         self._newest: tuple[int, int | None] = (0, None)
-        self._weighed: set[Span] = set()
+        self._weighed: set[tuple[str, Span]] = set()
         self._api = LokiApi(settings)
+        self.native = LogQlQueries(self._api, settings.loki_selector, self._refuse_to_read)
 
     def describe(self, scope: Scope) -> str:
         """Return the address, the streams and the time."""
@@ -237,22 +238,27 @@ class LokiLogs(RemoteLogs):
         return TraceSpan(first[0].time_ns, last[0].time_ns, sum(one.lines for one in counted), tuple(writers))
 
     def _refuse_too_much(self, span: Span) -> None:
-        """Ask how much Loki would read before it does; one that cannot tell is let do it."""
-        if span in self._weighed:
-            return
-        try:
-            asked: dict[str, str | int] = {"query": self._ql.streams(), "start": span[0], "end": span[1]}
-            told = self._api.get("/loki/api/v1/index/stats", asked)
-        except KitError:
-            return
-        size = told.get("bytes", 0) if isinstance(told, dict) else 0
+        self._refuse_to_read([self._ql.streams()], span)
+
+    def _refuse_to_read(self, selectors: Sequence[str], span: Span) -> None:
+        """Ask how much Loki would read of streams before it does; one that cannot tell is let do it."""
+        asked = [selector for selector in dict.fromkeys(selectors) if (selector, span) not in self._weighed]
+        told = {selector: found for selector in asked if (found := self._weight(selector, span))}
+        size, chunks = (sum(of.get(name, 0) for of in told.values()) for name in ("bytes", "chunks"))
         if size > self._most_bytes:
             raise BadInput(
-                f"Loki would read up to {size / 2**30:.1f} GiB in {told.get('chunks', '?')} chunks for this, and one "
+                f"Loki would read up to {size / 2**30:.1f} GiB in {chunks} chunks for this, and one "
                 f"question may take {self._most_bytes / 2**30:.1f} GiB: narrow the window, name services, or raise "
                 "MIDWATCH_LOKI_MAX_BYTES"
             )
-        self._weighed = {span} if len(self._weighed) > _MOST_WEIGHED else self._weighed | {span}
+        self._weighed = (set() if len(self._weighed) > _MOST_WEIGHED else self._weighed) | {(of, span) for of in told}
+
+    def _weight(self, selector: str, span: Span) -> dict[str, int]:
+        with suppress(KitError):
+            asked: dict[str, str | int] = {"query": selector, "start": span[0], "end": span[1]}
+            told = self._api.get("/loki/api/v1/index/stats", asked)
+            return told if isinstance(told, dict) else {}
+        return {}
 
     def _ask(self, path: str, query: str, asked: dict[str, Any]) -> dict[str, Any]:
         try:
