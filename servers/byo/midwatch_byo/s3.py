@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _SECONDS: Final = 20.0
-_NEEDED: Final = "s3:ListBucket on the bucket and s3:GetObject below the prefix"
+_MAY_LIST: Final = "s3:ListBucket on the bucket"
+_MAY_FETCH: Final = "s3:GetObject below the prefix"
 _GONE: Final = ("412", "404", "PreconditionFailed", "NoSuchKey")
 
 
@@ -31,8 +32,7 @@ class Bucket:
         self._in_words = partial(
             aws.in_words,
             f"s3://{bucket}/{prefix}",
-            _NEEDED,
-            "there is no such bucket: correct the location in the mapping",
+            missing="there is no such bucket: correct the location in the mapping",
         )
         self._client: S3Client = aws.session(region).client(
             "s3", endpoint_url=endpoint, config=aws.patience(_SECONDS, attempts=3)
@@ -41,7 +41,7 @@ class Bucket:
     def children(self, folder: str) -> list[str]:
         """Return the names of the folders in a folder."""
         prefix = self._prefix + folder
-        with self._in_words():
+        with self._in_words(_MAY_LIST):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=prefix, Delimiter="/"
             )
@@ -50,7 +50,7 @@ class Bucket:
 
     def objects(self, folder: str) -> Iterator[StoredObject]:
         """Yield every object below a folder."""
-        with self._in_words():
+        with self._in_words(_MAY_LIST):
             paginator = self._client.get_paginator("list_objects_v2")
             for page in paginator.paginate(Bucket=self._bucket, Prefix=self._prefix + folder):
                 for listed in page.get("Contents", []):
@@ -64,7 +64,7 @@ class Bucket:
 
     def fetch(self, wanted: StoredObject, target: Path) -> None:
         """Copy an object to a file; raises `BadInput` when its ETag is no longer the listed one."""
-        with self._in_words(), target.open("wb") as copy:
+        with self._in_words(_MAY_FETCH), target.open("wb") as copy:
             try:
                 answer = self._client.get_object(
                     Bucket=self._bucket, Key=self._prefix + wanted.key, IfMatch=f'"{wanted.tag}"'
