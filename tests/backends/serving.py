@@ -1,10 +1,7 @@
 """Fakes on a real socket for as long as a block runs, with a trouble in front of one when a test wants it."""
 
-import asyncio
-import socket
 import threading
 from collections.abc import Generator, Mapping
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,6 +9,7 @@ import anyio
 import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.web import PromptServer, loopback
 
 
 @dataclass
@@ -61,8 +59,8 @@ def served(app: ASGIApp) -> Generator[tuple[str, Trouble]]:
 @contextmanager
 def listening(app: ASGIApp) -> Generator[str]:
     """Serve `app` on a free port in a thread; gives its address. A stalled answer ends when the block is left."""
-    socket_of_it = socket.create_server(("127.0.0.1", 0))
-    web = _Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+    socket_of_it = loopback()
+    web = PromptServer(uvicorn.Config(app, log_config=None, lifespan="off"))
     thread = threading.Thread(target=web.run, kwargs={"sockets": [socket_of_it]}, daemon=True)
     thread.start()
     try:
@@ -71,33 +69,3 @@ def listening(app: ASGIApp) -> Generator[str]:
         web.end()
         thread.join(10)
         socket_of_it.close()
-
-
-class _Server(uvicorn.Server):
-    """Ends at once: uvicorn's own looks ten times a second whether it should, and is patient with what is under way."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._ended: Future[None] = Future()
-
-    def end(self) -> None:
-        """Stop serving; from any thread."""
-        self._ended.set_result(None)
-
-    async def main_loop(self) -> None:
-        """Wait for the end."""
-        await self.on_tick(0)
-        await asyncio.wrap_future(self._ended)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close what is idle, break off what is not."""
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-        under_way = list(self.server_state.tasks)
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
-        for connection in list(self.server_state.connections):
-            connection.transport.close()  # of one that was under way nobody else does

@@ -1,6 +1,5 @@
 """What the tests of the contract check share: servers over HTTP in this process, and a plan to check them by."""
 
-import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import anyio
 import pytest
 import uvicorn
 from mcp.server import MCPServer
+from tests.web import PromptServer, loopback
 
 from midwatch.conformance import Plan, Report
 from midwatch.conformance.verdicts import Mark
@@ -26,13 +26,13 @@ def serve() -> Serve:
 
     @asynccontextmanager
     async def serving(server: MCPServer[Any]) -> AsyncGenerator[ServerSpec]:
-        listening = socket.create_server(("127.0.0.1", 0))
+        listening = loopback()
         app = server.streamable_http_app(streamable_http_path="/mcp", stateless_http=True, json_response=True)
-        web = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+        web = PromptServer(uvicorn.Config(app, log_config=None))
         async with anyio.create_task_group() as group:
             group.start_soon(web.serve, [listening])
             yield ServerSpec(url=f"http://127.0.0.1:{listening.getsockname()[1]}/mcp")
-            web.should_exit = True
+            web.end()
         listening.close()
 
     return serving

@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from tests.web import PromptServer
 
 PATH = "/mcp"
 _OF_THE_CONNECTION = {"host", "content-length", "accept-encoding", "connection"}
@@ -158,7 +159,7 @@ async def listening(app: Starlette, port: int = 0, *, gently: bool = False) -> A
     """
     lifespan: Literal["on", "off"] = "on" if gently else "off"
     config = uvicorn.Config(app, log_config=None, log_level="critical", timeout_keep_alive=60, lifespan=lifespan)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(config) if gently else PromptServer(config)
     with socket.socket(proto=socket.IPPROTO_TCP) as bound:  # asyncio sends without delay when it is told that it's TCP
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(("127.0.0.1", port))
@@ -168,6 +169,9 @@ async def listening(app: Starlette, port: int = 0, *, gently: bool = False) -> A
             try:
                 yield f"http://127.0.0.1:{bound.getsockname()[1]}{PATH}"
             finally:
-                server.should_exit, server.force_exit = True, not gently
-                for connection in [] if gently else list(server.server_state.connections):
-                    connection.transport.abort()
+                if isinstance(server, PromptServer):
+                    for connection in list(server.server_state.connections):
+                        connection.transport.abort()
+                    server.end()
+                else:
+                    server.should_exit = True
