@@ -12,9 +12,16 @@ LESS_URGENT = 10
 """How far tests step back behind a whole application that another worker runs: its latency is what it is judged by."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let Ctrl-C reach the processes that tests start: a shell's background job ignores it, and so do its children."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.option.loadscopereorder = False  # else whichever group is the largest is given out first, not `live`
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the group `live` first, then the other groups: what has to stay together must not be what is left over."""
+    items.sort(key=_turn)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -40,12 +47,16 @@ def pytest_unconfigure() -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Make a worker less urgent from its first test on that runs no whole application.
 
-    Large groups are given out first, so the worker of the group `live` has its tests behind it by then. Nobody but root
-    could make a worker more urgent again.
+    The group `live` is given out first, so its worker has those tests behind it by then. Nobody but root could make a
+    worker more urgent again.
     """
-    group = item.get_closest_marker("xdist_group")
-    if group is None or "live" not in group.args:
+    if _turn(item):
         _step_back()
+
+
+def _turn(item: pytest.Item) -> int:
+    group = item.get_closest_marker("xdist_group")
+    return 2 if group is None else int("live" not in group.args)
 
 
 @cache

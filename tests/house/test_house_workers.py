@@ -24,6 +24,10 @@ def test_one(number):
 @pytest.mark.parametrize("number", range(6))
 def test_another(number):
     tell("other")
+
+@pytest.mark.parametrize("group", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in "ab" * 20])
+def test_one_of_a_larger_group(group):
+    tell(group)
 """
 
 
@@ -38,7 +42,7 @@ def told_by_workers(folder: Path) -> list[tuple[str, str, int]]:
     done = subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
     lines = [line.split() for line in told.read_text().splitlines()]
-    assert len(lines) == 24
+    assert len(lines) == 104
     return [(group, worker, int(niceness)) for group, worker, niceness in lines]
 
 
