@@ -141,18 +141,18 @@ def test_a_header_can_name_nothing_but_a_credential(server: Server, header: str,
         ('[ada]\ntoken = "s3cret"', "token: Value error, it has fewer than 16 characters"),
         ('[ada]\ntoken_file = "/nowhere"', "token_file points to /nowhere: No such file"),
         (
-            f'[ada]\ntoken = "{ADA}"\nloki_tokn = "s3cret"',
+            '[ada]\ntoken = "TOKEN"\nloki_tokn = "s3cret"',
             "loki_tokn, which is no setting of a caller; near it are",
         ),
-        (f'[ada]\ntoken = "{ADA}"\nport = 1', "has port, which is no setting of a caller"),
-        (f'[ada]\ntoken = "{ADA}"\npublic_url = "https://x"', "has public_url, which is no setting of a caller"),
-        (f'[ada]\ntoken = "{ADA}"\nloki_max_bytes = "s3cret"', "caller ada cannot be used: loki_max_bytes"),
+        ('[ada]\ntoken = "TOKEN"\nport = 1', "has port, which is no setting of a caller"),
+        ('[ada]\ntoken = "TOKEN"\npublic_url = "https://x"', "has public_url, which is no setting of a caller"),
+        ('[ada]\ntoken = "TOKEN"\nloki_max_bytes = "s3cret"', "caller ada cannot be used: loki_max_bytes"),
         ('[everyone]\nloki_tenant = "all"', "nobody in"),
         ("", "nobody in"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told_without_its_secrets(tmp_path: Path, file: str, words: str) -> None:
-    (tmp_path / "callers.toml").write_text(file)
+    (tmp_path / "callers.toml").write_text(file.replace("TOKEN", ADA))
     settings = LogSettings(loki_url="http://127.0.0.1:9", callers_file=tmp_path / "callers.toml")
     with pytest.raises(BadInput) as refused:
         guarded_app(build(settings), build, settings, "/mcp")
