@@ -48,6 +48,7 @@ _BACKENDS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "MIDWATCH_ECS_": _TO_AWS,
         "MIDWATCH_CODEPIPELINES": _TO_AWS,
         "MIDWATCH_AUTO_SCALING_": _TO_AWS,
+        "MIDWATCH_AWS_INVENTORY": _TO_AWS,
         "MIDWATCH_KUBERNETES_": _TO_KUBERNETES,
         "MIDWATCH_ARGOCD_": (),
         "MIDWATCH_SERVICE_": (),

@@ -13,7 +13,7 @@ def _descriptions() -> Generator[None]:
     """Read AWS' descriptions of its APIs once for all tests: each session of boto3 would read them anew."""
     loader = botocore.loaders.Loader()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("botocore.loaders.create_loader", lambda *_: loader)
+        patched.setattr("botocore.session.create_loader", lambda *_: loader)  # a name of its own there
         yield
 
 

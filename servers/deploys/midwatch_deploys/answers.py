@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from midwatch_deploys import catalogue, deployments, render, versions
-from midwatch_deploys.backend import Change, ChangeBackend, Found, KnowsCatalogue
+from midwatch_deploys import catalogue, deployments, inventory, render, versions
+from midwatch_deploys.backend import Change, ChangeBackend, Found, KnowsCatalogue, KnowsInventory
 from midwatch_deploys.survey import services_of, survey
-from midwatch_kit import Answer, BadInput, NotFound, Window, answer_checks
+from midwatch_kit import Answer, BackendDown, BadInput, NotFound, Window, answer_checks
+from midwatch_kit.parallel import Threads
 
 _NAMED = 10
 _NONE_YET = "No change is on record here: check_deploys says what to do."
@@ -14,20 +15,28 @@ _NONE_YET = "No change is on record here: check_deploys says what to do."
 
 def map_deployments(backend: ChangeBackend, server: str, end: datetime) -> Answer:
     """Return what is deployed as of `end`, as rows and as a topology fragment."""
-    found = backend.between(None, end)
+    with Threads(1) as pool:
+        asked = pool.submit(_held, backend)
+        found, held = _deployed(backend, end), asked.result()
+    if isinstance(found, BackendDown):
+        if not held.resources:
+            raise found
+        found = Found((), 0, "", (str(found),))
     services = services_of(found.changes)
     rows = [deployments.row_of(name, [c for c in found.changes if c.service == name]) for name in services]
     declared, unread = backend.catalogue() if isinstance(backend, KnowsCatalogue) else ((), ())
     told = [catalogue.row_of(one) for one in declared]
+    there = inventory.rows_of(held)
     deployed, said = deployments.fragment_of(found.changes, server), catalogue.fragment_of(declared, server, end)
+    of_cloud = inventory.fragment_of(held, server)
     return Answer(
-        query=found.query,
-        rows=[*rows, *told],
-        lines=[*map(deployments.line_of, rows), *map(catalogue.line_of, declared)],
-        matched=len(rows) + len(told),
-        fragment=deployments.joined(deployed, said),
-        caveats=[*found.gaps, *unread],
-        hint=None if rows or told else _NONE_YET,
+        query="; ".join(filter(None, [found.query, held.query])),
+        rows=[*rows, *told, *there],
+        lines=[*map(deployments.line_of, rows), *map(catalogue.line_of, declared), *inventory.lines_of(held)],
+        matched=len(rows) + len(told) + len(there),
+        fragment=deployments.joined(deployments.joined(deployed, said), of_cloud),
+        caveats=[*found.gaps, *unread, *held.gaps],
+        hint=None if rows or told or there else _NONE_YET,
     )
 
 
@@ -94,6 +103,19 @@ def refuse_unknown_version(backend: ChangeBackend, service: str, to_version: str
 def check(backend: ChangeBackend) -> Answer:
     """Return how the backend is, one line for each thing that was looked at."""
     return answer_checks(backend.checks())
+
+
+def _deployed(backend: ChangeBackend, end: datetime) -> Found | BackendDown:
+    try:
+        return backend.between(None, end)
+    except BackendDown as error:
+        return error
+
+
+def _held(backend: ChangeBackend) -> inventory.Inventory:
+    """Return what there is in the clouds that are looked into: nothing, where none is."""
+    empty = inventory.Inventory((), (), datetime.now(UTC), "")
+    return backend.inventory() if isinstance(backend, KnowsInventory) else empty
 
 
 def _served(service: str, found: Found) -> Sequence[versions.Served]:

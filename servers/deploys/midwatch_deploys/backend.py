@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, Protocol, runtime_checkable
 
 from midwatch_deploys.catalogue import Declared
+from midwatch_deploys.inventory import Inventory
 from midwatch_kit import Check
 
 _ABBREVIATED: Final = 7
@@ -91,6 +92,17 @@ class KnowsCatalogue(Protocol):
 
     def catalogue(self) -> tuple[Sequence[Declared], Sequence[str]]:
         """Return what is declared now, and in words what could not be read."""
+
+
+@runtime_checkable
+class KnowsInventory(Protocol):
+    """Who knows what there is in an account of a cloud, and how it is tied."""
+
+    def inventory(self) -> Inventory:
+        """Return what there is now; raises `BackendDown` when nothing can be read."""
+
+    def checks(self) -> Sequence[Check]:
+        """Look at what may be read."""
 
 
 def revision_key(revision: str) -> str:

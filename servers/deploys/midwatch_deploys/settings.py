@@ -51,6 +51,9 @@ class AwsChangesSettings(AwsSettings):
     codepipelines: Listed[str] = Field([], description="CodePipeline pipelines, by names or patterns")
     auto_scaling_groups: Listed[str] = Field([], description="Auto Scaling groups, by names or patterns")
     service_tag: str = Field("", description="the tag of stacks, services and groups that names the service")
+    aws_inventory: bool = Field(False, description="tell what there is in AWS and how it is tied, for the topology")
+    aws_owner_tag: str = Field("owner", description="the tag of resources that names their team, for the inventory")
+    aws_environment_tag: str = Field("environment", description="the tag that names the environment, for the inventory")
 
 
 class KubernetesSettings(ServerSettings):

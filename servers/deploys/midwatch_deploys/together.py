@@ -5,11 +5,20 @@ A backend that does not answer leaves a gap, which is told; only when none answe
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
-from midwatch_deploys.backend import Change, ChangeBackend, Found, KnowsCatalogue, KnowsRevisions, hash_in
+from midwatch_deploys.backend import (
+    Change,
+    ChangeBackend,
+    Found,
+    KnowsCatalogue,
+    KnowsInventory,
+    KnowsRevisions,
+    hash_in,
+)
 from midwatch_deploys.catalogue import Declared, resolved
+from midwatch_deploys.inventory import Inventory
 from midwatch_deploys.same import COMMITS, TOGETHER, is_bot, merged, overlaps, united
 from midwatch_kit import BackendDown, Check, KitError
 from midwatch_kit.parallel import ask_each
@@ -22,11 +31,20 @@ _LOOKED_UP: Final = 20
 
 
 class Together:
-    """The backends by name. One alone answers as it would without this, but for secrets."""
+    """The backends by name. One alone answers as it would without this, but for secrets.
 
-    def __init__(self, backends: Mapping[str, ChangeBackend], seconds: float) -> None:
+    `inventories` tell no changes, only what there is; so they are asked for nothing else.
+    """
+
+    def __init__(
+        self,
+        backends: Mapping[str, ChangeBackend],
+        seconds: float,
+        inventories: Mapping[str, KnowsInventory] | None = None,
+    ) -> None:
         self._backends = backends
         self._seconds = seconds
+        self._inventories = inventories or {}
 
     def between(self, begin: datetime | None, end: datetime) -> Found:
         """Return the changes that were under way or made in `[begin, end)`; raises `BackendDown` if none answers."""
@@ -58,9 +76,23 @@ class Together:
         gaps = [gap for _, told in asked.said.values() for gap in told]
         return resolved(list(declared.values())), [*gaps, *(f"{name}: {why}" for name, why in asked.silent.items())]
 
+    def inventory(self) -> Inventory:
+        """Return what there is by all who know; who does not answer leaves a gap, and without any it is empty."""
+        asked = ask_each(self._inventories, lambda _, knows: knows.inventory(), self._seconds)
+        found = list(asked.said.values())
+        return Inventory(
+            [resource for one in found for resource in one.resources],
+            [tie for one in found for tie in one.ties],
+            max((one.at for one in found), default=datetime.now(UTC)),
+            "; ".join(one.query for one in found),
+            [gap for one in found for gap in one.gaps] + [f"{name}: {why}" for name, why in asked.silent.items()],
+        )
+
     def checks(self) -> Sequence[Check]:
         """Look at every backend; with several on, each check is named after its own."""
         told, gaps = self._each(lambda backend: backend.checks(), must=False)
+        looked = ask_each(self._inventories, lambda _, knows: knows.checks(), self._seconds)
+        gaps += [f"{name} could not be asked: {error}" for name, error in looked.silent.items()]
         several = len(self._backends) > 1
         down = [Check(gap.partition(":")[0], ok=False, detail=gap, do="look at its log, and ask again") for gap in gaps]
         own = [
@@ -68,7 +100,10 @@ class Together:
             for name, checks in told.items()
             for check in checks
         ]
-        return [*own, *down]
+        of_inventory = [
+            replace(each, name=f"{name}: {each.name}") for name, checks in looked.said.items() for each in checks
+        ]
+        return [*own, *of_inventory, *down]
 
     def _whole(self, change: Change) -> Change:
         """Return a change together with its other records, which are looked for around it."""

@@ -87,6 +87,7 @@ class Stacks:
         self.drifts: list[dict[str, Any]] = []
         self.change_sets: dict[str, dict[str, Any]] = {}
         self.executed: dict[str, str] = {}
+        self.resources: dict[str, list[dict[str, Any]]] = {}
         self.page = 4
 
     def arn(self, name: str) -> str:
@@ -126,6 +127,22 @@ class Stacks:
             "DriftInformation": {"StackDriftStatus": "DRIFTED" if self.drifts else "NOT_CHECKED"},
         }
 
+    def made(self, name: str, resources: Mapping[str, tuple[str, str]], tags: Mapping[str, str] | None = None) -> None:
+        """Make a stack of resources, by their logical ids: a type and a physical id."""
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        here = {"StackId": self.arn(name), "StackName": name, "CreationTime": at, "StackStatus": "CREATE_COMPLETE"}
+        self.stacks[name], self.tags[name] = here, dict(tags or {})
+        self.resources[name] = [
+            {
+                "LogicalResourceId": logical,
+                "PhysicalResourceId": physical,
+                "ResourceType": kind,
+                "ResourceStatus": "CREATE_COMPLETE",
+                "LastUpdatedTimestamp": at,
+            }
+            for logical, (kind, physical) in resources.items()
+        ]
+
     def planned(self, name: str, stack: str, at: datetime, *changes: Mapping[str, Any], **told: Any) -> None:
         """Make a change set, which is the one that was executed last unless `told` says otherwise."""
         arn = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:changeSet/{name}/{uuid5(NAMESPACE_URL, name)}"
@@ -141,6 +158,13 @@ class Stacks:
                 list(self.stacks.values()), asked, self.page, "StackSummaries", "NextToken"
             ),
             "cloudformation:DescribeStacks": self._described,
+            "cloudformation:ListStackResources": lambda asked: paged(
+                self.resources.get(asked["StackName"].split("/")[1], []),
+                asked,
+                self.page,
+                "StackResourceSummaries",
+                "NextToken",
+            ),
             "cloudformation:DescribeStackEvents": lambda asked: paged(
                 self._of(asked)[::-1], asked, self.page, "StackEvents", "NextToken"
             ),
@@ -160,14 +184,18 @@ class Stacks:
         return {**whole, **paged(whole["Changes"], asked, self.page, "Changes", "NextToken")}
 
     def _described(self, asked: Asked) -> dict[str, Any]:
-        name = asked["StackName"].split("/")[1]
+        if "StackName" not in asked:
+            return paged([self._whole(name) for name in self.stacks], asked, self.page, "Stacks", "NextToken")
+        return {"Stacks": [self._whole(asked["StackName"].split("/")[1])]}
+
+    def _whole(self, name: str) -> dict[str, Any]:
         stack = self.stacks[name]
         parameters = self.parameters.get(name, {})
         tags = [{"Key": key, "Value": value} for key, value in self.tags.get(name, {}).items()]
         told = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
         kept = {key: stack[key] for key in ("StackId", "StackName", "CreationTime", "StackStatus")}
         kept |= {"ChangeSetId": self.executed[name]} if name in self.executed else {}
-        return {"Stacks": [{**kept, "Parameters": told, "Tags": tags}]}
+        return {**kept, "Parameters": told, "Tags": tags}
 
     def _happened(
         self, stack: str, at: datetime, logical: str, kind: str, status: str, reason: str = "", physical: str = ""

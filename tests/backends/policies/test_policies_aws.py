@@ -43,7 +43,7 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("AWS_CONFIG_FILE", str(nowhere))
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere))
         patch.setattr(logging.root.manager, "disable", logging.CRITICAL)
-        patch.setattr("botocore.loaders.create_loader", lambda *_: descriptions)
+        patch.setattr("botocore.session.create_loader", lambda *_: descriptions)
         yield
 
 

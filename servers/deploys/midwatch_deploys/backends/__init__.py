@@ -1,13 +1,14 @@
 """Where changes come from: one module for each system, imported only when its settings turn it on."""
 
-from midwatch_deploys.backend import ChangeBackend
+from midwatch_deploys.backend import ChangeBackend, KnowsInventory
 from midwatch_deploys.settings import DeploysSettings
 from midwatch_deploys.together import Together
 
 
 def backend_of(settings: DeploysSettings) -> Together:
     """Return all backends that the settings turn on, as one; none of them is asked anything yet."""
-    return Together({**_of_code(settings), **_of_aws(settings), **_of_clusters(settings)}, settings.backend_seconds)
+    backends = {**_of_code(settings), **_of_aws(settings), **_of_clusters(settings)}
+    return Together(backends, settings.backend_seconds, _inventories(settings))
 
 
 def _of_code(settings: DeploysSettings) -> dict[str, ChangeBackend]:
@@ -50,6 +51,14 @@ def _of_aws(settings: DeploysSettings) -> dict[str, ChangeBackend]:
 
         backends["autoscaling"] = AutoScalingChanges(settings)
     return backends
+
+
+def _inventories(settings: DeploysSettings) -> dict[str, KnowsInventory]:
+    if not settings.aws_inventory:
+        return {}
+    from midwatch_deploys.backends.aws.inventory import AwsInventory  # noqa: PLC0415 - only what is on is imported
+
+    return {"aws inventory": AwsInventory(settings)}
 
 
 def _of_clusters(settings: DeploysSettings) -> dict[str, ChangeBackend]:

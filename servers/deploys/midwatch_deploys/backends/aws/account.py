@@ -20,6 +20,7 @@ Client = TypeVar("Client")
 Page = TypeVar("Page")
 Thing = TypeVar("Thing")
 
+_TOKENS: Final = ("NextToken", "nextToken", "NextMarker", "Marker", "PaginationToken")
 _CONSOLES: Final = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
@@ -107,4 +108,4 @@ def tags_of(tags: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _more(page: object) -> bool:
-    return isinstance(page, Mapping) and bool(page.get("NextToken") or page.get("nextToken"))
+    return isinstance(page, Mapping) and any(page.get(token) for token in _TOKENS)
