@@ -132,6 +132,17 @@ def test_the_credentials_of_aws_reach_only_servers_that_ask_aws(
     assert {name for name, spec in found.items() if "AWS_SECRET_ACCESS_KEY" in spec.env} == {"logs", "byo"}
 
 
+def test_the_inventory_of_aws_brings_its_tags_and_credentials_to_the_server_of_changes_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    monkeypatch.setenv("MIDWATCH_AWS_OWNER_TAG", "team")
+    monkeypatch.setenv("MIDWATCH_AWS_INVENTORY", "true")
+    found = server_specs(Settings())
+    for name in ("AWS_SECRET_ACCESS_KEY", "MIDWATCH_AWS_OWNER_TAG", "MIDWATCH_AWS_INVENTORY"):
+        assert [server for server, spec in found.items() if name in spec.env] == ["deploys"]
+
+
 def test_metrics_and_logs_of_cloudwatch_are_two_backends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
     monkeypatch.setenv("MIDWATCH_CLOUDWATCH_NAMESPACES", "AWS/Lambda")
