@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,19 @@ def program(package: str, name: str) -> Path:
     if not found.exists():
         _bring(package)
     return found
+
+
+def with_its_files(package: str, command: Sequence[str | Path]) -> list[str]:
+    """Return the words of a command that sees a package's /usr/share over the machine's own; skips where none may.
+
+    For programs that look for files where an installation would put them. It has namespaces of its own; nothing of the
+    machine is changed.
+    """
+    over = f"mount -t overlay overlay -o lowerdir={CACHE / package / 'usr/share'}:/usr/share /usr/share"
+    alone = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    if not shutil.which("unshare") or subprocess.run([*alone, over], capture_output=True, check=False).returncode:
+        pytest.skip(f"{package} needs a mount namespace of its own, and none may be made here")
+    return [*alone, f'{over} && exec "$@"', "sh", *map(str, command)]
 
 
 def _bring(package: str) -> None:
