@@ -102,6 +102,11 @@ def test_a_group_that_lets_nobody_out_by_a_port_reaches_nobody_there() -> None:
     assert tied(things, group("b", (Port(), "sg-of-another-account")))[0] == set()
 
 
+def test_a_group_that_lets_itself_in_tells_only_that_what_is_in_it_belongs_together() -> None:
+    things = [service(name, groups=frozenset(["sg-a"])) for name in ("forge", "bot")]
+    assert tied(things, group("a", (Port("tcp", 7946, 7946), "sg-a"))) == (set(), [])
+
+
 def test_a_group_that_lets_very_many_in_tells_nothing_of_who_calls_and_that_is_told() -> None:
     callers = [service(f"caller-{n}", groups=frozenset(["sg-a"])) for n in range(26)]
     ties, left_out = tied(
