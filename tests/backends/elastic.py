@@ -79,6 +79,11 @@ def faults(exchange: Exchange) -> list[str]:
     return found + _faults(exchange.told, described["told"] if exchange.status == 200 else _description()["error"])
 
 
+def privileges_for(endpoint: str) -> dict[str, list[str]]:
+    """Return the privileges of which one is needed, by `cluster` or `index`; none where none are described."""
+    return dict(_description()["endpoints"][endpoint]["privileges"])
+
+
 @cache
 def _description() -> Mapping[str, Any]:
     described: Mapping[str, Any] = json.loads(_DESCRIBED.read_text())
@@ -111,6 +116,7 @@ class Reduction:
             "query": [parameter["name"] for parameter in request["query"]],
             "asked": self._body(request),
             "told": self._body(response),
+            "privileges": endpoint.get("privileges", {}),
         }
 
     def _body(self, of: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,19 +17,21 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from tests.backends.elastic import Exchange
+from tests.backends.elastic import Exchange, privileges_for
 from tests.backends.fakes.elasticsearch_query import Document, Queries, Refused, flat, iso, ns_in, runtime_fields
 from tests.backends.fakes.esql import EsqlQuery
 
 MEDIA: Final = re.compile(r"application/vnd\.elasticsearch\+json; ?compatible-with=8")
-_NEEDED: Final = {
-    "info": ("cluster", "cluster:monitor/main", "monitor"),
-    "open_point_in_time": ("index", "indices:data/read/open_point_in_time", "read"),
-    "async_search.submit": ("index", "indices:data/read/async_search/submit", "read"),
-    "esql.async_query": ("index", "indices:data/read/esql", "read"),
-    "field_caps": ("index", "indices:data/read/field_caps", "view_index_metadata,read"),
-    "indices.resolve_index": ("index", "indices:admin/resolve/index", "view_index_metadata"),
+_ACTIONS: Final = {
+    "info": "cluster:monitor/main",
+    "open_point_in_time": "indices:data/read/open_point_in_time",
+    "async_search.submit": "indices:data/read/async_search/submit",
+    "esql.async_query": "indices:data/read/esql",
+    "field_caps": "indices:data/read/field_caps",
+    "indices.resolve_index": "indices:admin/resolve/index",
 }
+_OF_A_SEARCH: Final = {"index": ["read"]}
+"""The description has no privilege for a search that goes on, but has it for one that does not."""
 
 
 class FakeElasticsearch:
@@ -280,12 +282,14 @@ class FakeElasticsearch:
         if key not in self.granted:
             reason = f"unable to authenticate user [m1] for REST request [{request.url.path}]"
             raise Refused(401, "security_exception", reason)
-        level, action, privileges = _NEEDED.get(name, ("", "", ""))
-        if privileges and not set(privileges.split(",")) & self.granted[key]:
+        needed = _OF_A_SEARCH if name == "async_search.submit" else privileges_for(name)
+        for level, privileges in needed.items():
+            if set(privileges) & self.granted[key]:
+                continue
             on = f" on indices [{request.path_params.get('index', '*')}]" if level == "index" else ""
             reason = (
-                f"action [{action}] is unauthorized for user [m1] with effective roles [r1]{on}, this action is "
-                f"granted by the {level} privileges [{privileges},all]"
+                f"action [{_ACTIONS[name]}] is unauthorized for user [m1] with effective roles [r1]{on}, this action "
+                f"is granted by the {level} privileges [{','.join(privileges)},all]"
             )
             raise Refused(403, "security_exception", reason)
 

@@ -24,6 +24,17 @@ Answer: TypeAlias = tuple[int, dict[str, str], bytes]
 DESCRIBED: Final[dict[str, dict[str, Any]]] = json.loads(Path(__file__).with_suffix(".json").read_text())
 TOKEN: Final = "github_pat_0123456789abcdefghijKLMN"
 _REPOSITORY: Final = "/repos/{owner}/{repo}"
+_NEEDED: Final = {
+    "deployments": "Deployments",
+    "commits": "Contents",
+    "compare": "Contents",
+    "contents": "Contents",
+    "releases": "Contents",
+    "actions": "Actions",
+    "pulls": "Pull requests",
+    "commits/{commit_sha}/pulls": "Pull requests",
+}
+"""What a fine-grained token needs to be let read, as GitHub's documentation lists it, by route or its beginning."""
 _ROUTES: Final = {
     route: re.compile(
         re.sub(r"\\\{\w+\\\}", "([^/]+)", re.escape(route)).replace("contents/([^/]+)", "contents/(.+)") + "$"
@@ -60,6 +71,8 @@ class GitHub:
         self.files: dict[str, str] = {}
         """Further files of the branch, by path."""
         self.forbidden: tuple[str, ...] = ()
+        self.permissions: set[str] | None = None
+        """What the token may read, as GitHub names it: `Contents: read`; everything when it is None."""
         self.trouble: dict[str, list[Answer]] = {}
         """By the end of a path: what its next requests are answered with."""
         self.asked: list[tuple[str, Mapping[str, str]]] = []
@@ -109,7 +122,7 @@ class GitHub:
         assert route, f"GitHub has no {path}"
         unknown = query.keys() - set(DESCRIBED.get(route, {"parameters": []})["parameters"])
         assert not unknown, f"GitHub's {route} takes no {unknown}"
-        if any(part in path for part in self.forbidden):
+        if any(part in path for part in self.forbidden) or self._lacks(route):
             return _told(403, {"message": "Resource not accessible by personal access token"})
         found = None
         if "/repos/" not in route or path.startswith(f"/repos/{self.name}/"):
@@ -117,6 +130,12 @@ class GitHub:
                 return 302, {"location": f"{base}/signed-log?job={path.split('/')[-2]}"}, b""
             found = self._found(route.removeprefix(f"{_REPOSITORY}/"), path, query)
         return _told(404, {"message": "Not Found"}) if found is None else _told(200, found)
+
+    def _lacks(self, route: str) -> bool:
+        """Whether the token may not read what is at a route."""
+        own = route.removeprefix(f"{_REPOSITORY}/")
+        needed = _NEEDED.get(own) or _NEEDED.get(own.partition("/")[0]) or "Metadata"
+        return self.permissions is not None and f"{needed}: read" not in self.permissions
 
     def _found(self, route: str, path: str, query: Mapping[str, str]) -> Any:
         *_, above, last = path.split("/")

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 import yaml
 from kubernetes import client
 from starlette.types import Receive, Scope, Send
+from tests.backends.fakes.rbac import Rules, may_list
 from tests.backends.serving import answered
 
 TOKEN: Final = "t0p-s3cret-token"
@@ -37,6 +38,8 @@ class Kubernetes:
     def __init__(self) -> None:
         self.things: list[Object] = []
         self.refuses: set[str] = set()
+        self.rules: Rules | None = None
+        """What the account's role allows; everything without one."""
         self.expired = 0
         """How many second pages are answered as expired."""
         self.asked: list[tuple[str, str]] = []
@@ -99,7 +102,7 @@ class Kubernetes:
         kind = next(each for each in _MODELS if f"{each.lower()}s" == plural)
         prefix = "/api/v1" if kind in _CORE else "/apis/apps/v1"
         assert path.startswith(prefix), f"{kind} is not served under {path}"
-        if kind in self.refuses:
+        if kind in self.refuses or (self.rules is not None and not may_list(self.rules, path)):
             return 403, {"kind": "Status", "code": 403, "reason": "Forbidden", "message": f"cannot list {plural}"}
         if "continue" in query and self.expired:
             self.expired -= 1

@@ -63,7 +63,12 @@ async def refusal(connect: Connect, settings: Settings, **arguments: Any) -> str
     ],
 )
 async def test_a_trouble_is_told_in_words_and_in_time(
-    connect: Connect, troubled: tuple[Settings, Trouble], monkeypatch: pytest.MonkeyPatch, kind: str, said: str
+    connect: Connect,
+    troubled: tuple[Settings, Trouble],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    said: str,
 ) -> None:
     if kind == "stall":
         monkeypatch.setattr(api, "READ_SECONDS", 0.5)
@@ -72,6 +77,7 @@ async def test_a_trouble_is_told_in_words_and_in_time(
     began = time.monotonic()
     assert said in await refusal(connect, settings)
     assert time.monotonic() - began < 30
+    assert not [told for told in caplog.records if told.name.startswith("elastic")], "it is in the answer already"
 
 
 async def test_throttling_that_passes_is_waited_out(connect: Connect, troubled: tuple[Settings, Trouble]) -> None:

@@ -27,10 +27,16 @@ _NAMES: Final = {
 
 def policy_in(page: str, sid: str = "") -> Policy:
     """Return the policy that a page of the documentation shows, or a file beside it is; of its statements, that one."""
+    found = shown_in(page, "Statement")
+    return {**found, "Statement": [each for each in found["Statement"] if not sid or each["Sid"] == sid]}
+
+
+def shown_in(page: str, key: str) -> Policy:
+    """Return the one JSON object with a key that a page of the documentation shows, or a file beside it is."""
     text = (DOCS / page).read_text(encoding="utf-8")
     blocks = [text] if page.endswith(".json") else re.findall(r"```json\n(.*?)```", text, re.DOTALL)
-    [found] = [document for document in map(json.loads, blocks) if "Statement" in document]
-    return {**found, "Statement": [each for each in found["Statement"] if not sid or each["Sid"] == sid]}
+    [found] = [document for document in map(json.loads, blocks) if key in document]
+    return dict(found)
 
 
 def actions_of(policy: Policy) -> list[str]:

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 from mcp import Client
+from tests.backends.fakes.rbac import Rules, may_list, rules_in
 from tests.servers.cluster.objects import Object, deployment, node, pod, service, starting_pod, thing
 
 from midwatch_cluster.live import PATHS, LiveCluster
@@ -27,6 +28,7 @@ from midwatch_store.events import object_rows
 
 TOKEN = "t0p-s3cret-token"
 NOW = datetime.now(UTC)
+RBAC = Path(__file__).parents[3] / "docs" / "cluster-rbac.yaml"
 
 
 class Api:
@@ -36,6 +38,8 @@ class Api:
         self.things = things
         self.refuses = refuses
         self.only = f"/namespaces/{only}" if only else ""
+        self.rules: Rules | None = None
+        """What the account's role allows; everything without one."""
         self.trouble: dict[str, list[tuple[int, dict[str, Any]]]] = {}
         """What the next requests for a kind are answered with, instead of its list."""
         self.asked: list[tuple[str, str, Mapping[str, str]]] = []
@@ -53,7 +57,7 @@ class Api:
             return 404, {"kind": "Status", "reason": "NotFound"}
         if self.trouble.get(kind):
             return self.trouble[kind].pop(0)
-        if kind in self.refuses or self.only not in path:
+        if kind in self.refuses or self.only not in path or (self.rules is not None and not may_list(self.rules, path)):
             return 403, {"kind": "Status", "reason": "Forbidden", "message": f"cannot list {path}"}
         return 200, self._list(kind, query, headers)
 
@@ -144,6 +148,20 @@ def test_what_may_not_be_read_or_is_not_known_is_named_and_not_missing(tmp_path:
     assert "Node (the account may not list nodes), Secret (the account may not list secrets)" in checks[1].detail
     assert "cluster-rbac.yaml" in checks[1].do
     assert [(check.name, check.ok) for check in checks] == [("api", True), ("kinds", False), ("served", True)]
+
+
+def test_with_the_role_of_the_documentation_everything_is_read_and_without_it_nothing(tmp_path: Path) -> None:
+    api = Api([pod("bot"), node(), thing("Secret", "keys")])
+    role = api.rules = rules_in(RBAC)
+    not_served = {"ComponentStatus", "PodMetrics", "NodeMetrics"}
+    with served(api) as url:
+        assert set(LiveCluster(settings(tmp_path, url)).state(NOW).unread) == not_served
+        for rule in role:
+            api.rules = [each for each in role if each is not rule]
+            unread = LiveCluster(settings(tmp_path, url)).state(NOW).unread
+            refused = {why.removeprefix("the account may not list ").partition(".")[0] for why in unread.values()}
+            served_kinds = {name for name in rule["resources"] if rule["apiGroups"] != ["metrics.k8s.io"]}
+            assert served_kinds - {"componentstatuses"} <= refused
 
 
 def test_an_api_that_is_away_is_told_without_the_token(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Searches go by the async search API: whoever gives up deletes the search, and wi
 permission beyond `read` is needed for that, as it would be to cancel a task.
 """
 
+import logging
 import re
 import time
 import weakref
@@ -160,6 +161,7 @@ class _Read:
 
 
 def _client(settings: ElasticsearchSettings) -> Elasticsearch:
+    logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)  # each failed try: the answer tells it
     secrets = settings.elasticsearch_api_key, settings.elasticsearch_token, settings.elasticsearch_password
     key, token, password = (secret.get_secret_value() if secret else None for secret in secrets)
     return Elasticsearch(
