@@ -1,11 +1,14 @@
 """compose.yaml and the files that it mounts: good by their schema, by their own programs, and by our own settings.
 
+That our own containers run is what `test_images` shows.
+
 The Collector's, Loki's, Tempo's and Grafana's programs cannot be had from the registries that the tests use, so of
 their files no more is looked at than that they are YAML.
 """
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -34,6 +37,12 @@ def environment(service: str) -> dict[str, str]:
     """What a container of a service finds in its environment, once the one variable that compose asks for is set."""
     told: dict[str, str] = COMPOSE["services"][service].get("environment", {})
     return {name: re.sub(r"\$\{MIDWATCH_TOKEN[^}]*\}", TOKEN, value) for name, value in told.items()}
+
+
+def program_of(service: str) -> list[str]:
+    """What a container runs in the end, word by word, and not the shell that may come before."""
+    told: list[str] = COMPOSE["services"][service]["command"]
+    return shlex.split(told[2].partition("exec ")[2]) if told[:2] == ["sh", "-c"] else told
 
 
 def checked(package: str, name: str, *arguments: str) -> str:
@@ -96,9 +105,9 @@ def test_the_host_reaches_every_server_with_the_token(monkeypatch: pytest.Monkey
 
 
 def test_the_robots_take_their_command_line() -> None:
-    robots, *arguments = COMPOSE["services"]["robots"]["command"]
+    program, *arguments = program_of("robots")
     told = parser().parse_args(arguments)
-    assert (robots, told.otlp_url, told.store_url) == ("robots", "http://collector:4318", "http://store:4318")
+    assert (program, told.otlp_url, told.store_url) == ("robots", "http://collector:4318", "http://store:4318")
 
 
 def test_the_mapping_of_the_bucket_can_be_read() -> None:
@@ -109,4 +118,4 @@ def test_the_mapping_of_the_bucket_can_be_read() -> None:
 def test_the_commands_of_our_own_containers_are_programs_that_the_image_has() -> None:
     for name, service in COMPOSE["services"].items():
         if "build" in service:
-            assert shutil.which(service["command"][0], path=str(Path(sys.executable).parent)), name
+            assert shutil.which(program_of(name)[0], path=str(Path(sys.executable).parent)), name
