@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -108,6 +109,13 @@ def test_the_robots_take_their_command_line() -> None:
     program, *arguments = program_of("robots")
     told = parser().parse_args(arguments)
     assert (program, told.otlp_url, told.store_url) == ("robots", "http://collector:4318", "http://store:4318")
+
+
+def test_the_robots_are_told_the_user_and_the_password_of_the_database() -> None:
+    told = urlsplit(environment("robots")["ROBOTS_DATABASE_URL"])
+    there = environment("postgres")
+    assert (told.username, told.password) == (there["POSTGRES_USER"], there["POSTGRES_PASSWORD"])
+    assert told.hostname in COMPOSE["services"]["robots"]["depends_on"]
 
 
 def test_the_mapping_of_the_bucket_can_be_read() -> None:

@@ -20,7 +20,8 @@ from app.settings import Settings
 from robots.database import SESSIONS, Session
 from robots.faults import lock_contention, slow_flag
 from robots.history import source
-from robots.postgres import apply_schema, postgres
+from robots.postgres import apply_schema, database_at, postgres
+from robots.processes import NotStarted
 from robots.roles import create_roles, url_of
 
 QUEUE = "INSERT INTO jobs (robot, task, starts_at, traceparent) VALUES (%s, 'carry', now(), '') RETURNING id"
@@ -118,6 +119,23 @@ async def test_a_forecast_holds_a_connection_until_it_is_read_to_its_end_or_give
         await anext(left)
         await left.aclose()
         assert (await find_robot(pool, "porter-1")).model == "porter"
+
+
+async def test_on_a_server_of_somebody_else_every_run_finds_the_database_and_its_roles_new(tmp_path: Path) -> None:
+    async with postgres(tmp_path) as own:
+        server = f"{own.rpartition('/')[0]}/postgres"
+        for _ in range(2):
+            async with database_at(server) as url:
+                assert url == own
+                await create_roles(url)
+                await apply_schema(url, (source() / "schema.sql").read_text(encoding="utf-8"))
+
+
+async def test_a_server_that_is_not_there_is_told_without_its_password() -> None:
+    with pytest.raises(NotStarted, match="refused") as told:
+        async with database_at("postgresql://robots:try-me-out@127.0.0.1:1/postgres"):
+            pass
+    assert "try-me-out" not in str(told.value)
 
 
 @pytest.mark.parametrize("hours", ["0", "73", "soon"])

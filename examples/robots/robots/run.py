@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from robots.history import make_history
 from robots.load import Load
 from robots.ongoing import Ongoing
 from robots.otlp import Otlp
-from robots.postgres import apply_schema, postgres
+from robots.postgres import apply_schema, database_at, postgres
 from robots.record import Recorder, http_client
 from robots.repository import Repository
 from robots.roles import create_roles
@@ -40,6 +40,7 @@ class Options:
     """What `robots run` is told; `duration` counts from the event `started`, None is until told to stop.
 
     `mend_after` counts from the first alarm that fires after the fault; None leaves the application broken.
+    `database_url` names a PostgreSQL and its superuser; None starts one for the run.
     """
 
     store_url: str
@@ -51,6 +52,7 @@ class Options:
     baseline: float
     duration: float | None
     mend_after: float | None = None
+    database_url: str | None = None
 
 
 async def run(options: Options) -> None:
@@ -113,10 +115,14 @@ async def _outside(options: Options, folder: Path) -> AsyncGenerator[tuple[Recor
     token_file = folder / "data" / "bot-1" / "atlas-token.json"
     async with (
         store(options.store_url) as recorder,
-        postgres(folder) as database_url,
+        _database(options, folder) as database_url,
         third_party(folder, token_file) as atlas,
     ):
         yield recorder, database_url, atlas
+
+
+def _database(options: Options, folder: Path) -> AbstractAsyncContextManager[str]:
+    return database_at(options.database_url) if options.database_url else postgres(folder)
 
 
 @asynccontextmanager
