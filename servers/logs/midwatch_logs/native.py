@@ -239,5 +239,6 @@ def _cell(value: JsonValue) -> str:
         return f"{value:.10g}"
     if isinstance(value, list) and all(isinstance(each, int | float | None) for each in value):
         return " ".join("-" if each is None else f"{each:.6g}" for each in value)
-    text = printable(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _MOST_CELL else f"{text[:_MOST_CELL]}…[+{len(text) - _MOST_CELL}]"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    shown = text.partition("\n")[0][:_MOST_CELL]  # of a stack trace the first line: the evidence has the others
+    return printable(shown) if shown == text else f"{printable(shown)}…[+{len(text) - len(shown)}]"

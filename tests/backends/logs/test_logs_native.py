@@ -215,7 +215,7 @@ async def test_what_all_rows_have_alike_is_told_once(connect: Connect, told_back
         told = await answer(client, "query_logs", **PART, query=FAILING["loki"], limit=1)
         page = await client.read_resource(f"midwatch://evidence/{told['evidence']}/page/0")
     assert (
-        "columns: time | trace_id | line; all rows: deployment_environment=prod, detected_level=error" in told["query"]
+        "columns: time | line | trace_id; all rows: deployment_environment=prod, detected_level=error" in told["query"]
     )
     rows = json.loads(page.contents[0].text)["rows"]  # type: ignore[union-attr]
     assert rows[0]["service_name"] == "forge", "the evidence has all of it"

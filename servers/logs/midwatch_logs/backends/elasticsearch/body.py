@@ -22,6 +22,7 @@ _ONE_FIELD: Final = {
     "regexp", "fuzzy",
 }  # fmt: skip
 _OPTIONS: Final = {"boost", "_name"}
+_FIRST: Final = ("@timestamp", "message", "body.text")
 _NO_SUBS: Final = {"key", "from", "to", "meta"}
 
 
@@ -136,8 +137,7 @@ def _hit_row(hit: Mapping[str, Any]) -> Row:
     found = dict(_leaves(hit.get("_source") or {}, ""))
     for name, values in (hit.get("fields") or {}).items():
         found[name] = values[0] if isinstance(values, Sequence) and len(values) == 1 else values
-    first = {"@timestamp": found["@timestamp"]} if "@timestamp" in found else {}
-    return {**first, **found}
+    return {**{name: found[name] for name in _FIRST if name in found}, **found}
 
 
 def _leaves(source: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, JsonValue]]:

@@ -176,7 +176,7 @@ def _entries(streams: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
     for stream in streams:
         labels = {f"label_{k}" if k in _KEPT_NAMES else k: v for k, v in sorted(stream["stream"].items())}
         for entry in stream["values"]:
-            yield {"time": _clock(int(entry[0])), **labels, "line": entry[1]}
+            yield {"time": _clock(int(entry[0])), "line": entry[1], **labels}
 
 
 def _series(kind: str, result: Any, moments: Sequence[int]) -> list[Row]:
