@@ -18,6 +18,7 @@ from pathlib import Path
 PACKAGES = (
     "apt",
     "base-files",
+    "bash",
     "coreutils",
     "dash",
     "findutils",
