@@ -28,13 +28,13 @@ def map_deployments(backend: ChangeBackend, server: str, end: datetime) -> Answe
     told = [catalogue.row_of(one) for one in declared]
     there = inventory.rows_of(held)
     deployed, said = deployments.fragment_of(found.changes, server), catalogue.fragment_of(declared, server, end)
-    of_cloud = inventory.fragment_of(held, server)
+    there_is = inventory.fragment_of(held, server)
     return Answer(
         query="; ".join(filter(None, [found.query, held.query])),
         rows=[*rows, *told, *there],
         lines=[*map(deployments.line_of, rows), *map(catalogue.line_of, declared), *inventory.lines_of(held)],
         matched=len(rows) + len(told) + len(there),
-        fragment=deployments.joined(deployments.joined(deployed, said), of_cloud),
+        fragment=deployments.joined(deployments.joined(deployed, said), there_is),
         caveats=[*found.gaps, *unread, *held.gaps],
         hint=None if rows or told or there else _NONE_YET,
     )
@@ -113,7 +113,7 @@ def _deployed(backend: ChangeBackend, end: datetime) -> Found | BackendDown:
 
 
 def _held(backend: ChangeBackend) -> inventory.Inventory:
-    """Return what there is in the clouds that are looked into: nothing, where none is."""
+    """Return what there is by all who take an inventory: nothing, where none does."""
     empty = inventory.Inventory((), (), datetime.now(UTC), "")
     return backend.inventory() if isinstance(backend, KnowsInventory) else empty
 

@@ -96,7 +96,7 @@ class KnowsCatalogue(Protocol):
 
 @runtime_checkable
 class KnowsInventory(Protocol):
-    """Who knows what there is in an account of a cloud, and how it is tied."""
+    """Who knows what there is in an account of a cloud, or which workflows deploy, and how it is tied."""
 
     def inventory(self) -> Inventory:
         """Return what there is now; raises `BackendDown` when nothing can be read."""

@@ -44,15 +44,20 @@ class Declared:
 
 def declared_in(text: str, where: str) -> list[Declared]:
     """Return what a file declares; kinds that are neither components nor resources are passed over."""
+    documents = [one for one in documents_in(text, where) if isinstance(one, dict)]
+    return [found for one in documents if (found := _declared(one, where))]
+
+
+def documents_in(text: str, where: str) -> list[object]:
+    """Return the documents in a file of YAML; raises `Unreadable` with the file, the line and the reason."""
     try:
-        documents = [one for one in yaml.safe_load_all(text) if isinstance(one, dict)]
+        return list(yaml.safe_load_all(text))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise Unreadable(f"{where}{place}: {getattr(error, 'problem', None) or 'it is no YAML'}") from None
     except (ValueError, RecursionError) as error:  # a date that there is not, or brackets without end
         raise Unreadable(f"{where}: {str(error)[:100]}") from None
-    return [found for one in documents if (found := _declared(one, where))]
 
 
 def row_of(one: Declared) -> dict[str, JsonValue]:

@@ -1,4 +1,4 @@
-"""What there is in a cloud account and how it is tied, as rows, as lines and as a fragment of the topology. Pure."""
+"""What there is and how it is tied, as rows, as lines and as a fragment of the topology. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ _STRENGTH: Final = {Basis.INFERRED: 0, Basis.DECLARED: 1, Basis.OBSERVED: 2}
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One thing by its entity's id, and what is known of it: its ARN, its service, its stack, its environment."""
+    """One thing by its entity's id, and what is known of it: its ARN, its service, its environment, its page."""
 
     id: EntityId
     about: Mapping[str, str]

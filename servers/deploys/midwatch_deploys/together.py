@@ -33,7 +33,7 @@ _LOOKED_UP: Final = 20
 class Together:
     """The backends by name. One alone answers as it would without this, but for secrets.
 
-    `inventories` tell no changes, only what there is; so they are asked for nothing else.
+    `inventories` tell no changes, only what there is; so they are asked for nothing else. A backend may tell both.
     """
 
     def __init__(
@@ -78,7 +78,8 @@ class Together:
 
     def inventory(self) -> Inventory:
         """Return what there is by all who know; who does not answer leaves a gap, and without any it is empty."""
-        asked = ask_each(self._inventories, lambda _, knows: knows.inventory(), self._seconds)
+        knowing = {name: each for name, each in self._backends.items() if isinstance(each, KnowsInventory)}
+        asked = ask_each({**self._inventories, **knowing}, lambda _, knows: knows.inventory(), self._seconds)
         found = list(asked.said.values())
         return Inventory(
             [resource for one in found for resource in one.resources],

@@ -1,17 +1,24 @@
 """Changes on GitHub: what its deployments, runs, releases and owners say, and how its troubles read."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mcp import Client
-from tests.backends.deploys.asking import refusal, rows, told
+from tests.backends.deploys.asking import refusal, rows, stored, told
 from tests.backends.deploys.repositories import GitRepository
 from tests.backends.deploys.worlds import AT, FILE, IN_WINDOW
 from tests.backends.fakes.github import TOKEN, GitHub, example, job_of, run_of, served
+
+from midwatch_deploys.backends.github.workflow import Rule, workflow_in
+from midwatch_kit import TopologyFragment
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 Settings = dict[str, Any]
@@ -256,3 +263,193 @@ async def test_the_token_may_come_from_a_file_and_nothing_but_reading_is_asked(
         lines = (await told(client, "check_deploys"))["lines"]
     assert [line for line in lines if not line.startswith("ok")] == []
     assert TOKEN not in str(lines)
+
+
+FORGE = """
+name: Ship the forge
+on:
+  push:
+    branches: [main]
+    paths: ["app/forge/**", "libs/**", ".github/workflows/forge.yml"]
+jobs:
+  test: {runs-on: ubuntu-latest, steps: [{run: make test}]}
+  ship:
+    runs-on: ubuntu-latest
+    environment: {name: production, url: "https://forge.example"}
+    steps: [{uses: actions/checkout@v5}, {run: make ship}]
+"""
+WORDS = ["push", "paths", "name", "environment", "uses", "steps", "strategy", "matrix", "include", "with", "deploy"]
+PATHS = {"app/forge": "forge", "app/bot": "bot", "app/forge-api": "forge-api", "libs": "*"}
+
+
+async def workflows(client: Client) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], str], list[str]]:
+    """Return what is told of workflows by file, which services they deploy and on which basis, and the caveats."""
+    result = await client.call_tool("map_deployments", {})
+    assert not result.is_error, result.content
+    meta = result.meta or {}
+    fragment = TopologyFragment.model_validate(json.loads(await stored(client, meta["midwatch/records"]))["fragment"])
+    known = {
+        each.name.removeprefix("robots/forge/"): dict(each.attributes)
+        for each in fragment.entities
+        if each.kind == "workflow"
+    }
+    ties = {
+        (each.source.removeprefix("service:"), each.target.rpartition("/")[2]): each.basis.value
+        for each in fragment.relations
+        if each.kind == "deployed_by"
+    }
+    return known, ties, (result.structured_content or {}).get("caveats", [])
+
+
+async def test_a_workflow_with_an_environment_deploys_the_services_whose_paths_trigger_it(
+    github: GitHub, settings: Settings, deploys: Connect
+) -> None:
+    github.files = {".github/workflows/forge.yml": FORGE}
+    async with deploys(**settings, service_paths=PATHS) as client:
+        known, ties, _ = await workflows(client)
+        lines = (await told(client, "map_deployments"))["lines"]
+    assert known == {
+        "forge.yml": {
+            "name": "Ship the forge",
+            "environments": "production",
+            "because": "job ship has environment production",
+            "url": "https://github.example/robots/forge/blob/main/.github/workflows/forge.yml",
+        }
+    }
+    assert ties == {("forge", "forge.yml"): "declared"}
+    tie = "service:forge deployed_by workflow:robots/forge/forge.yml (declared: on.push.paths has app/forge/**)"
+    assert tie in lines
+
+
+@pytest.mark.parametrize(
+    ("jobs", "because"),
+    [
+        ("{go: {environment: staging}}", "job go has environment staging"),
+        ("{go: {environment: {name: staging, deployment: false}}}", ""),
+        ("{test: {steps: [{uses: actions/checkout@v5}]}}", ""),
+        ("{deploy: {steps: [{run: make}]}}", "job deploy is named so"),
+        ("{go: {name: Undeployed, steps: [{run: make deploy}]}}", ""),
+        (
+            "{go: {steps: [{uses: aws-actions/amazon-ecs-deploy-task-definition@v2}]}}",
+            "job go uses aws-actions/amazon-ecs-deploy-task-definition@v2",
+        ),
+        (
+            "{go: {uses: ./.github/workflows/any.yml, with: {where: staging}}}",
+            "job go calls any.yml: job it has environment staging",
+        ),
+        ("{go: {uses: ./.github/workflows/ci.yml}}", ""),
+    ],
+)
+async def test_what_a_file_declares_decides_whether_its_workflow_deploys(
+    github: GitHub, settings: Settings, deploys: Connect, jobs: str, because: str
+) -> None:
+    called = 'jobs: {it: {environment: "${{ inputs.where }}"}}'
+    github.files = {
+        ".github/workflows/ci.yml": f"on: [push]\njobs: {jobs}",
+        ".github/workflows/any.yml": f"on: {{workflow_call: {{inputs: {{where: {{type: string}}}}}}}}\n{called}",
+    }
+    async with deploys(**settings) as client:
+        known, _, caveats = await workflows(client)
+    assert {file: about["because"] for file, about in known.items()} == ({"ci.yml": because} if because else {})
+    assert caveats == []
+
+
+async def test_settings_name_workflows_that_deploy_and_the_environments_that_count(
+    github: GitHub, settings: Settings, deploys: Connect
+) -> None:
+    github.files = {
+        ".github/workflows/roll.yml": "name: Roll out\non: push\njobs: {a: {}}",
+        ".github/workflows/deploy-staging.yml": "on: push\njobs: {a: {environment: staging}}",
+    }
+    async with deploys(**settings, github_environments=["production"], github_workflows=["Roll out"]) as client:
+        known, ties, _ = await workflows(client)
+    assert known["roll.yml"]["because"] == "the settings name it"
+    assert ties == {("forge", "roll.yml"): "inferred"}
+    assert "deploy-staging.yml" not in known
+
+
+@pytest.mark.parametrize(
+    ("file", "services"),
+    [
+        ('on: {push: {paths: ["app/**", "!app/bot/**"]}}', {"forge": "declared", "forge-api": "declared"}),
+        ('on: {push: {paths: ["app/*/src/**"]}}', {"forge": "declared", "bot": "declared", "forge-api": "declared"}),
+        ('on: {push: {paths: ["app/*.py", "**.md", "libs/**"]}}', {}),
+        ('on: {push: {paths: ["**", "!app/forge*/**", "!app/bot/docs/**"]}}', {"bot": "declared"}),
+        ('on: {push: {paths-ignore: ["app/bot/**"]}}', {}),
+        ('name: Deploy the forge API\n"on": {push: {paths: ["docs/**"]}}', {"forge-api": "inferred"}),
+    ],
+)
+async def test_paths_decide_which_services_a_workflow_deploys_and_its_names_only_without_these(
+    github: GitHub, settings: Settings, deploys: Connect, file: str, services: dict[str, str]
+) -> None:
+    github.files = {".github/workflows/deploy.yml": f"{file}\njobs: {{go: {{environment: production}}}}"}
+    async with deploys(**settings, service_paths=PATHS) as client:
+        known, ties, _ = await workflows(client)
+    assert list(known) == ["deploy.yml"]
+    assert {service: basis for (service, _), basis in ties.items()} == services
+
+
+async def test_services_in_a_matrix_are_named_by_the_workflow(
+    github: GitHub, settings: Settings, deploys: Connect
+) -> None:
+    matrix = "{service: [forge], include: [{service: bot, size: 2}]}"
+    job = f"{{environment: production, strategy: {{matrix: {matrix}}}}}"
+    github.files = {".github/workflows/deploy.yml": f"on: push\njobs: {{go: {job}, test: {{name: forge-api}}}}"}
+    async with deploys(**settings, service_paths=PATHS) as client:
+        _, ties, _ = await workflows(client)
+    assert ties == {("forge", "deploy.yml"): "inferred", ("bot", "deploy.yml"): "inferred"}
+
+
+async def test_a_workflow_that_cannot_be_read_is_a_caveat_that_names_it_and_the_others_are_told(
+    github: GitHub, settings: Settings, deploys: Connect
+) -> None:
+    github.files = {
+        ".github/workflows/deploy.yml": FORGE,
+        ".github/workflows/broken.yml": "on: push\njobs: {go: [",
+        ".github/workflows/none.yaml": "- a list",
+        ".github/workflows/huge.yml": FORGE + "#" * 70_000,
+        ".github/workflows/README.md": "jobs: [",
+    }
+    async with deploys(**settings) as client:
+        known, _, caveats = await workflows(client)
+    assert list(known) == ["deploy.yml"]
+    assert len(caveats) == 3, caveats
+    for words in ("broken.yml, line 2: ", "none.yaml: it is no workflow", "huge.yml: it is not read, since it has 70,"):
+        assert any(f"robots/forge/.github/workflows/{words}" in each for each in caveats), caveats
+
+
+async def test_at_most_thirty_workflows_are_read_those_named_for_deploying_first_and_each_once(
+    github: GitHub, settings: Settings, deploys: Connect
+) -> None:
+    github.files = {f".github/workflows/a{n:02}.yml": "on: push\njobs: {a: {}}" for n in range(30)}
+    github.files[".github/workflows/deploy.yml"] = FORGE
+    async with deploys(**settings) as client:
+        known, _, caveats = await workflows(client)
+        await workflows(client)
+    assert list(known) == ["deploy.yml"]
+    assert any("only 30 of 31 files are read" in each for each in caveats)
+    read = [url for url, _ in github.asked if url.partition("?")[0].endswith(".yml") and "/workflows/" in url]
+    assert len(read) == 30
+
+
+async def test_without_the_permission_for_contents_the_workflows_are_a_gap_that_names_it(
+    github: GitHub, settings: Settings, deploys: Connect
+) -> None:
+    github.forbidden = ("/contents/.github/workflows",)
+    async with deploys(**settings) as client:
+        _, _, caveats = await workflows(client)
+    assert any(".github/workflows: " in each and "the token needs 'Contents: read'" in each for each in caveats)
+
+
+@hypothesis.settings(deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    )
+)
+def test_whatever_a_job_or_a_trigger_is_made_of_a_file_with_jobs_is_a_workflow(some: object) -> None:
+    found = workflow_in(
+        json.dumps({"on": some, "name": some, "jobs": {"go": {"environment": "x"}, "a": some}}), "a", "b"
+    )
+    assert Rule(frozenset(), frozenset(), {"a": found}).of(found).environments[0] == "x"

@@ -1,8 +1,9 @@
 """A fake of GitHub's REST API over a socket, made of GitHub's own description of it.
 
-`github.json` holds, for each route, the query parameters that GitHub documents and its example of an answer, taken from
-the OpenAPI description in npm's `@octokit/openapi` 23.0.2 (MIT). Every answer is such an example with some of its
-values replaced, so its shape is GitHub's. A route or a parameter that GitHub does not document is refused.
+`github.json` holds, for each route, the query parameters that GitHub documents and its example of an answer (of
+contents, also the one of a folder), taken from the OpenAPI description in npm's `@octokit/openapi` 23.0.2 (MIT). Every
+answer is such an example with some of its values replaced, so its shape is GitHub's. A route or a parameter that GitHub
+does not document is refused.
 """
 
 import base64
@@ -11,9 +12,10 @@ import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from hashlib import sha1
 from pathlib import Path
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import anyio
 from starlette.types import Receive, Scope, Send
@@ -148,10 +150,28 @@ class GitHub:
             part = things[(page - 1) * size : page * size]
             return {"total_count": len(things), under: part} if under else part
         if route == "contents/{path}":
-            held = {".github/CODEOWNERS": self.owners, **self.files}
-            text = held.get(path.partition("/contents/")[2], "")
-            return example(route, content=base64.b64encode(text.encode()).decode()) if text else None
+            return self._contents(route, unquote(path.partition("/contents/")[2]))
         return DESCRIBED[route]["example"] if route == "/rate_limit" else self._compared(*last.split("..."))
+
+    def _contents(self, route: str, path: str) -> Any:
+        """Return a file, or what is in a folder; of files within further folders nothing is said."""
+        held = {".github/CODEOWNERS": self.owners, **self.files}
+        if text := held.get(path, ""):
+            return example(route, content=base64.b64encode(text.encode()).decode())
+        like = DESCRIBED[f"{_REPOSITORY}/{route}"]["folder"][0]
+        inside = {name.removeprefix(f"{path}/"): text for name, text in held.items() if name.startswith(f"{path}/")}
+        return [
+            {
+                **like,
+                "name": name,
+                "path": f"{path}/{name}",
+                "size": len(text.encode()),
+                "sha": sha1(text.encode(), usedforsecurity=False).hexdigest(),
+                "html_url": f"https://github.example/{self.name}/blob/main/{path}/{name}",
+            }
+            for name, text in inside.items()
+            if "/" not in name
+        ] or None
 
     def _by_name(self) -> dict[str, tuple[list[dict[str, Any]], str]]:
         return {

@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from midwatch_deploys.backend import Change, Found
 from midwatch_deploys.backends.github import read
 from midwatch_deploys.backends.github.client import GitHubClient, Refused
 from midwatch_deploys.backends.github.detail import in_full
+from midwatch_deploys.backends.github.inventory import Workflows
 from midwatch_deploys.backends.github.source import Source
 from midwatch_deploys.catalogue import Declared
+from midwatch_deploys.inventory import Inventory, united
 from midwatch_deploys.services import Services
 from midwatch_deploys.settings import DeploysSettings
 from midwatch_kit import BackendDown, Check, rfc3339
@@ -33,6 +35,7 @@ class GitHubChanges:
         self._client = client
         self._lookback = timedelta(days=settings.lookback_days)
         self._sources = [Source(client, name, services, settings) for name in settings.github_repositories]
+        self._workflows = [Workflows(source, services, settings) for source in self._sources]
 
     def between(self, begin: datetime | None, end: datetime) -> Found:
         """Return what was deployed, committed and released in `[begin, end)`; raises `BackendDown` if nothing is told.
@@ -103,6 +106,17 @@ class GitHubChanges:
         """Return what the repositories' files for Backstage declare, and which of them cannot be read."""
         found = at_once([source.declared for source in self._sources])
         return [one for declared, _ in found for one in declared], [gap for _, gaps in found for gap in gaps]
+
+    def inventory(self) -> Inventory:
+        """Return which workflows deploy which services, as the repositories' files declare it now."""
+        found = at_once([workflows.told for workflows in self._workflows])
+        return Inventory(
+            [resource for each in found for resource in each.resources],
+            united(tie for each in found for tie in each.ties),
+            datetime.now(UTC),
+            f"workflows of {', '.join(source.name for source in self._sources)}",
+            [gap for each in found for gap in each.gaps],
+        )
 
     def checks(self) -> Sequence[Check]:
         """Look at the API, how much may still be asked of it, and what the token may read of each repository."""

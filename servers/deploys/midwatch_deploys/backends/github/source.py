@@ -128,12 +128,12 @@ class Source:
             found = self.client.get(self.path(what), per_page=1)
         except (Refused, BackendDown) as error:
             return Check(
-                name, ok=False, detail=self._words(what, error), do="see docs/deploys.md for what the token needs"
+                name, ok=False, detail=self.words(what, error), do="see docs/deploys.md for what the token needs"
             )
         some = found.get("total_count", 0) if isinstance(found, dict) else len(found)
         return Check(name, ok=True, detail="can be read" if some else "can be read; there are none")
 
-    def _words(self, what: str, error: Exception) -> str:
+    def words(self, what: str, error: Exception) -> str:
         """Return what a refusal means: GitHub answers 404 for what a token may not know of."""
         if isinstance(error, Refused) and error.status == 403:
             return f"{error}: the token needs {PERMISSIONS[what]!r} of {self.name}"
@@ -155,7 +155,7 @@ class Source:
         try:
             return list(self.client.each(self.path(what), _MOST, under, **query))
         except Refused as error:
-            raise Refused(error.status, self._words(what, error)) from None
+            raise Refused(error.status, self.words(what, error)) from None
 
     def _deployments(self, begin: datetime, end: datetime) -> tuple[list[Change], str]:
         listed: list[Json] = []
@@ -167,7 +167,7 @@ class Source:
                 if older > _OLDER:  # these are there only to know what ran before
                     break
         except Refused as error:
-            raise Refused(error.status, self._words("deployments", error)) from None
+            raise Refused(error.status, self.words("deployments", error)) from None
         wanted = [told for told in listed if not self._environments or told["environment"] in self._environments]
         inside = [n for n, told in enumerate(wanted) if begin <= read.moment(told["created_at"]) < end]
         with Threads(_AT_ONCE) as pool:
