@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp import Client
 
-from midwatch_kit.logs.lines import LogLine, printable, stamp, text_of, time_of
+from midwatch_kit.logs.lines import LogLine, stamp, text_of, time_of
+from midwatch_kit.text import printable
 from midwatch_store.writer import Writer
 
 Story = Callable[..., dict[str, Any]]

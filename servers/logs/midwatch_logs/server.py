@@ -2,7 +2,7 @@
 
 from midwatch_kit import EvidenceServer, Signal, run
 from midwatch_kit.logs import LogToolNames, offer_log_tools
-from midwatch_logs.native import offer_query_tool
+from midwatch_kit.native import offer_query_tool
 from midwatch_logs.registry import backends_on
 from midwatch_logs.settings import LogSettings
 from midwatch_logs.several import SeveralLogs
@@ -30,7 +30,7 @@ def build(settings: LogSettings) -> EvidenceServer:
     backends = backends_on(settings)
     only = next(iter(backends.values())) if len(backends) == 1 else None
     offer_log_tools(server, only or SeveralLogs(backends), TOOLS)
-    offer_query_tool(server, backends)
+    offer_query_tool(server, backends, "query_logs")
     return server
 
 

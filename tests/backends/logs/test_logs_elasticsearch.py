@@ -22,8 +22,8 @@ from tests.backends.serving import served
 
 from midwatch_kit.logs import Scope
 from midwatch_kit.logs.backend import Filter
+from midwatch_kit.native import Asked
 from midwatch_logs.backends.elasticsearch import ElasticsearchLogs, backend, groups
-from midwatch_logs.native import Asked
 from midwatch_logs.settings import LogSettings
 
 LATE = "2026-11-20T02:55:00.{:03}Z"

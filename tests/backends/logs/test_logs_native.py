@@ -19,8 +19,8 @@ from tests.backends.serving import served
 
 from midwatch_kit import parse_time
 from midwatch_kit.logs import ns_of
+from midwatch_kit.native import Asked
 from midwatch_logs.backends.elasticsearch import ElasticsearchLogs
-from midwatch_logs.native import Asked
 from midwatch_logs.settings import LogSettings
 
 PART = {"start": "2026-11-20T02:50:00Z", "end": "2026-11-20T02:55:30Z"}

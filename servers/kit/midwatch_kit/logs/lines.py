@@ -4,7 +4,6 @@ Severities are OpenTelemetry's numbers: 1-4 trace, 5-8 debug, 9-12 info, 13-16 w
 the source says nothing. This is not a parser: whatever wrote the line has parsed it.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from midwatch_kit.errors import BadInput
+from midwatch_kit.text import printable
 
 SEVERITIES: Final[Mapping[str, int]] = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17, "FATAL": 21}
 """The least severity number of each level."""
@@ -22,7 +22,6 @@ MAX_MESSAGE: Final = 65_536
 """Characters of one message that go into evidence; `LogLine.cut` tells how many more there were."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTEXT_CHARS: Final = 240
 
 
@@ -101,19 +100,6 @@ def text_of(line: LogLine, *, hit: bool = True, marked: bool = False) -> str:
     more = f" [+{line.cut} characters]" if line.cut else ""
     trace = f" trace={line.trace_id}" if line.trace_id else ""
     return f"{sign}{stamp(line.time_ns, 3)} {level_name(line.severity)} {who}{trace} {message}{more}"
-
-
-def printable(text: str) -> str:
-    """Return `text` on one line, with control characters and broken surrogates written as escapes."""
-    return _UNPRINTABLE.sub(_escape, text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    short = {"\n": "\\n", "\t": " ", "\r": "\\r"}.get(match[0])
-    if short is not None:
-        return short
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def entity_names(entities: Sequence[str]) -> tuple[list[str], list[str], list[str]]:

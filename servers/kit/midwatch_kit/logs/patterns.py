@@ -11,10 +11,11 @@ from typing import Final
 from pydantic import JsonValue
 
 from midwatch_kit.logs.backend import PatternRow
-from midwatch_kit.logs.lines import WARN, level_name, printable, stamp, time_of
+from midwatch_kit.logs.lines import WARN, level_name, stamp, time_of
 from midwatch_kit.records import Finding, ObservationKind
 from midwatch_kit.reply import CitedFinding
 from midwatch_kit.statistics import LogGroup, Novelty, TemplateChange, TemplateSurvey, survey_templates
+from midwatch_kit.text import printable
 
 MOST_FINDINGS: Final = 20
 _STRONG: Final = 8.0

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from midwatch_kit.logs.backend import Buckets, StepRow
-from midwatch_kit.logs.lines import printable, stamp, time_of
+from midwatch_kit.logs.lines import stamp, time_of
 from midwatch_kit.records import Finding, ObservationKind
 from midwatch_kit.reply import CitedFinding
 from midwatch_kit.statistics import compare_shares
 from midwatch_kit.statistics.clusters import cluster
+from midwatch_kit.text import printable
 
 LEAST_SCORE: Final = 3.0
 """As rare by chance as one in 370 for one step: what (nearly) always happened seldom ends by chance."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from midwatch_kit import BadInput, NotFound, Window
 from midwatch_kit.logs import ns_of
+from midwatch_kit.native import Asked, Row, Table
 from midwatch_logs.backends.cloudwatch.groups import LogGroup, LogGroups
 from midwatch_logs.backends.cloudwatch.insights import MOST_GROUPS, Insights
 from midwatch_logs.backends.cloudwatch.ql import MOST_ROWS
-from midwatch_logs.native import Asked, Row, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient

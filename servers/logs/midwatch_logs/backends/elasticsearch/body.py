@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from midwatch_kit import BadInput
-from midwatch_logs.native import MOST_ROWS, Row
+from midwatch_kit.native import MOST_ROWS, Row
 
 _ALLOWED: Final = (
     "query", "aggs", "aggregations", "size", "from", "sort", "fields", "_source", "docvalue_fields", "post_filter",

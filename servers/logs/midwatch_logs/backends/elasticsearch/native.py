@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from midwatch_kit import BadInput, KitError, Window
 from midwatch_kit.logs import ns_of, stamp
+from midwatch_kit.native import Asked, Row, Table, refuse_sources
 from midwatch_logs.backends.elasticsearch import body
 from midwatch_logs.backends.elasticsearch.api import ElasticsearchApi
 from midwatch_logs.backends.elasticsearch.dsl import NANOS
 from midwatch_logs.backends.elasticsearch.esql import refuse_foreign
 from midwatch_logs.backends.elasticsearch.layout import TIME
-from midwatch_logs.native import Asked, Row, Table, refuse_sources
 
 _UNKNOWN_INDEX: Final = re.compile(r"[Uu]nknown index \[([^\]]+)\]")
 _COUNT: Final = "midwatch_rows"

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from midwatch_kit import BadInput, KitError, Window
 from midwatch_kit.logs import ns_of, stamp
+from midwatch_kit.native import Asked, Row, Table, refuse_sources
 from midwatch_logs.backends.loki.api import LokiApi
 from midwatch_logs.backends.loki.logql import duration
-from midwatch_logs.native import Asked, Row, Table, refuse_sources
 from midwatch_logs.remote import Span
 
 MOST_ENTRIES: Final = 5_000

@@ -13,14 +13,17 @@ from typing import Annotated, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import Field, JsonValue
 
-from midwatch_kit import Answer, BadInput, EvidenceServer, Page, Role, Window, open_page, resolve_window
+from midwatch_kit.errors import BadInput
 from midwatch_kit.evidence import canonical
-from midwatch_kit.logs.lines import printable
-from midwatch_kit.logs.tools import Limit
-from midwatch_kit.reply import MAX_EVIDENCE_BYTES
+from midwatch_kit.paging import Page, open_page
+from midwatch_kit.records import Window
+from midwatch_kit.reply import MAX_EVIDENCE_BYTES, Answer
+from midwatch_kit.server import EvidenceServer, Role
 from midwatch_kit.short import kept_document
+from midwatch_kit.text import printable
+from midwatch_kit.window import resolve_window
 
-NAME: Final = "query_logs"
+Limit = Annotated[int, Field(ge=1, le=5_000)]
 MOST_ROWS: Final = 5_000
 """Rows that are asked for at most, however many a page has."""
 _LEAST_ASKED: Final = 1_000
@@ -76,24 +79,28 @@ class Speaks(Protocol):
     native: Native
 
 
-def offer_query_tool(server: EvidenceServer, backends: Mapping[str, object]) -> None:
-    """Offer `query_logs` over those of the backends that have a language of their own; nothing when none has."""
-    natives = {name: backend.native for name, backend in backends.items() if isinstance(backend, Speaks)}
+def offer_query_tool(server: EvidenceServer, backends: Mapping[str, object], name: str) -> None:
+    """Offer a tool of that name over those backends that have a language of their own; nothing when none has.
+
+    The name is in the form `query_logs`, from which the title is made.
+    """
+    natives = {own: backend.native for own, backend in backends.items() if isinstance(backend, Speaks)}
     if not natives:
         return
-    asking = _Asking(server, natives)
+    asking = _Asking(server, name, natives)
 
-    def query_logs(**given: Any) -> Answer:
+    def query(**given: Any) -> Answer:
         return asking.answer(given)
 
     languages = "; ".join(
-        f"{name}: {native.languages}" if len(natives) > 1 else native.languages for name, native in natives.items()
+        f"{own}: {native.languages}" if len(natives) > 1 else native.languages for own, native in natives.items()
     )
-    query_logs.__doc__ = f"Rows of a query in the backend's own language ({languages}), within the window."
+    query.__name__ = name
+    query.__doc__ = f"Rows of a query in the backend's own language ({languages}), within the window."
     parameters = _parameters(natives)
-    vars(query_logs)["__signature__"] = Signature(parameters, return_annotation=Answer)
-    query_logs.__annotations__ = {**{each.name: each.annotation for each in parameters}, "return": Answer}
-    server.tool(Role.DRILL_DOWN, "Query logs")(query_logs)
+    vars(query)["__signature__"] = Signature(parameters, return_annotation=Answer)
+    query.__annotations__ = {**{each.name: each.annotation for each in parameters}, "return": Answer}
+    server.tool(Role.DRILL_DOWN, name.replace("_", " ").capitalize())(query)
 
 
 def refuse_sources(asked: Asked, language: str, instead: str) -> None:
@@ -107,6 +114,7 @@ class _Asking:
     """The tool, from arguments to an answer."""
 
     server: EvidenceServer
+    tool: str
     natives: Mapping[str, Native]
 
     def answer(self, given: Mapping[str, Any]) -> Answer:
@@ -133,7 +141,7 @@ class _Asking:
         raise BadInput(f"no backend {name[:80]!r} has a language of its own here: use {' or '.join(near)}")
 
     def _resumed(self, page: Page, limit: int) -> Answer:
-        kept = kept_document(self.server.evidence, page, (self.server.name, NAME))
+        kept = kept_document(self.server.evidence, page, (self.server.name, self.tool))
         rows: list[Row] = kept["rows"]
         begins = int(str(page.after[1])) if page.after else 0
         return _shown(Table(rows, kept["matched"], kept["query"], bool(page.pin)), page, limit, begins)

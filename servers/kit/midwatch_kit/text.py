@@ -1,0 +1,19 @@
+"""Text of others on one line of a reply."""
+
+import re
+from typing import Final
+
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line, with control characters and broken surrogates written as escapes."""
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    short = {"\n": "\\n", "\t": " ", "\r": "\\r"}.get(match[0])
+    if short is not None:
+        return short
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
