@@ -142,7 +142,8 @@ class _Asking:
 
     def _resumed(self, page: Page, limit: int) -> Answer:
         kept = kept_document(self.server.evidence, page, (self.server.name, self.tool))
-        rows: list[Row] = kept["rows"]
+        names: list[str] = kept.get("columns", [])
+        rows: list[Row] = [{name: row[name] for name in names if name in row} for row in kept["rows"]]
         begins = int(str(page.after[1])) if page.after else 0
         return _shown(Table(rows, kept["matched"], kept["query"], bool(page.pin)), page, limit, begins)
 
@@ -191,6 +192,7 @@ def _shown(table: Table, page: Page, limit: int, begins: int) -> Answer:
         window=page.window,
         page=page,
         begins=begins,
+        columns=list(dict.fromkeys(name for row in rows for name in row)),
         more=beyond or begins + limit < len(rows),
         caveats=[*table.caveats, *([_told_beyond(table)] if beyond else [])],
         hint=table.hint,
@@ -247,6 +249,6 @@ def _cell(value: JsonValue) -> str:
         return f"{value:.10g}"
     if isinstance(value, list) and all(isinstance(each, int | float | None) for each in value):
         return " ".join("-" if each is None else f"{each:.6g}" for each in value)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
     shown = text.partition("\n")[0][:_MOST_CELL]  # of a stack trace the first line: the evidence has the others
     return printable(shown) if shown == text else f"{printable(shown)}…[+{len(text) - len(shown)}]"

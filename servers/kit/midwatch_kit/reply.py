@@ -29,9 +29,9 @@ class Answer:
     each row, and then `positions` (one for each row, in the order of the rows) lets the next page begin after any of
     them; `more` says that rows follow the last one. A drill-down that has all rows at once gives its `page` without
     positions: the next pages show the same rows from the line `begins` on, and `more` then says that there are rows
-    that nobody has. A survey gives `findings`, whose `cites`
-    point into the document `{"rows": [...]}`; discover gives a `fragment`. `matched` is exact, however few rows are
-    here.
+    that nobody has; `columns` then keep the order of names in rows, which a document does not. A survey gives
+    `findings`, whose `cites` point into the document `{"rows": [...]}`; discover gives a `fragment`. `matched` is
+    exact, however few rows are here.
     """
 
     query: str
@@ -46,6 +46,7 @@ class Answer:
     positions: Sequence[tuple[JsonValue, ...]] = ()
     more: bool = False
     begins: int = 0
+    columns: Sequence[str] = ()
     lag_seconds: float | None = None
     url: str | None = None
     hint: str | None = None
@@ -138,6 +139,7 @@ def _evidence_document(answer: Answer, asker: Asker) -> dict[str, JsonValue]:
         "window": _interval(answer.window),
         "baseline": _interval(answer.baseline),
         "matched": answer.matched,
+        **({"columns": [*answer.columns]} if answer.columns else {}),
         "rows": _fitting(answer.rows) if answer.positions else [*answer.rows],
     }
 

@@ -85,6 +85,7 @@ async def test_all_rows_of_the_window_come_once_over_all_pages(
                 break
             told = await answer(client, "query_logs", **asked, cursor=told["next_cursor"])
     assert len(seen) == len(expected)
+    assert len({next(at for at, cell in enumerate(line.split(" | ")) if "cannot" in cell) for line in seen}) == 1
     for line, body in zip(seen, reversed(expected), strict=True):
         assert body in line, "newest first"
 
