@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from mcp import Client, StdioServerParameters
-from moto.server import ThreadedMotoServer
+from tests.backends.motoserver import moto_server
 
 from midwatch_byo.places import Folder
 from midwatch_byo.server import build
@@ -30,11 +30,8 @@ Open = Callable[..., Client]
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """The address of an S3 server on this machine."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture

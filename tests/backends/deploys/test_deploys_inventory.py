@@ -15,7 +15,8 @@ from tests.backends.deploys.asking import rows, stored, told
 from tests.backends.deploys.awsaccount import FORGE, MotoAccount, allow, arn
 from tests.backends.deploys.awsstories import Stacks
 from tests.backends.fakes.awsapi import KEY, AwsApi
-from tests.backends.fakes.awsfront import AwsFront, aws_front, moto_server
+from tests.backends.fakes.awsfront import AwsFront, aws_front
+from tests.backends.motoserver import moto_server
 
 from midwatch_deploys.answers import map_deployments
 from midwatch_deploys.backends import backend_of

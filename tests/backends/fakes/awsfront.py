@@ -12,7 +12,6 @@ from urllib.parse import parse_qs
 
 import anyio
 import httpx2
-from moto.server import ThreadedMotoServer
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -63,16 +62,6 @@ class AwsFront:
             told = await client.request(request.method, url, content=body, headers=kept)
         headers = {key: value for key, value in told.headers.items() if key not in _OF_CONNECTION}
         return Response(told.content, told.status_code, headers)
-
-
-@contextmanager
-def moto_server() -> Generator[str]:
-    """Serve moto; gives its address."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @contextmanager

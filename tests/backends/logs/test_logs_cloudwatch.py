@@ -8,13 +8,13 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from tests.backends.fakes.awsapi import AwsApi, Refusal, aws
 from tests.backends.fakes.cloudwatchlogs import FakeCloudWatchLogs, Group
 from tests.backends.fakes.insights import Event
 from tests.backends.logs.conftest import Connect, Settings, give_up_on, log_event
 from tests.backends.logs.story import HOUR, QUARTER, WHOLE, tell
 from tests.backends.logs.test_logs_contract import answer
+from tests.backends.motoserver import moto_server
 from tests.backends.serving import Trouble
 
 from midwatch_kit.logs import Scope
@@ -290,11 +290,8 @@ async def test_an_answer_that_does_not_come_whole_is_told_in_words(
 @pytest.fixture(scope="module")
 def moto() -> Generator[str]:
     """Moto's server on a socket, for what it does right: log groups by prefix, and lines of a time."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 def test_moto_s_log_groups_are_found_and_their_lines_walked(moto: str) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from pydantic import ValidationError
 from tests.backends.fakes.cloudwatch import CloudWatch, Refusing, changed
 from tests.backends.metrics.asking import asked, document, refused, text_of
 from tests.backends.metrics.conftest import Connect
 from tests.backends.metrics.in_cloudwatch import telling
 from tests.backends.metrics.story import Told
+from tests.backends.motoserver import moto_server
 from tests.backends.serving import listening, served
 
 from midwatch_kit import BadInput
@@ -364,11 +364,8 @@ def test_settings_that_cannot_be_used_say_so(monkeypatch: pytest.MonkeyPatch, tm
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
     """The address of moto's server."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 async def test_moto_is_read_likewise(connect: Connect, moto: str) -> None:

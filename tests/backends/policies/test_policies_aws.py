@@ -17,9 +17,9 @@ import botocore.session
 import pytest
 from mcp import Client
 from moto.iam.aws_managed_policies import aws_managed_policies_data
-from moto.server import ThreadedMotoServer
 from tests.backends.deploys.worlds import IN_WINDOW, WORLDS
 from tests.backends.fakes.awsapi import KEY
+from tests.backends.motoserver import moto_server
 from tests.backends.policies.account import Account, actions_of, listed, policy_in, without
 from tests.backends.policies.holdings import BACKENDS, Backend
 
@@ -54,16 +54,13 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 @pytest.fixture(scope="module")
 def account(_own_environment: None) -> Iterator[Account]:
     """An account that holds something for each backend."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    account = Account(f"http://{host}:{port}")
-    for backend in BACKENDS.values():
-        backend.fill(account)
-    gc.freeze()  # moto is large, and each collection would walk through it
-    yield account
-    gc.unfreeze()
-    server.stop()
+    with moto_server() as url:
+        account = Account(url)
+        for backend in BACKENDS.values():
+            backend.fill(account)
+        gc.freeze()  # moto is large, and each collection would walk through it
+        yield account
+        gc.unfreeze()
 
 
 async def told(backend: Backend, account: Account, folder: Path, *tools: str) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from tests.backends.fakes.otlp import Row
 from tests.backends.fakes.segments import id_of
 from tests.backends.fakes.xray import FakeXRay
+from tests.backends.motoserver import moto_server
 from tests.backends.serving import served
 
 from midwatch_kit import BackendDown, BadInput
@@ -64,14 +64,10 @@ def order() -> list[Row]:
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
     """The address of moto's X-Ray with a trace in it."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    client = boto3.client("xray", endpoint_url=url)
-    client.put_trace_segments(TraceSegmentDocuments=[json.dumps(told) for told in order()])
-    yield url
-    server.stop()
+    with moto_server() as url:
+        client = boto3.client("xray", endpoint_url=url)
+        client.put_trace_segments(TraceSegmentDocuments=[json.dumps(told) for told in order()])
+        yield url
 
 
 def test_a_trace_of_segments_reads_as_a_tree_of_what_happened(moto: str, connect: Connect) -> None:
