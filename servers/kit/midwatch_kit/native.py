@@ -5,24 +5,24 @@ as evidence, and further pages are read from there, so that nothing is asked, or
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from inspect import Parameter, Signature
-from typing import Annotated, Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import Annotated, Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from pydantic import Field, JsonValue
 
 from midwatch_kit.errors import BadInput
-from midwatch_kit.evidence import canonical
 from midwatch_kit.paging import Page, open_page
 from midwatch_kit.records import Window
-from midwatch_kit.reply import MAX_EVIDENCE_BYTES, Answer
+from midwatch_kit.reply import Answer, fitting
 from midwatch_kit.server import EvidenceServer, Role
 from midwatch_kit.short import kept_document
 from midwatch_kit.text import printable
 from midwatch_kit.window import resolve_window
 
+NativeT = TypeVar("NativeT")
 Limit = Annotated[int, Field(ge=1, le=5_000)]
 MOST_ROWS: Final = 5_000
 """Rows that are asked for at most, however many a page has."""
@@ -89,18 +89,57 @@ def offer_query_tool(server: EvidenceServer, backends: Mapping[str, object], nam
         return
     asking = _Asking(server, name, natives)
 
-    def query(**given: Any) -> Answer:
-        return asking.answer(given)
-
     languages = "; ".join(
         f"{own}: {native.languages}" if len(natives) > 1 else native.languages for own, native in natives.items()
     )
-    query.__name__ = name
-    query.__doc__ = f"Rows of a query in the backend's own language ({languages}), within the window."
-    parameters = _parameters(natives)
-    vars(query)["__signature__"] = Signature(parameters, return_annotation=Answer)
-    query.__annotations__ = {**{each.name: each.annotation for each in parameters}, "return": Answer}
+    told = f"Rows of a query in the backend's own language ({languages}), within the window."
+    offer_with(server, name, told, _parameters(natives), asking.answer)
+
+
+def offer_with(
+    server: EvidenceServer,
+    name: str,
+    description: str,
+    parameters: Sequence[tuple[str, Any, Any]],
+    answer: Callable[[Mapping[str, Any]], Answer],
+) -> None:
+    """Offer a drill-down whose parameters (name, annotation, default) are known only when the server is built."""
+
+    def query(**given: Any) -> Answer:
+        return answer(given)
+
+    query.__name__, query.__doc__ = name, description
+    signed = [
+        Parameter(one, Parameter.KEYWORD_ONLY, annotation=kind, default=default) for one, kind, default in parameters
+    ]
+    vars(query)["__signature__"] = Signature(signed, return_annotation=Answer)
+    query.__annotations__ = {**{each.name: each.annotation for each in signed}, "return": Answer}
     server.tool(Role.DRILL_DOWN, name.replace("_", " ").capitalize())(query)
+
+
+def chosen(natives: Mapping[str, NativeT], name: str) -> NativeT:
+    """Return the backend of that name, or the only one; raises `BadInput` for a name that none has."""
+    if len(natives) == 1:
+        return next(iter(natives.values()))
+    if name in natives:
+        return natives[name]
+    near = get_close_matches(name, natives, 1) or list(natives)
+    raise BadInput(f"no backend {name[:80]!r} has a language of its own here: use {' or '.join(near)}")
+
+
+def choice_of(natives: Mapping[str, object]) -> list[tuple[str, Any, Any]]:
+    """Return the parameter that says which backend is meant; none where there is but one."""
+    backend = Annotated[str, Field(json_schema_extra={"enum": list[JsonValue](natives)})]
+    return [("backend", backend, Parameter.empty)] if len(natives) > 1 else []
+
+
+def readable(query: str) -> str:
+    """Return a query without spaces around it; raises `BadInput` for an empty one, or one that is too long."""
+    if not query.strip():
+        raise BadInput("query is empty: write one in the backend's own language")
+    if len(query) > _MOST_QUERY:
+        raise BadInput(f"the query has {len(query)} characters: {_MOST_QUERY} is the most")
+    return query.strip()
 
 
 def refuse_sources(asked: Asked, language: str, instead: str) -> None:
@@ -119,7 +158,7 @@ class _Asking:
 
     def answer(self, given: Mapping[str, Any]) -> Answer:
         """Ask the backend, or go on in what it gave before."""
-        native = self._chosen(given.get("backend", ""))
+        native = chosen(self.natives, given.get("backend", ""))
         asked = {name: value for name, value in given.items() if name not in {"limit", "cursor"}}
         arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in asked.items()}
         page = open_page(
@@ -127,18 +166,10 @@ class _Asking:
         )
         if page.after:
             return self._resumed(page, given["limit"])
-        query = _readable(given["query"])
+        query = readable(given["query"])
         most = min(MOST_ROWS, max(given["limit"], _LEAST_ASKED))
         table = native.ask(Asked(query, page.window, given.get("sources", ()), most))
         return _answer(table, page, given["limit"])
-
-    def _chosen(self, name: str) -> Native:
-        if len(self.natives) == 1:
-            return next(iter(self.natives.values()))
-        if name in self.natives:
-            return self.natives[name]
-        near = get_close_matches(name, self.natives, 1) or list(self.natives)
-        raise BadInput(f"no backend {name[:80]!r} has a language of its own here: use {' or '.join(near)}")
 
     def _resumed(self, page: Page, limit: int) -> Answer:
         kept = kept_document(self.server.evidence, page, (self.server.name, self.tool))
@@ -148,33 +179,22 @@ class _Asking:
         return _shown(Table(rows, kept["matched"], kept["query"], bool(page.pin)), page, limit, begins)
 
 
-def _parameters(natives: Mapping[str, Native]) -> list[Parameter]:
-    names = list(natives)
-    backend = Annotated[str, Field(json_schema_extra={"enum": list[JsonValue](names)})]
+def _parameters(natives: Mapping[str, Native]) -> list[tuple[str, Any, Any]]:
     sources = Annotated[tuple[str, ...], Field(description="log groups or indices, with *; empty: all")]
-    given: list[tuple[str, Any, Any]] = [
+    return [
         ("query", str, Parameter.empty),
-        *([("backend", backend, Parameter.empty)] if len(names) > 1 else []),
+        *choice_of(natives),
         ("start", str, "-15m"),
         ("end", str, "now"),
         *([("sources", sources, ())] if any(native.has_sources for native in natives.values()) else []),
         ("limit", Limit, 100),
         ("cursor", str | None, None),
     ]
-    return [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default) for name, kind, default in given]
-
-
-def _readable(query: str) -> str:
-    if not query.strip():
-        raise BadInput("query is empty: write one in the backend's own language")
-    if len(query) > _MOST_QUERY:
-        raise BadInput(f"the query has {len(query)} characters: {_MOST_QUERY} is the most")
-    return query.strip()
 
 
 def _answer(table: Table, page: Page, limit: int) -> Answer:
     """The first page; the pin of its cursor tells the others that there is more than could be counted."""
-    rows = _fitting(table.rows)
+    rows = fitting(table.rows)
     columns = _Columns.of(rows)
     query = f"{printable(table.query)[:_MOST_SHOWN]} -- {columns.told}" if rows else printable(table.query)
     told = Table(rows, table.matched, query, table.more, table.caveats, table.hint)
@@ -203,16 +223,6 @@ def _told_beyond(table: Table) -> str:
     many = f"At least {table.matched}" if table.more else str(table.matched)
     return f"{many} rows match, and {len(table.rows)} were fetched: narrow the window, filter or aggregate, or raise \
 limit (at most {MOST_ROWS})."
-
-
-def _fitting(rows: Sequence[Row]) -> list[Row]:
-    """Return as many rows as one evidence document takes."""
-    size = 0
-    for number, row in enumerate(rows):
-        size += len(canonical(row)) + 1
-        if number and size > MAX_EVIDENCE_BYTES:
-            return list(rows[:number])
-    return list(rows)
 
 
 @dataclass(frozen=True)

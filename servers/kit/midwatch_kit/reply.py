@@ -7,6 +7,7 @@ its hash; the reply shows as many lines as the budget takes, exact counts, and t
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mcp import types
 from pydantic import BaseModel, JsonValue
@@ -15,6 +16,8 @@ from midwatch_kit.evidence import PAGE_CHARS, EvidenceStore, canonical, cite
 from midwatch_kit.paging import Page
 from midwatch_kit.records import Finding, Observation, Signal, TopologyFragment, Window
 from midwatch_kit.window import rfc3339
+
+RowT = TypeVar("RowT", bound=JsonValue)
 
 MAX_LINE = 600
 MAX_QUERY = 1_500
@@ -126,6 +129,16 @@ def reply_to(answer: Answer, asker: Asker, store: EvidenceStore, budget: int) ->
     )
 
 
+def fitting(rows: Sequence[RowT]) -> list[RowT]:
+    """Return as many rows as one evidence document takes, one at the least."""
+    size = 0
+    for number, row in enumerate(rows):
+        size += len(canonical(row)) + 1
+        if number and size > MAX_EVIDENCE_BYTES:
+            return list(rows[:number])
+    return list(rows)
+
+
 def _kept(records: dict[str, JsonValue], store: EvidenceStore) -> dict[str, JsonValue]:
     stored = canonical(records)
     return {"id": store.put(stored), "pages": _pages(stored)}
@@ -140,20 +153,8 @@ def _evidence_document(answer: Answer, asker: Asker) -> dict[str, JsonValue]:
         "baseline": _interval(answer.baseline),
         "matched": answer.matched,
         **({"columns": [*answer.columns]} if answer.columns else {}),
-        "rows": _fitting(answer.rows) if answer.positions else [*answer.rows],
+        "rows": fitting(answer.rows) if answer.positions else [*answer.rows],
     }
-
-
-def _fitting(rows: Sequence[JsonValue]) -> list[JsonValue]:
-    """Return as many rows as one document takes; where each has a position, the next page brings the rest."""
-    fitting: list[JsonValue] = []
-    size = 0
-    for row in rows:
-        size += len(canonical(row)) + 1
-        if fitting and size > MAX_EVIDENCE_BYTES:
-            break
-        fitting.append(row)
-    return fitting
 
 
 def _rows_of(document: dict[str, JsonValue]) -> list[JsonValue]:

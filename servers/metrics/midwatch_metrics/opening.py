@@ -1,12 +1,13 @@
 """Which backends are on: each that a setting names. A backend's module is imported only then, with its libraries."""
 
+from collections.abc import Mapping
+
 from midwatch_metrics.backend import MetricBackend
 from midwatch_metrics.settings import MetricsSettings
-from midwatch_metrics.several import Several
 
 
-def open_backend(settings: MetricsSettings) -> MetricBackend:
-    """Return the one backend that is on, or all of them as one; nothing is asked yet.
+def backends_on(settings: MetricsSettings) -> Mapping[str, MetricBackend]:
+    """Return the backends that are on by their names; nothing is asked yet.
 
     Raises `BadInput` for a setting that cannot be used, such as a file with a token that is not there.
     """
@@ -27,4 +28,4 @@ def open_backend(settings: MetricsSettings) -> MetricBackend:
         from midwatch_metrics.backends.cloudwatch import open_cloudwatch  # noqa: PLC0415 - as above
 
         found["cloudwatch"] = open_cloudwatch(settings)
-    return next(iter(found.values())) if len(found) == 1 else Several(found)
+    return found

@@ -7,15 +7,16 @@ from pydantic import Field
 from midwatch_kit import Answer, EvidenceServer, Role, Signal, run
 from midwatch_metrics import answers
 from midwatch_metrics.backend import MetricBackend
-from midwatch_metrics.opening import open_backend
+from midwatch_metrics.native import Points, offer_query_tool
+from midwatch_metrics.opening import backends_on
 from midwatch_metrics.query import Aggregation
 from midwatch_metrics.settings import MetricsSettings
+from midwatch_metrics.several import Several
 
 Entities = Annotated[tuple[str, ...], Field(description="service:NAME or instance:NAME; empty: all")]
 Alarmed = Annotated[tuple[str, ...], Field(description="service:NAME or alarm:NAME; empty: all")]
 GroupBy = Annotated[tuple[str, ...], Field(description="service, instance or attributes")]
 Filters = Annotated[dict[str, str], Field(description="service, instance or attributes")]
-Points = Annotated[int, Field(ge=1, le=500)]
 Limit = Annotated[int, Field(ge=1, le=5_000)]
 
 
@@ -30,9 +31,11 @@ def build(settings: MetricsSettings) -> EvidenceServer:
         instructions="Metrics and alarms of services. Survey first: it compares a window with a baseline; then query. "
         "Times are RFC 3339, now, or -15m; all UTC.",
     )
-    backend = open_backend(settings)
+    backends = backends_on(settings)
+    backend = next(iter(backends.values())) if len(backends) == 1 else Several(backends)
     _offer_overview(server, backend)
     _offer_details(server, backend)
+    offer_query_tool(server, backends)
     return server
 
 

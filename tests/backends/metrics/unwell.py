@@ -26,6 +26,7 @@ class Unwell:
     path: str = ""
     asked: list[str] = field(default_factory=list)
     seen: list[Mapping[str, str]] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
     url: str = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,6 +34,7 @@ class Unwell:
         path = scope["raw_path"].decode() + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
         self.asked.append(path)
         self.seen.append({name.decode(): value.decode() for name, value in scope["headers"]})
+        self.sent.append((await receive()).get("body", b"").decode())
         if self.path not in path or len(self.asked) > self.times:
             data = [] if "/series" in path or "/label" in path else EMPTY
             await answered(send, 200, {}, json.dumps({"status": "success", "data": data}).encode())

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from midwatch_kit import BackendDown, NotFound
 from midwatch_kit.http import BUSY, Http, HttpAnswer, HttpFailure, Parameters
-from midwatch_metrics.backends.prometheus.api import Absent, Access, HttpApi, Refused
+from midwatch_metrics.backends.prometheus.api import Absent, Access, HttpApi, Refused, Told
 
 SETTING: Final = "MIDWATCH_GRAFANA"
 PROMETHEUS_TYPES: Final = (
@@ -74,16 +74,21 @@ class ProxiedPrometheus:
 
     def __init__(self, grafana: GrafanaApi, access: Access, wanted: str | None) -> None:
         self.name = f"{access.place} (data source {wanted})" if wanted else access.place
+        self.seconds = access.seconds
         self._grafana, self._access, self._wanted = grafana, access, wanted
         self._api: HttpApi | None = None
         self._turn = threading.Lock()
 
     def ask(self, path: str, parameters: Parameters | None = None) -> Any:
         """Return the `data` of the data source's `/api/v1/{path}`; raises `KitError`."""
+        return self.tell(path, parameters).data
+
+    def tell(self, path: str, parameters: Parameters | None = None) -> Told:
+        """Return what `ask` does, with what the data source remarks on it."""
         with self._turn:
             if self._api is None:
                 self._api = self._open(self._uid())
-        return self._api.ask(path, parameters)
+        return self._api.tell(path, parameters)
 
     def _open(self, uid: str) -> HttpApi:
         return _Proxied(replace(self._access, url=f"{self._access.url.rstrip('/')}/api/datasources/proxy/uid/{uid}"))

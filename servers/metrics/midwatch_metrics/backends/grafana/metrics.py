@@ -34,6 +34,7 @@ class GrafanaMetrics:
 
     def __init__(self, api: GrafanaApi, source: PrometheusMetrics, alerts: GrafanaAlerts) -> None:
         self._api, self._source, self._alerts = api, source, alerts
+        self.native = source.native
 
     def pin(self) -> int:
         """Return 0: what is kept is known by its time alone."""

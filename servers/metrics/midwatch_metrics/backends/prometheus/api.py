@@ -31,13 +31,26 @@ class Absent(BackendDown):
     """Raised when there is no such path: another program answers, or one that lacks this part of the API."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The `data` of an answer, and what Prometheus remarks on it: its `warnings`, then its `infos`."""
+
+    data: Any
+    remarks: tuple[str, ...] = ()
+
+
 class PrometheusApi(Protocol):
-    """What answers questions of Prometheus' API."""
+    """What answers questions of Prometheus' API, each within so many `seconds`."""
 
     name: str
+    seconds: float
 
     def ask(self, path: str, parameters: Parameters | None = None) -> Any:
         """Return the `data` of `/api/v1/{path}`; raises `KitError`."""
+        ...
+
+    def tell(self, path: str, parameters: Parameters | None = None) -> Told:
+        """Return what `ask` does, with remarks on it."""
         ...
 
 
@@ -61,7 +74,7 @@ class HttpApi:
     """The API at an address; calls may come from several threads."""
 
     def __init__(self, access: Access) -> None:
-        self.name = access.place
+        self.name, self.seconds = access.place, access.seconds
         self._access = access
         self._http = Http(access.url, seconds=access.seconds, headers=access.headers, login=access.login)
 
@@ -71,13 +84,17 @@ class HttpApi:
         What may pass is tried again within the deadline. Raises `BadInput` for a question that cannot be answered as
         it stands, `TooLarge`, `Refused`, `Absent`, and `BackendDown` for everything else.
         """
+        return self.tell(path, parameters).data
+
+    def tell(self, path: str, parameters: Parameters | None = None) -> Told:
+        """Return what `ask` does, with remarks on it."""
         until = time.monotonic() + self._access.seconds
         ask = self._http.post if path in _POSTED else self._http.get
         try:
             answer = ask(f"/api/v1/{path}", parameters, until=until)
         except HttpFailure as failure:
             raise self._in_words(failure) from None
-        return self._data(answer, path)
+        return self._told(answer, path)
 
     def _in_words(self, failure: HttpFailure) -> KitError:
         match failure.kind:
@@ -97,10 +114,12 @@ class HttpApi:
                 words = str(failure)
         return BackendDown(words)
 
-    def _data(self, answer: HttpAnswer, path: str) -> Any:
+    def _told(self, answer: HttpAnswer, path: str) -> Told:
         status, envelope = answer.status, _envelope(answer.body)
         said = (envelope or {}).get("error") or (envelope or {}).get("message")  # the latter of a proxy such as Grafana
         complaint = str(said or "")[:_LONGEST_COMPLAINT] or _plain(answer.body)
+        if (envelope or {}).get("errorType") == "timeout":
+            raise TooLarge(f"{self.name} gave the query up ({complaint}): {_LESS}")
         if status in BUSY:
             raise BackendDown(f"{self.name} cannot answer now ({status} {complaint}): try again in a minute")
         if status in (401, 403):
@@ -114,7 +133,8 @@ class HttpApi:
         if envelope is None or not _has_shape(envelope.get("data"), path):
             kind = (answer.content_type or "no type")[:40]
             raise BackendDown(f"{self.name} answers {kind}, not as Prometheus does: {self._see_url()}")
-        return envelope["data"]
+        remarks = [*(envelope.get("warnings") or ()), *(envelope.get("infos") or ())]
+        return Told(envelope["data"], tuple(str(one)[:_LONGEST_COMPLAINT] for one in remarks))
 
     def _see_url(self) -> str:
         return f"see whether {self._access.setting}_URL is what comes before /api/v1, and that it runs"

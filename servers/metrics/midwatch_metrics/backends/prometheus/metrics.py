@@ -14,6 +14,7 @@ from midwatch_metrics.backends.prometheus.catalogue import described_of
 from midwatch_metrics.backends.prometheus.families import Family, Metadata, group, metadata_of
 from midwatch_metrics.backends.prometheus.health import checks_of
 from midwatch_metrics.backends.prometheus.labels import LabelMap, fits, one_of_names, quoted
+from midwatch_metrics.backends.prometheus.native import PromQlQueries
 from midwatch_metrics.backends.prometheus.reading import Listed, affordable, read
 from midwatch_metrics.backends.prometheus.samples import assemble, no_cells, renumbered, without
 from midwatch_metrics.backends.prometheus.targets import fragment_of
@@ -37,6 +38,7 @@ class PrometheusMetrics:
 
     def __init__(self, api: PrometheusApi, mapping: LabelMap) -> None:
         self._api, self._mapping = api, mapping
+        self.native = PromQlQueries(api)
         self._metadata: tuple[float, dict[str, Metadata]] | None = None
 
     def pin(self) -> int:
