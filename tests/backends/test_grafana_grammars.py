@@ -63,7 +63,8 @@ def readers() -> dict[str, Callable[[str], object]]:
     """How each fake reads; all raise what they refuse with."""
 
     def spans_or_counts(query: str) -> object:
-        return traceql.read_counts(query) if "count_over_time" in query else traceql.read_spans(query)
+        counts = re.search(r"\| (count_over_time|rate)", query)
+        return traceql.read_counts(query) if counts else traceql.read_spans(query)
 
     return {"logql": lambda query: loki.LogQl(query).parse(), "traceql": spans_or_counts}
 
@@ -105,6 +106,8 @@ TRACE_QUERIES: Final = (
     '{ (resource.service.name = "a" || span."b c" = "d") && status = error && duration >= 12us }',
     '{ name =~ "(?i).*x.*" && link:traceID = "ab" } with (most_recent=true)',
     "{ span.a = -1.5 || span.b = true } | count_over_time() by (resource.service.name, status)",
+    '{ status = error } || { span.a = "b" } | select(name, span.http.route, status)',
+    "{ } | rate() by (name)",
 )
 
 

@@ -5,9 +5,10 @@ from typing import Annotated
 from pydantic import Field
 
 from midwatch_kit import Answer, EvidenceServer, Role, Signal, run
+from midwatch_kit.native import offer_query_tool
 from midwatch_traces import answers
 from midwatch_traces.backend import Search, TraceBackend
-from midwatch_traces.backends import chosen
+from midwatch_traces.backends import as_one, backends_on
 from midwatch_traces.settings import TracesSettings
 
 Entities = Annotated[tuple[str, ...], Field(description="service:NAME, instance:NAME…; empty: all")]
@@ -28,9 +29,10 @@ def build(settings: TracesSettings) -> EvidenceServer:
         instructions="Traces of services. Survey first: it compares a window with a baseline and says where failures "
         "begin; then search, then get one trace. Times are RFC 3339, now, or -15m; all UTC.",
     )
-    backend = chosen(settings)
-    _offer_overview(server, backend)
-    _offer_details(server, backend)
+    backends = backends_on(settings)
+    _offer_overview(server, as_one(backends))
+    _offer_details(server, as_one(backends))
+    offer_query_tool(server, backends, "query_traces")
     return server
 
 

@@ -8,7 +8,7 @@ modules/frontend/search_sharder.go of Tempo 2.8.
 
 from collections import Counter
 from collections.abc import Callable, Collection
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from tests.backends.fakes.otlp import Row, in_base64, resource_spans
-from tests.backends.fakes.traceql import Refused, label_of, read_counts, read_spans
+from tests.backends.fakes.traceql import Refused, Spans, label_of, read_counts, read_spans
 from tests.backends.grammars import READ
 
 Meaning = TypeVar("Meaning")
@@ -42,6 +42,7 @@ class FakeTempo:
         too_large: Collection[str] = (),
     ) -> None:
         self._headers, self._metrics, self._too_large = headers or {}, metrics, too_large
+        self.most_series = 1_000
         self.traces: dict[str, list[Row]] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
         for row in rows:
@@ -49,6 +50,7 @@ class FakeTempo:
         routes = [
             Route("/api/search", self._search),
             Route("/api/v2/search/tag/resource.service.name/values", self._services),
+            Route("/api/v2/search/tags", self._tags),
             Route("/api/status/buildinfo", lambda _: JSONResponse({"version": "2.8.2", "revision": "1"})),
             Route("/api/traces/{id}", self._get),
             Route("/api/metrics/query_range", self._range),
@@ -75,16 +77,20 @@ class FakeTempo:
         if limit > _MOST:
             return PlainTextResponse(f"limit {limit} exceeds max limit {_MOST}", 400)
         try:
-            test, hinted = _kept(read_spans, asked.get("q", "{}"))
+            spans = _kept(read_spans, asked.get("q", "{}"))
         except Refused as error:
             return PlainTextResponse(f"invalid TraceQL query: {error}", 400)
         found = []
         for name, rows in self._inside(start * _SECOND, end * _SECOND):
-            matching = [row["Timestamp"] for row in rows if test(row)]
+            matching = [row for row in rows if spans.test(row)]
             if matching:
-                found.append((max(matching), name))
-        order = sorted(found, reverse=True) if hinted else sorted(found, key=lambda one: one[1])
-        told = [self._summary(name) for _, name in order[:limit]]
+                found.append((max(row["Timestamp"] for row in matching), name, matching))
+        found.sort(key=lambda one: (-one[0], one[1]) if spans.hinted else one[1])
+        most = int(asked.get("spss", "3"))
+        told = [
+            {**self._summary(name), "spanSets": [_span_set(matching, spans, most)]}
+            for _, name, matching in found[:limit]
+        ]
         return JSONResponse({"traces": told, "metrics": {"inspectedTraces": len(found), "inspectedBytes": "1"}})
 
     def _inside(self, start: int, end: int) -> list[tuple[str, list[Row]]]:
@@ -105,14 +111,28 @@ class FakeTempo:
             "rootTraceName": first["SpanName"],
             "startTimeUnixNano": str(first["Timestamp"]),
             **({"durationMs": lasting} if lasting else {}),
-            "spanSets": [{"spans": [], "matched": 1}],
         }
 
     def _services(self, request: Request) -> Response:
-        test, _ = _kept(read_spans, request.query_params.get("q", "{}"))
-        bounds = [int(request.query_params[name]) * _SECOND for name in ("start", "end")]
-        names = sorted({row["ServiceName"] for _, rows in self._inside(*bounds) for row in rows if test(row)})
+        names = sorted({row["ServiceName"] for row in self._asked_for(request)})
         return JSONResponse({"tagValues": [{"type": "string", "value": name} for name in names], "metrics": {}})
+
+    def _tags(self, request: Request) -> Response:
+        rows = self._asked_for(request)
+        held = {
+            "resource": {"service.name", *(name for row in rows for name in row["ResourceAttributes"])}
+            if rows
+            else set(),
+            "span": {name for row in rows for name in row["SpanAttributes"]},
+            "intrinsic": {"duration", "name", "status"},
+        }
+        scopes = [{"name": scope, "tags": sorted(names)} for scope, names in held.items()]
+        return JSONResponse({"scopes": scopes, "metrics": {}})
+
+    def _asked_for(self, request: Request) -> list[Row]:
+        test = _kept(read_spans, request.query_params.get("q", "{}")).test
+        bounds = [int(request.query_params[name]) * _SECOND for name in ("start", "end")]
+        return [row for _, rows in self._inside(*bounds) for row in rows if test(row)]
 
     def _rows_of(self, request: Request) -> list[Row] | Response:
         told = request.path_params["id"]
@@ -140,34 +160,77 @@ class FakeTempo:
 
     def _instant(self, request: Request) -> Response:
         start, end = (int(request.query_params[name]) for name in ("start", "end"))
-        return self._counted(request, start, end, lambda count: {"value": count})
+
+        def told(times: list[int], _: bool) -> Row:
+            return {"value": sum(start <= at < end for at in times)}
+
+        return self._counted(request, told)
 
     def _range(self, request: Request) -> Response:
-        start, end = (int(request.query_params[name]) * _SECOND for name in ("start", "end"))
-        assert request.query_params["step"] == "1s"
-        return self._counted(request, start, end, lambda count: {"samples": [{"timestampMs": "1"}, {"value": count}]})
+        """A point is about the step before it, and there is one before the first; in an older Tempo that after it."""
+        asked = request.query_params
+        step = int(asked["step"].removesuffix("s"))
+        first, last = int(asked["start"]) // step * step, -(-int(asked["end"]) // step) * step
+        older = self._metrics == "range"
 
-    def _counted(self, request: Request, start: int, end: int, shown: Any) -> Response:
+        def told(times: list[int], rate: bool) -> Row:
+            counts = Counter(
+                at // _SECOND // step * step if older else -(-at // _SECOND // step) * step for at in times
+            )
+            samples = [
+                {
+                    "timestampMs": str(at * 1000),
+                    **({"value": counts[at] / (step if rate else 1)} if counts[at] else {}),
+                }
+                for at in range(first, last + (not older), step)
+            ]
+            return {"samples": samples if any("value" in one for one in samples) else []}
+
+        return self._counted(request, told)
+
+    def _counted(self, request: Request, told: Callable[[list[int], bool], Row]) -> Response:
         if self._metrics == "off":
             return PlainTextResponse("error querying generators: localblocks processor not found", 500)
         try:
-            test, by = _kept(read_counts, request.query_params["q"])
+            test, by, rate = _kept(read_counts, request.query_params["q"])
         except Refused as error:
             return PlainTextResponse(f"invalid TraceQL query: {error}", 400)
-        counts = Counter(
-            tuple(label_of(row, name) for name in by)
-            for rows in self.traces.values()
-            for row in rows
-            if start <= row["Timestamp"] < end and test(row)
-        )
+        times: dict[tuple[str, ...], list[int]] = {}
+        for row in (row for rows in self.traces.values() for row in rows if test(row)):
+            times.setdefault(tuple(label_of(row, name) for name in by), []).append(row["Timestamp"])
         series = [
             {
                 "labels": [{"key": name, "value": {"stringValue": value}} for name, value in zip(by, key, strict=True)],
-                **shown(count),
+                **shown,
             }
-            for key, count in sorted(counts.items())
+            for key, each in sorted(times.items())
+            if any((shown := told(each, rate)).values())
         ]
-        return JSONResponse({"series": series, "metrics": {"inspectedBytes": "1"}})
+        partly = {
+            "status": "PARTIAL",
+            "message": f"Response exceeds maximum series limit of {self.most_series}, a partial response is returned.",
+        }
+        cut = {"series": series[: self.most_series], "metrics": {"inspectedBytes": "1"}}
+        return JSONResponse({**cut, **partly} if len(series) > self.most_series else cut)
+
+
+def _span_set(rows: list[Row], spans: Spans, most: int) -> Row:
+    """A set of spans with what the search had to read of them: keys have no scope, a name is no attribute."""
+    told = [
+        {
+            "spanID": row["SpanId"],
+            "startTimeUnixNano": str(row["Timestamp"]),
+            "durationNanos": str(row["Duration"]),
+            **({"name": row["SpanName"]} if "name" in spans.fields else {}),
+            "attributes": [
+                {"key": field.partition(".")[2] or field, "value": {"stringValue": value}}
+                for field in spans.fields
+                if field != "name" and (value := label_of(row, field))
+            ],
+        }
+        for row in rows[:most]
+    ]
+    return {"spans": told, "matched": len(rows)}
 
 
 def _kept(read: Callable[[str], Meaning], query: str) -> Meaning:

@@ -1,4 +1,4 @@
-"""As much of TraceQL as the trace tools write: one set of spans with conditions, a hint, and counts by labels.
+"""As much of TraceQL as the trace tools write, and tests: sets of spans with conditions, a hint, counts by labels.
 
 Anything else is refused in Tempo's words. Operators bind and values compare as in pkg/traceql of Tempo 2.8: a number is
 never equal to a text, and a regular expression has to match all of a value.
@@ -6,7 +6,8 @@ never equal to a text, and a regular expression has to match all of a value.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from tests.backends.fakes.otlp import Row
@@ -14,12 +15,13 @@ from tests.backends.fakes.otlp import Row
 Test = Callable[[Row], bool]
 _TOKEN: Final = re.compile(
     r"\s*(?P<token>(?:span|resource)\.(?:\"(?:[^\"\\]|\\.)*\"|[^\s{}()=~!<>&|^,\"])+"
-    r'|"(?:[^"\\]|\\.)*"|`[^`]*`|&&|\|\||=~|>=|[(){}=<]|[\w.:\-]+)\s*'
+    r'|"(?:[^"\\]|\\.)*"|`[^`]*`|&&|\|\||=~|>=|[(){}=<|,]|[\w.:\-]+)\s*'
 )
 _HINT: Final = re.compile(r"\s*with \(most_recent=true\)\s*$")
 _COUNT: Final = re.compile(
-    r"(?P<spans>\{.*\}) \| count_over_time\(\)(?: by \((?P<by>[\w.]+(?:, ?[\w.]+)*)\))?$", re.DOTALL
+    r"(?P<spans>\{.*\}) \| (?P<what>count_over_time|rate)\(\)(?: by \((?P<by>[\w.]+(?:, ?[\w.]+)*)\))?$", re.DOTALL
 )
+_FIELD: Final = re.compile(r"(?:span|resource)\.[^\s{}()=~!<>&|^,]+|status|name")
 _NS: Final = {"us": 10**3, "ms": 10**6, "s": 10**9}
 
 
@@ -27,32 +29,51 @@ class Refused(Exception):
     """What Tempo answers with 400."""
 
 
-def read_spans(query: str) -> tuple[Test, bool]:
-    """What a search asks of a span, and whether it wants the most recent; raises `Refused`."""
+@dataclass(frozen=True)
+class Spans:
+    """What a search asks of a span, the fields that it tells of it, and whether it wants the most recent."""
+
+    test: Test
+    fields: Sequence[str]
+    hinted: bool
+
+
+def read_spans(query: str) -> Spans:
+    """Read a search: sets of spans with `||` between them, and what to select of each; raises `Refused`."""
     spans, hinted = _HINT.subn("", query)
-    tokens = _tokens(spans)
-    if tokens[:1] != ["{"] or tokens[-1:] != ["}"]:
-        raise _refused("unexpected IDENTIFIER")
-    if not tokens[1:-1]:
-        return lambda _: True, bool(hinted)
-    test, rest = _any_of(tokens[1:-1])
-    if rest:
-        raise _refused(f"unexpected {rest[0]}")
-    return test, bool(hinted)
+    tokens, tests = _tokens(spans), []
+    fields = [name for name in dict.fromkeys(tokens) if name == "status" or name.startswith(("span.", "resource."))]
+    while True:
+        test, tokens = _set(tokens)
+        tests.append(test)
+        if tokens[:1] != ["||"]:
+            break
+        tokens = tokens[1:]
+    if tokens[:3] == ["|", "select", "("] and tokens[-1:] == [")"]:
+        inside = tokens[3:-1]
+        if not inside[::2] or len(inside) % 2 == 0 or any(comma != "," for comma in inside[1::2]):
+            raise _refused("unexpected )")
+        if strange := [name for name in inside[::2] if not _FIELD.fullmatch(name)]:
+            raise _refused(f"unexpected {strange[0]}")
+        fields, tokens = list(dict.fromkeys([*fields, *inside[::2]])), []
+    if tokens:
+        raise _refused(f"unexpected {tokens[0]}")
+    return Spans(lambda row: any(test(row) for test in tests), fields, bool(hinted))
 
 
-def read_counts(query: str) -> tuple[Test, list[str]]:
-    """What a count asks of a span, and by which labels it counts; raises `Refused`."""
+def read_counts(query: str) -> tuple[Test, list[str], bool]:
+    """What a count asks of a span, by which labels it counts, and if it wants a rate; raises `Refused`."""
     found = _COUNT.match(query)
     if not found:
         raise _refused("unexpected IDENTIFIER")
-    return read_spans(found["spans"])[0], re.findall(r"[\w.]+", found["by"] or "")
+    test = read_spans(found["spans"]).test
+    return test, re.findall(r"[\w.]+", found["by"] or ""), found["what"] == "rate"
 
 
 def label_of(row: Row, name: str) -> str:
     """The value of one label of a span."""
-    if name == "status":
-        return str(row["StatusCode"]).lower()
+    if name in {"status", "name"}:
+        return str(row["StatusCode"]).lower() if name == "status" else str(row["SpanName"])
     scope, _, key = name.partition(".")
     return str(_labels(row, scope).get(key, ""))
 
@@ -70,6 +91,17 @@ def _tokens(query: str) -> list[str]:
 
 def _refused(words: str, column: int = 1) -> Refused:
     return Refused(f"parse error at line 1, col {column}: syntax error: {words}")
+
+
+def _set(tokens: list[str]) -> tuple[Test, list[str]]:
+    if tokens[:1] != ["{"]:
+        raise _refused("unexpected IDENTIFIER")
+    if tokens[1:2] == ["}"]:
+        return lambda _: True, tokens[2:]
+    test, rest = _any_of(tokens[1:])
+    if rest[:1] != ["}"]:
+        raise _refused(f"unexpected {rest[0] if rest else '$end'}")
+    return test, rest[1:]
 
 
 def _any_of(tokens: list[str]) -> tuple[Test, list[str]]:

@@ -88,6 +88,7 @@ class FakeXRay:
             "HasError": "error" in node.flags,
             "HasThrottle": "throttle" in node.flags,
             "IsPartial": False,
+            "EntryPoint": {"Name": node.name, "Names": [node.name]},
             "ServiceIds": [{"Name": one.name, "Names": [one.name]} for one in node.services],
         }
 
@@ -147,6 +148,7 @@ def _node(rows: list[Row]) -> Node:
     failed = {row["ServiceName"] for row in rows if row["StatusCode"] == "Error"}
     end = max(row["Timestamp"] + row["Duration"] for row in rows)
     return Node(
+        name=first["ServiceName"],
         flags={"fault"} if first["StatusCode"] == "Error" else set(),
         duration=(end - min(row["Timestamp"] for row in rows)) / 10**9,
         annotations={"aws.local.operation": first["SpanName"]},

@@ -81,6 +81,10 @@ def _one(tokens: list[str]) -> tuple[Test, list[str]]:  # noqa: PLR0911 - one fo
         case ["service", "(", ")", "{", *rest]:
             test, rest = _closed(rest, "}")
             return (lambda node: any(test(one) for one in node.services)), rest
+        case ["service", "(", name, ")", "{", *rest] if name.startswith('"'):
+            test, rest = _closed(rest, "}")
+            only = json.loads(name)
+            return (lambda node: any(one.name == only and test(one) for one in node.services)), rest
         case ["service", "(", name, ")", *rest] if name.startswith('"'):
             wanted = json.loads(name)
             return (lambda node: any(one.name == wanted for one in node.services)), rest

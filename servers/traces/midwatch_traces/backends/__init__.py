@@ -4,6 +4,8 @@
 and fetches traces there. `several` merges what many answer.
 """
 
+from collections.abc import Mapping
+
 from midwatch_kit import BadInput
 from midwatch_traces.backend import TraceBackend
 from midwatch_traces.backends.several import SeveralTraces
@@ -14,6 +16,16 @@ from midwatch_traces.settings import TracesSettings
 
 def chosen(settings: TracesSettings) -> TraceBackend:
     """Return the backends that the settings turn on, as one; raises `BadInput` when there is none."""
+    return as_one(backends_on(settings))
+
+
+def as_one(on: Mapping[str, TraceBackend]) -> TraceBackend:
+    """Return one that answers for all of them."""
+    return next(iter(on.values())) if len(on) == 1 else SeveralTraces(on)
+
+
+def backends_on(settings: TracesSettings) -> Mapping[str, TraceBackend]:
+    """Return the backends that the settings turn on, by name; raises `BadInput` when there is none."""
     on: dict[str, TraceBackend] = {}
     if settings.store is not None:
         from midwatch_traces.backends.store import StoreTraces
@@ -36,4 +48,4 @@ def chosen(settings: TracesSettings) -> TraceBackend:
             "no backend is on. Set one of MIDWATCH_STORE (a directory), MIDWATCH_JAEGER_URL, MIDWATCH_TEMPO_URL and "
             "MIDWATCH_XRAY=true, or several; the flags are --store, --jaeger-url, --tempo-url and --xray"
         )
-    return next(iter(on.values())) if len(on) == 1 else SeveralTraces(on)
+    return on

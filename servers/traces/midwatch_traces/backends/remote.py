@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from midwatch_kit import Check, Window, lag_of, rfc3339
+from midwatch_kit.native import Native
 from midwatch_store import from_ns, to_ns
 from midwatch_traces.backend import (
     Failure,
@@ -261,6 +262,14 @@ class RemoteTraces:
 
     def _until(self) -> float:
         return time.monotonic() + self._seconds
+
+
+class AskedTraces(RemoteTraces):
+    """A source that has a query language of its own besides, in which it can be asked."""
+
+    def __init__(self, source: Source, native: Native, *, most: int, page: int, seconds: float) -> None:
+        super().__init__(source, most=most, page=page, seconds=seconds)
+        self.native = native
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,15 @@ from midwatch_traces.backend import KnownCalls, Search
 from midwatch_traces.backends.api import JsonApi, Missing, Parameters
 from midwatch_traces.backends.fetched import Row
 from midwatch_traces.backends.otlp import labels, rows_of, trace_hex
-from midwatch_traces.backends.remote import RemoteTraces
+from midwatch_traces.backends.remote import AskedTraces
 from midwatch_traces.backends.sampling import Counted, Found, Piece
+from midwatch_traces.backends.tempo_api import SECOND, SERVICES, asked, items, seconds, span_of
+from midwatch_traces.backends.tempo_queries import TempoQueries
 from midwatch_traces.backends.traceql import quoted, spans_of
 from midwatch_traces.settings import TracesSettings
 
 _PAGE: Final = 100
 _AT_ONCE: Final = 8
-_SECOND: Final = 10**9
 _NARROW_SECONDS: Final = 2
 _MOST_OF_NARROW: Final = 5_000
 """Traces that are asked for where a search can't be made any narrower, as it takes whole seconds."""
@@ -45,7 +46,7 @@ _METRICS_OFF: Final = "totals of samples are guesses"
 _TURN_ON: Final = "turn on the local-blocks processor of Tempo's metrics generator, if you want them exact"
 
 
-def tempo(settings: TracesSettings) -> RemoteTraces:
+def tempo(settings: TracesSettings) -> AskedTraces:
     """Return the backend that the settings name."""
     tenant = {"X-Scope-OrgID": settings.tempo_tenant} if settings.tempo_tenant else {}
     password = settings.tempo_password
@@ -57,8 +58,9 @@ def tempo(settings: TracesSettings) -> RemoteTraces:
         login=(settings.tempo_username, password.get_secret_value()) if password else None,
         at_once=_AT_ONCE,
     )
-    source = Tempo(api, settings.tempo_filter.strip())
-    return RemoteTraces(source, most=settings.traces_most, page=_PAGE, seconds=settings.deadline_seconds * 0.9)
+    only, limit = settings.tempo_filter.strip(), settings.deadline_seconds * 0.9
+    native = TempoQueries(api, only, limit)
+    return AskedTraces(Tempo(api, only), native, most=settings.traces_most, page=_PAGE, seconds=limit)
 
 
 class Tempo:
@@ -75,7 +77,7 @@ class Tempo:
 
     def find(self, search: Search, start: int, end: int, most: int, *, until: float, begins: bool = False) -> Found:
         """Return ids of traces that lie in `[start, end)` or, with `begins`, that begin there."""
-        bounds = _seconds(start, end)
+        bounds = seconds(start, end)
         narrow = bounds["end"] - bounds["start"] <= _NARROW_SECONDS
         most = max(most, _MOST_OF_NARROW) if narrow else most
         query = f"{spans_of(search, self._only)} with (most_recent=true)"
@@ -95,7 +97,7 @@ class Tempo:
 
     def describe(self, search: Search, start: int, end: int) -> str:
         """Return the TraceQL of a search, with its bounds."""
-        bounds = _seconds(start, end)
+        bounds = seconds(start, end)
         return f"{spans_of(search, self._only)} start={bounds['start']} end={bounds['end']}"
 
     def count(self, pieces: Sequence[Piece], *, until: float) -> Counted | None:
@@ -109,9 +111,9 @@ class Tempo:
 
     def services(self, start: int, end: int, *, until: float) -> Sequence[str]:
         """Return the services that sent spans then."""
-        told: Parameters = {**_seconds(start, end), **({"q": f"{{ {self._only} }}"} if self._only else {})}
-        said = self._asked("/api/v2/search/tag/resource.service.name/values", told, until)
-        return [str(one["value"]) for one in _list(said, "tagValues") if one.get("value")]
+        told: Parameters = {**seconds(start, end), **({"q": f"{{ {self._only} }}"} if self._only else {})}
+        said = asked(self._api, SERVICES, told, until)
+        return [str(one["value"]) for one in items(said, "tagValues") if one.get("value")]
 
     def known_calls(self, _: int, __: int, *, until: float) -> Sequence[KnownCalls]:
         """Return nothing: Tempo's service graph is in metrics that it writes to a Prometheus."""
@@ -121,15 +123,15 @@ class Tempo:
         """Return spans that link to a trace; an older Tempo does not know links, and gives none."""
         query = f"{{ link:traceID = {quoted(trace_hex(trace_id))} }}"
         try:
-            traces = self._search(query, {"limit": most, **_seconds(start, end)}, until)
+            traces = self._search(query, {"limit": most, **seconds(start, end)}, until)
         except BadInput:
             return []
         return self.fetch([*traces], until=until)
 
     def checks(self, *, until: float) -> Sequence[Check]:
         """Ask for each thing that the tools ask for."""
-        now = int(time.time()) * _SECOND
-        recent = now - 3_600 * _SECOND, now
+        now = int(time.time()) * SECOND
+        recent = now - 3_600 * SECOND, now
         try:
             services = self.services(*recent, until=until)
         except (BackendDown, BadInput) as error:
@@ -140,7 +142,7 @@ class Tempo:
     def _may(self, recent: Piece, until: float) -> Iterator[Check]:
         late = "it finds a span some seconds after Tempo got it"
         try:
-            traces = self._search(f"{spans_of(Search(), self._only)} with (most_recent=true)", _seconds(*recent), until)
+            traces = self._search(f"{spans_of(Search(), self._only)} with (most_recent=true)", seconds(*recent), until)
             yield Check("tempo search", ok=True, detail=f"GET /api/search is allowed; {late}")
             if traces:
                 self.fetch([next(iter(traces))], until=until)
@@ -177,8 +179,8 @@ class Tempo:
 
     def _search(self, query: str, told: Mapping[str, int], until: float) -> dict[str, Piece | None]:
         """Return traces by their ids, each with its beginning and end in ns, as far as Tempo says."""
-        said = self._asked("/api/search", {"q": query, "spss": 1, **told}, until)
-        traces = {trace_hex(str(one["traceID"])): _span_of(one) for one in _list(said, "traces") if one.get("traceID")}
+        said = asked(self._api, "/api/search", {"q": query, "spss": 1, **told}, until)
+        traces = {trace_hex(str(one["traceID"])): span_of(one) for one in items(said, "traces") if one.get("traceID")}
         with self._lock:
             if len(self._seen) > _MOST_KNOWN:
                 self._seen.clear()
@@ -189,7 +191,7 @@ class Tempo:
         """Return the spans of a trace, none where Tempo says that it has no such trace, or that it is too large."""
         with self._lock:
             span, known = self._seen.get(name), self._v2
-        told = _seconds(span[0], span[1], _AROUND_SECONDS) if span else {}
+        told = seconds(span[0], span[1], _AROUND_SECONDS) if span else {}
         for version in ("/v2", "") if known is None else ("/v2",) if known else ("",):
             try:
                 said = self._api.get(f"/api{version}/traces/{quote(name, safe='')}", told, until=until)
@@ -209,9 +211,9 @@ class Tempo:
         for start, end in _cut(pieces):
             for series in self._series(start, end, until):
                 many = int(float(series.get("value") or 0)) + sum(
-                    int(float(sample.get("value") or 0)) for sample in _list(series, "samples")
+                    int(float(sample.get("value") or 0)) for sample in items(series, "samples")
                 )
-                said = labels(_list(series, "labels"))
+                said = labels(items(series, "labels"))
                 spans += many
                 if said.get("status") == "error":
                     failed[said.get("resource.service.name", "")] += many
@@ -223,40 +225,17 @@ class Tempo:
         try:
             said = self._api.get("/api/metrics/query", {**told, "start": start, "end": end}, until=until)
         except Missing:
-            told = {**told, **_seconds(start, end), "step": "1s"}
+            told = {**told, **seconds(start, end), "step": "1s"}
             said = self._api.get("/api/metrics/query_range", told, until=until)
-        return _list(said, "series")
-
-    def _asked(self, path: str, told: Parameters, until: float) -> Any:
-        try:
-            return self._api.get(path, told, until=until)
-        except Missing:
-            raise BackendDown(
-                f"tempo at {self._api.place} has no {path}: is MIDWATCH_TEMPO_URL its query frontend's, with a prefix?"
-            ) from None
-
-
-def _seconds(start: int, end: int, around: int = 0) -> dict[str, int]:
-    """Return bounds in whole seconds, rounded outward."""
-    return {"start": start // _SECOND - around, "end": -(-end // _SECOND) + around}
+        return items(said, "series")
 
 
 def _cut(pieces: Iterable[Piece]) -> Iterator[Piece]:
     """Yield pieces of time, none longer than Tempo gives metrics of."""
     for start, end in pieces:
-        for begin in range(start, end, _METRICS_SECONDS * _SECOND):
-            yield begin, min(end, begin + _METRICS_SECONDS * _SECOND)
-
-
-def _span_of(trace: Mapping[str, Any]) -> Piece | None:
-    told, lasting = str(trace.get("startTimeUnixNano") or ""), int(trace.get("durationMs") or 0)
-    return (int(told), int(told) + (lasting + 1) * 10**6) if told.isdecimal() else None
+        for begin in range(start, end, _METRICS_SECONDS * SECOND):
+            yield begin, min(end, begin + _METRICS_SECONDS * SECOND)
 
 
 def _is_meant(span: Piece, start: int, end: int, *, begins: bool) -> bool:
     return start <= span[0] < end if begins else span[0] < end and span[1] >= start
-
-
-def _list(said: Any, name: str) -> Sequence[Mapping[str, Any]]:
-    found = said.get(name) if isinstance(said, Mapping) else None
-    return found if isinstance(found, list) else ()

@@ -16,10 +16,11 @@ from midwatch_kit.parallel import Threads
 from midwatch_store import from_ns, to_ns
 from midwatch_traces.backend import KnownCalls, Search
 from midwatch_traces.backends.fetched import Row
-from midwatch_traces.backends.remote import RemoteTraces
+from midwatch_traces.backends.remote import AskedTraces
 from midwatch_traces.backends.sampling import Counted, Found, Piece
 from midwatch_traces.backends.segments import rows_of
 from midwatch_traces.backends.xray_filter import filter_of
+from midwatch_traces.backends.xray_queries import XRayQueries
 from midwatch_traces.ids import plain_id, xray_id
 from midwatch_traces.settings import TracesSettings
 
@@ -45,7 +46,7 @@ _RUNNING: Final = re.compile(
 _POLICY: Final = ("xray:GetTraceSummaries", "xray:BatchGetTraces", "xray:GetServiceGraph")
 
 
-def xray(settings: TracesSettings) -> RemoteTraces:
+def xray(settings: TracesSettings) -> AskedTraces:
     """Return the backend that the settings name; raises `BackendDown` when no region is known."""
     seconds = settings.deadline_seconds * 0.9
     opened = session(settings.aws_region, settings.aws_profile)
@@ -55,8 +56,10 @@ def xray(settings: TracesSettings) -> RemoteTraces:
             endpoint_url=str(settings.aws_endpoint_url) if settings.aws_endpoint_url else None,
             config=patience(seconds / (_ATTEMPTS + 1), attempts=_ATTEMPTS, at_once=_AT_ONCE),
         )
-    source = XRay(client, settings.xray_filter.strip())
-    return RemoteTraces(source, most=settings.traces_most, page=_PAGE, seconds=seconds)
+    only = settings.xray_filter.strip()
+    source = XRay(client, only)
+    native = XRayQueries(source, only, seconds)
+    return AskedTraces(source, native, most=settings.traces_most, page=_PAGE, seconds=seconds)
 
 
 class XRay:
@@ -75,12 +78,11 @@ class XRay:
         most = max(most, _MOST_OF_NARROW) if narrow else most
         first = start if begins else start - min(_BEFORE, max(end - start, _SECOND))
         found: dict[str, None] = {}
-        for piece in _cut(first, end):
-            for summary in self._summaries(filter_of(search, self._only), piece, until):
-                if _is_meant(summary, start, end, begins=begins):
-                    found[plain_id(str(summary["Id"]))] = None
-                if len(found) >= most:
-                    return self._full(found, most, narrow=narrow)
+        for summary in self.summaries(filter_of(search, self._only), first, end, until):
+            if _is_meant(summary, start, end, begins=begins):
+                found[plain_id(str(summary["Id"]))] = None
+            if len(found) >= most:
+                return self._full(found, most, narrow=narrow)
         return Found([*found], full=False)
 
     def fetch(self, ids: Sequence[str], *, until: float) -> Sequence[Row]:
@@ -102,6 +104,11 @@ class XRay:
     def count(self, _: Sequence[Piece], *, until: float) -> Counted | None:
         """Return None: X-Ray counts traces and calls, not spans."""
         return None
+
+    def summaries(self, expression: str, start: int, end: int, until: float) -> Iterator[Mapping[str, Any]]:
+        """Yield summaries of traces that began then, in whole seconds, those of the latest hours first."""
+        for piece in _cut(start, end):
+            yield from self._summaries(expression, piece, until)
 
     def services(self, start: int, end: int, *, until: float) -> Sequence[str]:
         """Return the services of the graph that send traces themselves; none where the graph may not be read."""
@@ -130,7 +137,7 @@ class XRay:
         recent = now - 300 * _SECOND, now
 
         def search() -> str:
-            some = next(iter(self._summaries(self._only, recent, until)), None)
+            some = next(iter(self.summaries(self._only, *recent, until)), None)
             late = "it finds a trace some seconds after X-Ray got it"
             return f"{'there are traces' if some else 'no traces'} in the last 5 minutes; {late}"
 
@@ -162,7 +169,7 @@ class XRay:
         return Found([*found], full=True)
 
     def _summaries(self, expression: str, piece: Piece, until: float) -> Iterator[Mapping[str, Any]]:
-        """Yield summaries of traces that began in a piece of time, page by page, as far as they are wanted."""
+        """Yield summaries of a piece of time, page by page, as far as they are wanted."""
         asked: dict[str, Any] = {
             "StartTime": _floor(piece[0]),
             "EndTime": _ceiling(piece[1]),
