@@ -25,6 +25,19 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "grafana": ("grafana_url", {"grafana_token": READERS_TOKEN}),
 }
 BY_CODE = 'sum by (code) (rate(http_requests_total{service="checkout"}[2m]))'
+EMPTY = [
+    ("http_request_total", "There is no metric 'http_request_total'; near: http_requests_total"),
+    ("sum by (pod) (rate(job_queue_depth[5m])) > 3", "'job_queue_depth'; near: jobs_queue_depth"),
+    ('up{servic="stock"}', "No series of up has a label 'servic'; near: service"),
+    (
+        'up + on (pod) jobs_queue_depth{service="stok"}',
+        "No series of jobs_queue_depth has service='stok'; near: stock",
+    ),
+    ('{__name__="upp",service="stock"}', "There is no metric 'upp'; near: up"),
+    ("count({service='chekout'})", "No series has service='chekout'; near: checkout"),
+    ("jobs_queue_depth > 1e6", "Nothing matched."),
+]
+"""Expressions that match nothing, and what is said of it."""
 TOOL = "query_metrics"
 
 
@@ -98,28 +111,14 @@ async def test_pages_go_on_in_the_series_of_the_first(connect: Connect, settings
     ]
 
 
-@pytest.mark.parametrize(
-    ("expression", "words"),
-    [
-        ("http_request_total", "There is no metric 'http_request_total'; near: http_requests_total"),
-        ("sum by (pod) (rate(job_queue_depth[5m])) > 3", "'job_queue_depth'; near: jobs_queue_depth"),
-        ('up{servic="stock"}', "No series of up has a label 'servic'; near: service"),
-        (
-            'up + on (pod) jobs_queue_depth{service="stok"}',
-            "No series of jobs_queue_depth has service='stok'; near: stock",
-        ),
-        ('{__name__="upp",service="stock"}', "There is no metric 'upp'; near: up"),
-        ("count({service='chekout'})", "No series has service='chekout'; near: checkout"),
-        ("jobs_queue_depth > 1e6", "Nothing matched."),
-    ],
-)
 async def test_an_empty_answer_says_what_is_not_there_and_what_is_near(
-    connect: Connect, settings: dict[str, Any], told: Told, expression: str, words: str
+    connect: Connect, settings: dict[str, Any], told: Told
 ) -> None:
     async with connect(**settings) as client:
-        page = await asked(client, TOOL, **told.window, expression=expression)
-    assert "matched=0" in page
-    assert words in page
+        pages = [await asked(client, TOOL, **told.window, expression=expression) for expression, _ in EMPTY]
+    for page, (expression, words) in zip(pages, EMPTY, strict=True):
+        assert "matched=0" in page, expression
+        assert words in page, expression
 
 
 @pytest.mark.parametrize(
