@@ -15,7 +15,8 @@ from tests.backends.fakes.tempo import FakeTempo
 from tests.backends.fakes.xray import FakeXRay
 from tests.backends.serving import served
 
-from midwatch_store import to_ns
+from midwatch_kit import rfc3339
+from midwatch_store import from_ns, to_ns
 from midwatch_traces.server import build
 from midwatch_traces.settings import TracesSettings
 
@@ -124,17 +125,25 @@ async def test_a_trace_of_x_ray_has_what_its_summary_says(
         assert row["duration_ms"] == pytest.approx(lasted / 10**6, abs=0.6)
 
 
-async def test_what_tempo_finds_around_the_window_is_left_out(told: list[Row], asking: Asking) -> None:
-    fake = FakeTempo(told)
-    with served(fake.app) as (url, _):
-        async with asking(tempo_url=url) as client:
-            rows = await evidence(client, await answer(client, "{ }", start="2026-11-20T02:47:45.5Z", limit=500))
-    begin = START + 500_000_000
+async def test_what_is_found_around_the_window_is_left_out(
+    told: list[Row], settings_of: Callable[[str], Any], asking: Asking
+) -> None:
+    traces: dict[str, list[int]] = {}
+    for row in told:
+        if row["ServiceName"] == "web" and row["Timestamp"] < END:
+            traces.setdefault(row["TraceId"], []).append(row["Timestamp"])
+    cut = next(times for times in traces.values() if min(times) >= START)
+    begin = max(cut) // 1_000 * 1_000 + 1_000
+    window = {"start": rfc3339(from_ns(begin)), "limit": 500}
+    async with asking(**settings_of("tempo"), **settings_of("xray")) as client:
+        query = '{ resource.service.name = "web" }'
+        in_tempo = await evidence(client, await answer(client, query, **window, backend="tempo"))
+        in_xray = await evidence(client, await answer(client, 'service("web")', **window, backend="xray"))
     of = {row["SpanId"]: row["Timestamp"] for row in told}
-    assert all(begin <= of[span["span"]] < END for row in rows for span in row["spans"])
-    reached = {row["TraceId"] for row in told if begin <= row["Timestamp"] < END}
-    assert {row["trace_id"] for row in rows} == reached
-    assert fake.asked[-1][1]["start"] == str(START // 10**9), "Tempo takes whole seconds"
+    assert all(begin <= of[span["span"]] < END for row in in_tempo for span in row["spans"])
+    assert {row["trace_id"] for row in in_tempo} == {name for name, times in traces.items() if max(times) >= begin}
+    assert {row["trace_id"] for row in in_xray} == {name for name, times in traces.items() if min(times) >= begin}
+    assert cut not in [traces[row["trace_id"]] for row in [*in_tempo, *in_xray]]
 
 
 @pytest.mark.parametrize("metrics", ["instant", "range"])
