@@ -1,0 +1,182 @@
+"""One call of a model: streamed, within a deadline and a purse, and every way in which it can end told apart.
+
+Speaks the Messages API through Anthropic's own client, version 2; whatever speaks that API may be behind it. What the
+service itself says of overload and of rates is heeded by the client: it tries again twice, as late as it is asked to.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+import anthropic
+import anyio
+import httpx2
+
+from midwatch.claude.prices import Price, Usage, cost, dearest
+from midwatch.claude.purse import Held, Purse
+from midwatch.errors import HostError
+from midwatch.privacy import hidden
+
+Block: TypeAlias = dict[str, Any]
+"""A content block as the API has it."""
+
+BYTES_PER_TOKEN: Final = 2
+"""A token of text is rarely shorter: how many there are at most is told before the service counts them."""
+
+Stop = Literal["done", "tools", "cut", "refused", "full", "paused"]
+_STOPS: Final[Mapping[str, Stop]] = {
+    "end_turn": "done",
+    "stop_sequence": "done",
+    "tool_use": "tools",
+    "max_tokens": "cut",
+    "refusal": "refused",
+    "model_context_window_exceeded": "full",
+    "pause_turn": "paused",
+}
+
+
+class ModelDown(HostError):
+    """Raised when the model cannot be used: no key, no answer, no money there; the message says which."""
+
+
+class NoSense(HostError):
+    """Raised when an answer came that cannot be read: it broke off, or is not what the API promises."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one call sends; `tools` and `system` come first and stay the same from call to call, so that they cache."""
+
+    system: Sequence[Block]
+    messages: Sequence[Block]
+    tools: Sequence[Block] = ()
+    most_output: int = 4096
+    choice: Mapping[str, Any] | None = None
+
+    @property
+    def most_prompt(self) -> int:
+        """How many tokens it has at most."""
+        sent = json.dumps([*self.system, *self.messages, *self.tools], ensure_ascii=False)
+        return -(-len(sent.encode()) // BYTES_PER_TOKEN)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What came back: content blocks as they are to be sent back, how it ended, what it took, and for how long (s)."""
+
+    blocks: tuple[Block, ...]
+    stop: Stop
+    usage: Usage
+    usd: float
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """What was said in words."""
+        return "\n".join(block["text"] for block in self.blocks if block["type"] == "text")
+
+    @property
+    def uses(self) -> list[Block]:
+        """The tools that are to be used, in order; of an answer that was cut short the last one is not whole."""
+        uses = [block for block in self.blocks if block["type"] == "tool_use"]
+        whole = self.stop != "cut" or self.blocks[-1]["type"] != "tool_use"
+        return uses if whole else uses[:-1]
+
+
+@dataclass
+class Model:
+    """A model by its name, at a service; `seconds` are for one call with all its tries."""
+
+    client: anthropic.AsyncAnthropic
+    name: str
+    price: Price
+    seconds: float
+
+    async def answer(self, asked: Asked, purse: Purse) -> Turn:
+        """Return the model's answer; raises `Spent` before anything is sent, `ModelDown`, and `NoSense`."""
+        prompt = asked.most_prompt
+        with purse.holding(prompt + asked.most_output, dearest(prompt, asked.most_output, self.price)) as held:
+            began = time.monotonic()
+            with anyio.move_on_after(self.seconds):
+                turn = await self._told(asked, held)
+                return Turn(*turn, seconds=round(time.monotonic() - began, 3))
+            raise ModelDown(f"{self.name} did not answer within {self.seconds:g} s")
+
+    async def _told(self, asked: Asked, held: Held) -> tuple[tuple[Block, ...], Stop, Usage, float]:
+        try:
+            async with self.client.messages.stream(**self._request(asked)) as stream:
+                message = await stream.get_final_message()
+        except anthropic.APIStatusError as error:
+            if error.status_code < 400:  # it had begun to answer
+                raise NoSense(f"{self.name} broke off in the middle of its answer: {_said(error)}") from None
+            held.cost(Usage(), 0.0)  # what is refused is not billed
+            raise ModelDown(_refusal(self.name, error)) from None
+        except anthropic.APIConnectionError as error:
+            held.cost(Usage(), 0.0)
+            raise ModelDown(f"{self.name} cannot be reached at {self._where}: {_cause(error)}") from None
+        except (anthropic.AnthropicError, httpx2.HTTPError, ValueError, TypeError, RuntimeError, KeyError) as error:
+            raise NoSense(f"{self.name} gave an answer that cannot be read: {hidden(str(error))[:200]}") from None
+        if (stop := _STOPS.get(message.stop_reason or "")) is None:
+            raise NoSense(f"{self.name} broke off in the middle of its answer ({message.stop_reason or 'no end'})")
+        usage = _usage(message.usage)
+        usd = cost(usage, self.price)
+        held.cost(usage, usd)
+        return tuple(block.to_dict() for block in message.content), stop, usage, usd
+
+    def _request(self, asked: Asked) -> dict[str, Any]:
+        """The last block of system and the last message are where the service may keep what came before them."""
+        request: dict[str, Any] = {
+            "model": self.name,
+            "max_tokens": asked.most_output,
+            "system": [*asked.system],
+            "messages": [*asked.messages],
+            "cache_control": {"type": "ephemeral"},
+        }
+        if asked.tools:
+            request["tools"] = [*asked.tools]
+        if asked.choice:
+            request["tool_choice"] = dict(asked.choice)
+        return request
+
+    @property
+    def _where(self) -> str:
+        return str(self.client.base_url)
+
+
+def _usage(told: anthropic.types.Usage) -> Usage:
+    return Usage(
+        input=told.input_tokens or 0,
+        cache_write=told.cache_creation_input_tokens or 0,
+        cache_read=told.cache_read_input_tokens or 0,
+        output=told.output_tokens or 0,
+    )
+
+
+def _said(error: anthropic.APIStatusError) -> str:
+    """Return the service's own words."""
+    body = error.body.get("error") if isinstance(error.body, dict) else None
+    return hidden(str(body.get("message", "")))[:200] if isinstance(body, dict) else ""
+
+
+def _refusal(name: str, error: anthropic.APIStatusError) -> str:
+    """Say what the service said, and what to do about it."""
+    said = _said(error)
+    match error.status_code:
+        case 401 | 403:
+            do = "set a key that may use it: ANTHROPIC_API_KEY or MIDWATCH_MODEL_API_KEY_FILE"
+        case 404:
+            do = "is MIDWATCH_MODEL right, and MIDWATCH_MODEL_BASE_URL?"
+        case 429 | 529:
+            do = "it is overloaded, or the account's rate is used up: it was asked again, and then no more"
+        case _:
+            do = "see the service's status"
+    return f"{name} answers {error.status_code}{f' ({said})' if said else ''}: {do}"
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason of an error, in words."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return hidden(str(error))[:200] or type(error).__name__

@@ -1,0 +1,28 @@
+"""What the tests of the claude reasoner share: a model behind a scripted service."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import anthropic
+import pytest
+from tests.claude.messages_api import KEY, MessagesApi, Player, serving
+
+from midwatch.claude.model import Model
+from midwatch.claude.prices import LISTED
+
+Played = Callable[..., AbstractAsyncContextManager[tuple[Model, MessagesApi]]]
+
+
+@pytest.fixture
+def played() -> Played:
+    """Return a function that gives a model whom a player plays, and the service between them."""
+
+    @asynccontextmanager
+    async def connect(
+        player: Player, *, key: str = KEY, seconds: float = 20.0, url: str = ""
+    ) -> AsyncIterator[tuple[Model, MessagesApi]]:
+        with serving(player) as (served, api):
+            async with anthropic.AsyncAnthropic(base_url=url or served, api_key=key) as client:
+                yield Model(client, "claude-sonnet-5-5", LISTED["claude-sonnet-5-5"], seconds), api
+
+    return connect
