@@ -6,6 +6,7 @@ read. Known by form alone are e-mail addresses, numbers of payment cards, passwo
 """
 
 import re
+from collections.abc import Callable
 
 from pydantic import JsonValue
 
@@ -13,14 +14,21 @@ from midwatch_kit.records import Citation, Observation, Signal
 from midwatch_kit.secrets import without_known_secrets
 
 _EMAIL = re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-_CARD = re.compile(r"(?<![\w.-])[3-6]\d{3}(?:[ -]?\d{2,6}){2,4}(?![\w-])")
+_DIGITS = re.compile(r"(?<![\w.-])\d+(?:[ -]\d+)*(?![\w-])")
+_MOST_GROUPS = 5
+_GROUP = re.compile(r"\d+")
 _PASSWORD = re.compile(r"(?i:\b(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?token)\s*[=:]\s*)[^\s,;&\"']+")
 
+Placeholder = Callable[[str, str], str]
+"""Returns what stands in the place of something: gets its kind (secret, email, card) and the thing itself."""
 
-def hidden(text: str) -> str:
+
+def hidden(text: str, instead: Placeholder = lambda kind, _: f"<{kind}>") -> str:
     """Return a text with placeholders in place of what must not be passed on."""
-    without = _PASSWORD.sub("<secret>", without_known_secrets(text, "<secret>"))
-    return _CARD.sub(lambda found: "<card>" if _is_card(found[0]) else found[0], _EMAIL.sub("<email>", without))
+    known = without_known_secrets(text, lambda found: instead("secret", found[0]))
+    named = _PASSWORD.sub(lambda found: instead("secret", found[0]), known)
+    mailed = _EMAIL.sub(lambda found: instead("email", found[0]), named)
+    return _DIGITS.sub(lambda found: _without_cards(found[0], instead), mailed)
 
 
 def without_personal_data(seen: Observation) -> Observation:
@@ -45,8 +53,20 @@ def _cut(citation: Citation) -> Citation:
     return citation.model_copy(update={"quote": quote[:sound]})
 
 
+def _without_cards(run: str, instead: Placeholder) -> str:
+    """Return groups of digits without those that are a card, one card after the other."""
+    groups = [(found.start(), found.end()) for found in _GROUP.finditer(run)]
+    for first, (start, _) in enumerate(groups):
+        for _, end in groups[first : first + _MOST_GROUPS]:
+            if "-" not in (run[start - 1 : start], run[end : end + 1]) and _is_card(run[start:end]):
+                return run[:start] + instead("card", run[start:end]) + _without_cards(run[end:], instead)
+    return run
+
+
 def _is_card(text: str) -> bool:
     """Whether digits are as many as a payment card has, and their last checks the others (ISO/IEC 7812-1, Luhn)."""
     digits = [int(c) for c in text if c.isdigit()]
+    if text[0] not in "3456":
+        return False
     doubled = [d * 2 - 9 * (d > 4) for d in digits[-2::-2]]
     return 13 <= len(digits) <= 19 and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0

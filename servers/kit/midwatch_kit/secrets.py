@@ -1,10 +1,11 @@
 """What leaves a text before anybody sees it: values that open doors.
 
-Known by form are tokens of GitHub, Slack, AWS and model services, private keys, JSON web tokens, bearer tokens and passwords in URLs;
-known by name are the values of whatever is called a password, a secret, a token or a key.
+Known by form are tokens of GitHub, Slack, AWS and model services, private keys, JSON web tokens, bearer tokens and
+passwords in URLs; known by name are the values of whatever is called a password, a secret, a token or a key.
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 HIDDEN: Final = "(hidden)"
@@ -32,6 +33,9 @@ def without_secrets(text: str) -> str:
     return _NAMED.sub(rf"\g<name>{HIDDEN}", without_known_secrets(text))
 
 
-def without_known_secrets(text: str, instead: str = HIDDEN) -> str:
-    """Return a text without secrets that are known by form; for sentences, where a name says little of what follows."""
+def without_known_secrets(text: str, instead: str | Callable[[re.Match[str]], str] = HIDDEN) -> str:
+    """Return a text without secrets that are known by form; for sentences, where a name says little of what follows.
+
+    `instead` is what stands in their places, or makes it of what was found.
+    """
     return _FORMS.sub(instead, text)
