@@ -23,6 +23,8 @@ from tests.backends.serving import listening
 
 KEY: Final = "sk-ant-api03-a-key-that-nobody-may-ever-see-again"
 VERSION: Final = "2026-10-21"
+_LOOKS_BACK: Final = 20
+"""Parts before a marked place in which the service looks for what it kept."""
 
 Json: TypeAlias = dict[str, Any]
 
@@ -124,14 +126,14 @@ class MessagesApi:
         return StreamingResponse(_events(told, trouble), media_type="text/event-stream")
 
     def _usage(self, body: Json, blocks: Sequence[Json]) -> Json:
-        """What the service bills: each marked place is a prefix that may be kept."""
-        read = marked = 0
-        for length, prefix in _prefixes(body):
-            marked = max(marked, length)
-            if prefix in self._cached:
-                read = max(read, length)
-            self._cached.add(prefix)
-        whole = _tokens(_parts(body))
+        """What the service bills: up to a marked place all is kept, and the longest part that was kept is read."""
+        parts, marks = _parts(body), _marks(body)
+        prefixes = [_prefix(parts, end) for end in range(len(parts) + 1)]
+        seen = {end for mark in marks for end in range(max(0, mark - _LOOKS_BACK), mark + 1)}
+        read = max((_tokens(parts[:end]) for end in seen if prefixes[end] in self._cached), default=0)
+        marked = max((_tokens(parts[:mark]) for mark in marks), default=0)
+        self._cached |= {prefixes[mark] for mark in marks}
+        whole = _tokens(parts)
         return {
             "input_tokens": whole - marked,
             "cache_creation_input_tokens": marked - read,
@@ -184,21 +186,23 @@ def _parts(body: Json) -> list[Json]:
     return [*body.get("tools", []), *of_system, *(b for message in body["messages"] for b in _blocks(message))]
 
 
-def _prefixes(body: Json) -> list[tuple[int, str]]:
-    """The places that are marked to be kept, each with its tokens and a hash of all up to there."""
+def _marks(body: Json) -> list[int]:
+    """How many parts stand before each place that is marked to be kept; a mark on the body is at its end."""
     parts = _parts(body)
-    ends = [n + 1 for n, part in enumerate(parts) if "cache_control" in part]
-    ends += [len(parts)] if "cache_control" in body else []
-    plain = [{k: v for k, v in part.items() if k != "cache_control"} for part in parts]
-    return [
-        (_tokens(plain[:end]), hashlib.sha256(json.dumps(plain[:end], sort_keys=True).encode()).hexdigest())
-        for end in ends
-    ]
+    ends = [number + 1 for number, part in enumerate(parts) if "cache_control" in part]
+    return [*ends, len(parts)] if "cache_control" in body else ends
+
+
+def _prefix(parts: Sequence[Json], end: int) -> str:
+    return hashlib.sha256(json.dumps(_plain(parts[:end]), sort_keys=True).encode()).hexdigest()
 
 
 def _tokens(parts: Sequence[Json]) -> int:
-    plain = [{k: v for k, v in part.items() if k != "cache_control"} for part in parts]
-    return sum(-(-len(json.dumps(part)) // 4) for part in plain)
+    return sum(-(-len(json.dumps(part)) // 4) for part in _plain(parts))
+
+
+def _plain(parts: Sequence[Json]) -> list[Json]:
+    return [{name: value for name, value in part.items() if name != "cache_control"} for part in parts]
 
 
 def _error(step: Fails) -> Response:

@@ -8,7 +8,8 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from functools import cached_property
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import anthropic
 import anyio
@@ -45,21 +46,39 @@ class NoSense(HostError):
     """Raised when an answer came that cannot be read: it broke off, or is not what the API promises."""
 
 
+class Counted(NamedTuple):
+    """How many tokens the service counted in so many bytes that were sent."""
+
+    sent: int
+    tokens: int
+
+
+NOTHING: Final = Counted(0, 0)
+
+
 @dataclass(frozen=True)
 class Asked:
-    """What one call sends; `tools` and `system` come first and stay the same from call to call, so that they cache."""
+    """What one call sends; `tools` and `system` come first and stay the same from call to call, so that they cache.
+
+    `counted` is what the service said of the same conversation when it was shorter.
+    """
 
     system: Sequence[Block]
     messages: Sequence[Block]
     tools: Sequence[Block] = ()
     most_output: int = 4096
     choice: Mapping[str, Any] | None = None
+    counted: Counted = NOTHING
+
+    @cached_property
+    def sent(self) -> int:
+        """How many bytes are sent."""
+        return len(json.dumps([*self.system, *self.messages, *self.tools], ensure_ascii=False).encode())
 
     @property
     def most_prompt(self) -> int:
-        """How many tokens it has at most."""
-        sent = json.dumps([*self.system, *self.messages, *self.tools], ensure_ascii=False)
-        return -(-len(sent.encode()) // BYTES_PER_TOKEN)
+        """How many tokens are sent at most."""
+        return self.counted.tokens + max(0, -(-(self.sent - self.counted.sent) // BYTES_PER_TOKEN))
 
 
 @dataclass(frozen=True)
@@ -123,7 +142,7 @@ class Model:
         usage = _usage(message.usage)
         usd = cost(usage, self.price)
         held.cost(usage, usd)
-        return tuple(block.to_dict() for block in message.content), stop, usage, usd
+        return tuple(block.to_dict(warnings=False) for block in message.content), stop, usage, usd
 
     def _request(self, asked: Asked) -> dict[str, Any]:
         """The last block of system and the last message are where the service may keep what came before them."""
