@@ -58,14 +58,14 @@ class Inquiry:
     _began: float = field(default_factory=time.monotonic)
     _places: anyio.CapacityLimiter = field(init=False)
     _asking: dict[str, anyio.Lock] = field(default_factory=dict)
-    _unanswered: set[str] = field(default_factory=set)
+    _unanswered: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._places = anyio.CapacityLimiter(self.limits.at_once)
 
     async def ask(self, tool: Tool, arguments: Mapping[str, JsonValue], by: str) -> Answer | None:
         """Return the answer to a question, asked once; None when there is none, and then a gap is on record."""
-        key = f"{tool.server}.{tool.name}:{hashlib.sha256(canonical(dict(arguments))).hexdigest()[:16]}"
+        key = _key(tool, arguments)
         async with self._asking.setdefault(key, anyio.Lock()):
             if known := self._known(key):
                 return known
@@ -91,6 +91,10 @@ class Inquiry:
             for place in range(len(asked)):
                 group.start_soon(put, place)
         return [(tool, answer) for (tool, _), answer in zip(asked, answers, strict=True) if answer is not None]
+
+    def why_not(self, tool: Tool, arguments: Mapping[str, JsonValue]) -> str:
+        """Return why a question that was asked has no answer."""
+        return self._unanswered.get(_key(tool, arguments)) or self._over_budget() or "it has not been asked"
 
     def checked(self, observations: Iterable[Observation]) -> list[Observation]:
         """Return the observations whose every citation stands in the stored bytes; the others become gaps.
@@ -152,7 +156,7 @@ class Inquiry:
             )
             self.journal.note(self.investigation, "tool_call", f"{key}:failed:{self.calls}", failed, by)
             self._gap(tool, str(error))
-            self._unanswered.add(key)
+            self._unanswered[key] = str(error)
             return None
         call = _as_record(tool, arguments, answer, _since(began))
         self.journal.note(self.investigation, "tool_call", key, call, by)
@@ -169,6 +173,10 @@ class Inquiry:
 
     def _gap(self, tool: Tool, why: str) -> None:
         self.gap(f"{tool.server}: {tool.name}", why, _HIDES.get(tool.signal, f"what only {tool.server} knows"))
+
+
+def _key(tool: Tool, arguments: Mapping[str, JsonValue]) -> str:
+    return f"{tool.server}.{tool.name}:{hashlib.sha256(canonical(dict(arguments))).hexdigest()[:16]}"
 
 
 def _doubts(tool: Tool, answer: Answer, evidence: Evidence | None) -> Iterator[str]:

@@ -7,13 +7,14 @@ what is cited later can be looked up.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import anyio
 from mcp import types
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from midwatch import plain
 from midwatch.links import Link, Unanswered
 from midwatch.settings import ServerSpec
 from midwatch.trust import Standing, Use, standings, use_of
@@ -33,6 +34,8 @@ class Tool:
     """One tool of one server, with what the server declared of it.
 
     `read_only` says that it may be asked freely; `barred` says why it may not be used at all, and is mostly empty.
+    `said` and `schema` are its own description, and the JSON Schema of its arguments; `ours` is whether it is the
+    suite's.
     """
 
     server: str
@@ -44,6 +47,9 @@ class Tool:
     read_only: bool
     idempotent: bool = False
     barred: str = ""
+    said: str = ""
+    schema: Mapping[str, JsonValue] = field(default_factory=dict)
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,10 @@ class Eyes:
         """Return the reading tools with a role (and a signal, and a key), in a stable order, whether up or not."""
         known = (tool for tool in tools_of(self._links.values()) if tool.read_only and tool.role is role)
         return [t for t in known if signal in (None, t.signal) and key in (None, t.key)]
+
+    def all(self) -> list[Tool]:
+        """Return every reading tool that may be used, also one without a role, by server and name."""
+        return [tool for tool in tools_of(self._links.values()) if tool.read_only]
 
     def missing(self) -> dict[str, str]:
         """Return the servers that never came up or are gone, or may not be asked anything, each with the reason."""
@@ -162,8 +172,14 @@ async def _ask(
 
 
 async def keep(link: Link, tool: str, result: types.CallToolResult, seconds: float, kept: EvidenceStore) -> Answer:
-    """Fetch and keep the documents behind a result; raises `Unanswered` when they break the evidence contract."""
+    """Fetch and keep the documents behind a result; raises `Unanswered` when they break the evidence contract.
+
+    Of a tool that declares no role none is expected: then what it said is kept as it is.
+    """
     meta, reply = result.meta or {}, result.structured_content
+    if "midwatch/evidence" not in meta and not _has_role(link, tool):
+        document = plain.document_of(link.name, tool, result)
+        return Answer(plain.reply_of(document), kept.put(plain.stored(document)), None, kept)
     evidence = await _fetch(link, meta.get("midwatch/evidence"), seconds, kept)
     records = await _fetch(link, meta["midwatch/records"], seconds, kept) if "midwatch/records" in meta else None
     answer = Answer(reply if isinstance(reply, dict) else {}, evidence, records, kept)
@@ -208,6 +224,10 @@ def _sorted(link: Link) -> list[types.Tool]:
     return sorted(link.tools, key=lambda tool: tool.name)
 
 
+def _has_role(link: Link, name: str) -> bool:
+    return any(tool.name == name and "midwatch/role" in (tool.meta or {}) for tool in link.tools)
+
+
 def _unheard(link: Link) -> bool:
     """Whether a server offers tools of which none may be used."""
     return bool(link.tools) and all(use_of(tool, link.spec)[0] is Use.NOTHING for tool in link.tools)
@@ -235,6 +255,9 @@ def _described(server: str, tool: types.Tool, spec: ServerSpec) -> Tool:
         read_only=use is Use.EYES,
         idempotent=bool(tool.annotations and tool.annotations.idempotent_hint),
         barred=barred,
+        said=tool.description or "",
+        schema=tool.input_schema,
+        ours=spec.suite,
     )
 
 

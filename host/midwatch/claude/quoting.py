@@ -1,7 +1,7 @@
 """Where a quote stands in a document that is kept: what a model says that it read is looked up, not believed.
 
 A quote is looked for in the document's values, each by itself. Blanks and line ends may differ, since a model may wrap
-what it copies; every other character counts.
+what it copies, and so may what cannot be seen, since a model does not get to see it; every other character counts.
 """
 
 import re
@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from midwatch.claude.untrusted import visible, visible_places
 from midwatch_kit.records import Citation
 
 SHORTEST: Final = 6
@@ -18,15 +19,17 @@ SHORTEST: Final = 6
 
 def cited(evidence: str, document: JsonValue, quote: str) -> Citation | None:
     """Return a citation of the first value that says `quote`, as it stands there; None when none does."""
-    wanted = quote.strip()
+    wanted = visible(quote).strip()
     if not wanted:
         return None
     spaced = re.compile(r"\s+".join(map(re.escape, wanted.split())))
     for where, value in _values(document, ""):
         if isinstance(value, str):
-            found = spaced.search(value)
-            if found and (len(wanted) >= SHORTEST or found[0] == value.strip()):
-                return Citation(evidence=evidence, where=where, quote=found[0])
+            places = visible_places(value)
+            found = spaced.search("".join(value[place] for place in places))
+            if found and (len(wanted) >= SHORTEST or found[0] == visible(value).strip()):
+                stands = value[places[found.start()] : places[found.end() - 1] + 1]
+                return Citation(evidence=evidence, where=where, quote=stands)
         elif wanted == _as_text(value):
             return Citation(evidence=evidence, where=where, quote=value)
     return None

@@ -1,0 +1,60 @@
+"""What an investigation has read, by short names: a model speaks of E7, the journal of the hash of its bytes."""
+
+import json
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from midwatch.claude.quoting import cited
+from midwatch_kit.errors import KitError
+from midwatch_kit.evidence import EvidenceStore
+from midwatch_kit.records import Citation
+
+
+@dataclass
+class Shelf:
+    """The documents that models have been shown; what they were not shown they cannot cite."""
+
+    kept: EvidenceStore
+    _names: dict[str, str] = field(default_factory=dict)
+    _tools: dict[str, str] = field(default_factory=dict)
+
+    def put(self, evidence: str, tool: str) -> str:
+        """Return the short name of a document that a tool gave."""
+        name = self._names.setdefault(evidence, f"E{len(self._names) + 1}")
+        self._tools.setdefault(name, tool)
+        return name
+
+    def id_of(self, name: str) -> str | None:
+        """Return the id of the document with a short name."""
+        wanted = name.strip().strip("[]").upper()
+        return next((evidence for evidence, short in self._names.items() if short == wanted), None)
+
+    def tool_of(self, name: str) -> str:
+        """Return which tool gave the document with a short name, as server.tool."""
+        return self._tools.get(name.strip().strip("[]").upper(), "")
+
+    def cite(self, name: str, quote: str) -> Citation | None:
+        """Return a citation of what a document says; None when there is no such document, or it says no such thing."""
+        evidence = self.id_of(name)
+        return cited(evidence, self._document(evidence), quote) if evidence else None
+
+    def lines(self, name: str, text: str) -> list[str]:
+        """Return the rows of a document that have a text in them, in any case, each as JSON; all for an empty text.
+
+        Raises `KeyError` for a name that was never given.
+        """
+        if (evidence := self.id_of(name)) is None:
+            raise KeyError(name)
+        try:
+            return self.kept.grep(evidence, text)
+        except KitError:
+            return []
+
+    def _document(self, evidence: str) -> JsonValue:
+        try:
+            document = json.loads(self.kept.get(evidence))
+        except (KitError, ValueError, RecursionError):
+            return None
+        rows: JsonValue = {"rows": document.get("rows", [])} if isinstance(document, dict) else None
+        return rows
