@@ -34,7 +34,7 @@ from midwatch_topology import Topology
 BY_PEOPLE = (HypothesisKind.CHANGE, HypothesisKind.OPERATOR)
 ESSENTIAL = frozenset({"traces", "metrics"})
 """The signals without which nobody can say that all is well."""
-_QUIET = {ObservationKind.NORMAL, ObservationKind.ABSENCE, ObservationKind.CHANGE}
+_QUIET = {ObservationKind.NORMAL, ObservationKind.ABSENCE, ObservationKind.CHANGE, ObservationKind.READING}
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,7 @@ class ObservationKind(StrEnum):
     MISMATCH = "mismatch"
     ABSENCE = "absence"
     NORMAL = "normal"
+    READING = "reading"
 
 
 class Evidence(Record):

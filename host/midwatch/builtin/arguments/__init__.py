@@ -3,13 +3,13 @@
 An argument rests on observations and weighs in log-odds; one that kills weighs minus infinity. Each looks at one
 independent thing: when (time, course), where (path, place, health, spread, victims), what (content, words, arrivals),
 rollout (new instances beside old ones),
-and what is wrong with the state of things (mismatch, complaint).
+what is wrong with the state of things (mismatch, complaint), and what a model read (reading).
 None knows of any application.
 """
 
 from collections.abc import Callable, Iterator
 
-from midwatch.builtin.arguments import rollout, state, what, when, where
+from midwatch.builtin.arguments import readings, rollout, state, what, when, where
 from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis
 
@@ -19,6 +19,7 @@ _ALL: tuple[Callable[[Hypothesis, Scene], Iterator[Argument]], ...] = (
     *what.ALL,
     *rollout.ALL,
     *state.ALL,
+    *readings.ALL,
 )
 
 

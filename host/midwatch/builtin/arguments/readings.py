@@ -1,0 +1,34 @@
+"""Arguments from what a model read: capped, whatever it says, and never decisive by themselves.
+
+Each document counts once, however often it is quoted: the second one that agrees adds little, a third nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from midwatch.builtin import weights as w
+from midwatch.builtin.arguments.argument import argument
+from midwatch.builtin.scene import Scene
+from midwatch.records import Argument, Hypothesis
+from midwatch_kit.records import Observation, ObservationKind
+
+
+def readings(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """What was read about a hypothesis, for and against it."""
+    mine = [
+        o
+        for o in scene.observations
+        if o.kind is ObservationKind.READING and o.attributes.get("hypothesis") == hypothesis.id
+    ]
+    for bearing, sign in (("supports", 1), ("refutes", -1)):
+        documents = _one_of_each([o for o in mine if o.attributes.get("bearing") == bearing])
+        if documents:
+            weight = w.FAIR + (w.SLIGHT if len(documents) > 1 else 0.0)
+            yield argument("reading", sign * weight, documents[0].statement, *documents)
+
+
+def _one_of_each(seen: Sequence[Observation]) -> list[Observation]:
+    """Return the first observation of each document."""
+    return [*{o.citations[0].evidence: o for o in reversed(seen)}.values()][::-1]
+
+
+ALL = (readings,)

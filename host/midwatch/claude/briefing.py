@@ -1,0 +1,79 @@
+"""What a model is told before it looks: the incident as statistics left it, short, and the same for all models of it.
+
+All of it is from outside but the frame, so it stands between the marks; the files of a team's own steering do not, since
+the team that runs midwatch wrote them for it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from midwatch.builtin.scene import Scene
+from midwatch.claude.model import Block
+from midwatch.claude.prompts import prompt
+from midwatch.claude.untrusted import DataMark, shortened
+from midwatch.records import Gap, Hypothesis, Incident, Verdict
+from midwatch.steering import Steering
+from midwatch_kit.records import Observation, ObservationKind, Window
+from midwatch_kit.window import rfc3339
+
+_OBSERVATIONS: Final = 40
+_CHANGES: Final = 15
+_RELATIONS: Final = 60
+_STEERING_CHARS: Final = 6_000
+
+
+def briefing(
+    incident: Incident, scene: Scene, gaps: Sequence[Gap], steering: Iterable[Steering], mark: DataMark
+) -> tuple[Block, ...]:
+    """Return the rules and the incident as the system's blocks; what is the same for all models of it ends cacheable."""
+    scope = scene.scope
+    told = prompt(
+        "incident",
+        title=mark.around(incident.title, "the alert"),
+        symptom=scope.symptom,
+        onset=rfc3339(scope.onset) if scope.onset else "a time that is not known",
+        window=_span(scope.window),
+        baseline=_span(scope.baseline),
+        topology=mark.around("\n".join(_relations(scene)), "what servers know of the application"),
+        observations=mark.around("\n".join(_seen(scene)), "statistics over telemetry"),
+        gaps="\n".join(f"- {gap.what}: {gap.why}" for gap in gaps) or "- nothing",
+        steering=_guidance(steering),
+    )
+    rules = prompt("rules", data_rule=mark.rule)
+    return {"type": "text", "text": rules}, {"type": "text", "text": told, "cache_control": {"type": "ephemeral"}}
+
+
+def suggested(hypotheses: Sequence[Hypothesis], verdicts: Mapping[str, Verdict], mark: DataMark) -> str:
+    """Return the hypotheses with how likely each is by now, the likeliest first."""
+    ranked = sorted(hypotheses, key=lambda h: (-verdicts[h.id].probability, h.id))
+    lines = [f"{h.id}  {verdicts[h.id].probability:.2f}  {h.kind} at {h.entity}: {h.rationale[:160]}" for h in ranked]
+    return mark.around("\n".join(lines), "what statistics suggest")
+
+
+def _span(window: Window) -> str:
+    return f"{rfc3339(window.start)} to {rfc3339(window.end)}"
+
+
+def _relations(scene: Scene) -> list[str]:
+    every = [f"{r.source} {r.kind} {r.target}" for r in scene.scope.topology.relations if r.kind != "alarmed_by"]
+    return [*every[:_RELATIONS], *([f"… {len(every) - _RELATIONS} more"] if len(every) > _RELATIONS else [])]
+
+
+def _seen(scene: Scene) -> list[str]:
+    changes = [*scene.changes][-_CHANGES:]
+    others = sorted((o for o in scene.observations if o.kind not in _LEFT_OUT), key=lambda o: (-o.score, o.id))
+    return [_line(o) for o in (*changes, *others[:_OBSERVATIONS])]
+
+
+_LEFT_OUT: Final = (ObservationKind.CHANGE, ObservationKind.NORMAL, ObservationKind.ABSENCE, ObservationKind.READING)
+
+
+def _line(seen: Observation) -> str:
+    change = seen.attributes.get("change_id")
+    at = f"{rfc3339(seen.onset)} " if seen.onset else ""
+    return f"{at}{seen.signal} {seen.statement}{f' (change_id {change})' if change else ''}"
+
+
+def _guidance(steering: Iterable[Steering]) -> str:
+    texts = [f"## {file.name}\n{shortened(file.text, _STEERING_CHARS)}" for file in steering if file.text]
+    return "\n# What the team says of its own systems\n\n" + "\n\n".join(texts) if texts else ""

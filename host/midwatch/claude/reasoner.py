@@ -1,0 +1,181 @@
+"""The lead, the testers and the challenger: what models add to an investigation, in the places where judgement counts.
+
+The lead says which hypotheses are worth a test, and names missing ones. A tester for each looks for what confirms and
+refutes it. One is told to disprove the leader. What they find are observations with citations, weighed by the same
+rules as all others; without a model, or when it is down or its money is spent, these places stay empty.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+from midwatch.builtin.scene import Scene
+from midwatch.builtin.weights import PRIORS
+from midwatch.claude.agent import Ability, Agent, Bounds, Ended
+from midwatch.claude.briefing import suggested
+from midwatch.claude.conversation import Told
+from midwatch.claude.masking import Mask
+from midwatch.claude.menu import Looking
+from midwatch.claude.model import Block, Model, Turn
+from midwatch.claude.prompts import prompt
+from midwatch.claude.purse import Purse
+from midwatch.claude.reporting import Reporting
+from midwatch.claude.shelf import Shelf
+from midwatch.claude.untrusted import DataMark, visible
+from midwatch.inquiry import Inquiry
+from midwatch.records import Hypothesis, HypothesisKind, Verdict
+from midwatch_kit.records import EntityId, Observation
+
+MOST_PROPOSED: Final = 3
+MOST_CHOSEN: Final = 4
+_LONGEST: Final = 300
+
+_PROPOSAL: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "kind": {"type": "string", "enum": [kind.value for kind in HypothesisKind]},
+        "entity": {"type": "string", "description": "as it is named above: service:NAME, instance:NAME…"},
+        "rationale": {"type": "string", "description": "one sentence"},
+        "confirms": {"type": "string", "description": "what would be seen if it were so"},
+        "refutes": {"type": "string", "description": "what would be seen if it were not"},
+    },
+    "required": ["kind", "entity", "rationale", "confirms", "refutes"],
+}
+_CHOICE: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {"hypotheses": {"type": "array", "items": {"type": "string"}, "maxItems": MOST_CHOSEN}},
+    "required": ["hypotheses"],
+}
+
+
+@dataclass(frozen=True)
+class Means:
+    """What models of one investigation share: who they are, what they may spend, and how they see the world.
+
+    `noted` puts a call of a model on record, with who made it.
+    """
+
+    lead: Model
+    tester: Model
+    purse: Purse
+    each_tokens: int
+    each_usd: float
+    bounds: Bounds
+    inquiry: Inquiry
+    shelf: Shelf
+    noted: Callable[[str, Model, Turn | Exception], None]
+    mask: Mask = field(default_factory=Mask)
+    mark: DataMark = field(default_factory=DataMark)
+
+    def agent(self, name: str, model: Model, system: Sequence[Block], abilities: Sequence[Ability]) -> Agent:
+        """Return who has one conversation, with a purse of its own."""
+        own = Purse(name, self.each_tokens, self.each_usd, self.purse)
+        masked = [{**block, "text": self.mask.masked(block["text"])} for block in system]
+        return Agent(model, own, self.bounds, masked, abilities, self.mask, lambda turn: self.noted(name, model, turn))
+
+    def looking(self, by: str) -> Looking:
+        """Return how one model looks at things."""
+        return Looking(by, self.inquiry, self.shelf, self.mask, self.mark)
+
+
+@dataclass
+class Proposing:
+    """What the lead proposes and chooses, as far as it makes sense; `chosen` are ids, the likeliest first."""
+
+    scene: Scene
+    known: Mapping[str, Hypothesis]
+    proposed: dict[str, Hypothesis] = field(default_factory=dict)
+    chosen: tuple[str, ...] = ()
+
+    def abilities(self) -> list[Ability]:
+        """Return what is proposed and chosen with."""
+        return [
+            Ability("propose_hypothesis", "Name a cause that is missing.", _PROPOSAL, self._propose),
+            Ability("choose", "Say which hypotheses are to be tested; this ends your task.", _CHOICE, self._choose),
+        ]
+
+    async def _propose(self, told: Mapping[str, JsonValue]) -> Told:
+        said = {key: visible(str(told.get(key, ""))).strip()[:_LONGEST] for key in _PROPOSAL["properties"]}
+        if missing := [key for key, value in said.items() if not value]:
+            return Told(f"it needs {', '.join(missing)}", failed=True)
+        if said["kind"] not in set(HypothesisKind):
+            return Told(f"{said['kind']!r} is no kind: one of {', '.join(HypothesisKind)}", failed=True)
+        if said["entity"] not in self._entities:
+            near = get_close_matches(said["entity"], self._entities, 3, 0.4)
+            return Told(
+                f"nothing here is called {said['entity']!r}; near it are {', '.join(near) or 'none'}", failed=True
+            )
+        kind = HypothesisKind(said["kind"])
+        if same := next((h for h in self.known.values() if (h.kind, h.entity) == (kind, said["entity"])), None):
+            return Told(f"that is {same.id}: choose it")
+        if len(self.proposed) >= MOST_PROPOSED:
+            return Told(f"{MOST_PROPOSED} are proposed already: choose", failed=True)
+        made = _hypothesis(kind, said["entity"], said["rationale"], said["confirms"], said["refutes"])
+        self.proposed[made.id] = made
+        return Told(f"on record as {made.id}")
+
+    async def _choose(self, told: Mapping[str, JsonValue]) -> Told:
+        asked = told.get("hypotheses")
+        names = [str(name) for name in asked] if isinstance(asked, list) else []
+        good = [name for name in dict.fromkeys(names) if name in self.known or name in self.proposed]
+        if not good:
+            return Told("none of these is a hypothesis: give ids, as they stand before each", failed=True)
+        self.chosen = tuple(good[:MOST_CHOSEN])
+        return Told("", over=True)
+
+    @property
+    def _entities(self) -> list[EntityId]:
+        return [entity.id for entity in self.scene.scope.topology.entities]
+
+
+def _hypothesis(kind: HypothesisKind, entity: EntityId, rationale: str, confirms: str, refutes: str) -> Hypothesis:
+    return Hypothesis(
+        id=hashlib.sha256(f"proposed|{kind}|{entity}".encode()).hexdigest()[:12],
+        kind=kind,
+        entity=entity,
+        rationale=rationale,
+        confirms=confirms,
+        refutes=refutes,
+        prior=PRIORS[kind],
+    )
+
+
+async def propose(
+    means: Means, system: Sequence[Block], scene: Scene, known: Sequence[Hypothesis], verdicts: Mapping[str, Verdict]
+) -> tuple[Proposing, Ended]:
+    """Have the lead propose and choose; whatever it came to before it ended stands."""
+    proposing = Proposing(scene, {h.id: h for h in known})
+    looking = means.looking("lead").abilities("change diff runbook")
+    task = prompt(
+        "lead",
+        hypotheses=suggested(known, verdicts, means.mark),
+        most=str(MOST_PROPOSED),
+        chosen=str(MOST_CHOSEN),
+    )
+    ended = await means.agent("lead", means.lead, system, [*looking, *proposing.abilities()]).run(task)
+    return proposing, ended
+
+
+async def test(
+    means: Means, system: Sequence[Block], hypothesis: Hypothesis, *, challenge: bool = False
+) -> tuple[Reporting, Ended]:
+    """Have one hypothesis tested, or disproved if it can be; whatever was found before it ended stands."""
+    by = f"{'challenger' if challenge else 'tester'} of {hypothesis.id}"
+    reporting = Reporting(by, hypothesis, means.inquiry, means.shelf, means.mask)
+    about = f"{hypothesis.kind} {hypothesis.entity} {hypothesis.rationale} {hypothesis.confirms} {hypothesis.refutes}"
+    told = {"kind": hypothesis.kind.value, "entity": hypothesis.entity, "refutes": hypothesis.refutes}
+    told |= {} if challenge else {"confirms": hypothesis.confirms}
+    rationale = means.mark.around(hypothesis.rationale, "why it was suggested")
+    task = prompt("challenge" if challenge else "test", **told, rationale=rationale)
+    abilities = [*means.looking(by).abilities(about), *reporting.abilities()]
+    ended = await means.agent(by, means.lead if challenge else means.tester, system, abilities).run(task)
+    return reporting, ended
+
+
+def found(reportings: Sequence[Reporting]) -> list[Observation]:
+    """Return what several models found, each observation once."""
+    return [*{seen.id: seen for reporting in reportings for seen in reporting.found}.values()]
