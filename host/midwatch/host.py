@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 
 from midwatch.claim import claim
+from midwatch.claude.models import Models, open_models
 from midwatch.correlate import belongs_to, new_incident
 from midwatch.declared import declared_topology
 from midwatch.gate import Approver
@@ -46,6 +47,7 @@ class Host:
     eyes: Eyes
     hands: Hands
     steering: tuple[Steering, ...]
+    models: Models | None = None
     _running: set[str] = field(default_factory=set)
 
     def receive(self, alerts: Iterable[Alert], now: datetime) -> list[Incident]:
@@ -78,7 +80,7 @@ class Host:
 
     def investigation(self, incident: Incident, approver: Approver | None) -> Investigation:
         """Return the investigation of an incident, ready to run; without an approver it ends with the plan."""
-        return begin(incident, self.settings, self.journal, self.eyes, self.hands, self.steering, approver)
+        return begin(incident, self.settings, self.journal, self.eyes, self.hands, self.steering, approver, self.models)
 
     async def keep_investigating(self, approver: Approver, look_every: float = 0.2) -> None:
         """Investigate whatever is unfinished, a few at once, until cancelled; the others wait in the journal."""
@@ -155,7 +157,10 @@ async def open_host(settings: Settings, reach: Reach = connect) -> AsyncGenerato
     journal = Journal(settings.data_dir / "journal.db")
     kept = EvidenceStore(settings.data_dir / "evidence", _KEEP_ALL)
     try:
-        async with open_links(specs, settings.connect_seconds, settings.data_dir / "servers", reach) as links:
-            yield Host(settings, journal, Eyes(links, kept), Hands(links, kept), steering)
+        async with (
+            open_models(settings) as models,
+            open_links(specs, settings.connect_seconds, settings.data_dir / "servers", reach) as links,
+        ):
+            yield Host(settings, journal, Eyes(links, kept), Hands(links, kept), steering, models)
     finally:
         journal.close()

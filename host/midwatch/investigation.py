@@ -10,6 +10,7 @@ of its own: the later one replaces the earlier one, both stay.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -21,6 +22,7 @@ from midwatch.builtin.hypothesize import hypothesize
 from midwatch.builtin.judge import judge_all
 from midwatch.builtin.planning import plan_for, sealed
 from midwatch.builtin.scene import Scene
+from midwatch.claude.models import Models
 from midwatch.declared import declared_topology
 from midwatch.errors import UnknownIncident
 from midwatch.gate import Approver, Gate, Patience
@@ -30,11 +32,13 @@ from midwatch.journal import Journal
 from midwatch.last_words import last_words, worth_asking
 from midwatch.packet import packet
 from midwatch.records import (
+    Budget,
     Conclusion,
     Decision,
     Gap,
     Hypothesis,
     Incident,
+    ModelCall,
     Outcome,
     Plan,
     Report,
@@ -53,7 +57,12 @@ from midwatch_kit.records import Observation, ObservationKind, Signal
 from midwatch_kit.server import Role
 from midwatch_topology import Topology
 
+if TYPE_CHECKING:
+    from midwatch.claude.judgement import Judgement
+
 _LISTEN_EVERY = 0.5
+_TASKS_IN_TURN = 3
+"""Of a model: the lead proposes, then all testers test, then the challenger challenges."""
 _SIGNALS = (Signal.TRACES.value, Signal.METRICS.value, Signal.LOGS.value, Signal.CHANGES.value)
 
 
@@ -68,6 +77,7 @@ class Investigation:
     hands: Hands
     steering: Sequence[Steering]
     approver: Approver | None
+    models: Models | None = None
     look: int = 1
     heard: Mapping[str, Steer] = field(default_factory=dict)
 
@@ -86,9 +96,10 @@ class Investigation:
         scope, topology = await self._scope()
         self.heard = told(self.journal, self.incident.id)
         scene, noise = await self._survey(scope, topology)
-        hypotheses = self._hypotheses(scene)
-        scene, verdicts = await self._test(hypotheses, scene)
-        scene, verdicts = await self._challenge(hypotheses, scene, verdicts)
+        judgement = self._judgement(scene)
+        hypotheses = await self._hypotheses(scene, judgement)
+        scene, verdicts = await self._test(hypotheses, scene, judgement)
+        scene, verdicts = await self._challenge(hypotheses, scene, verdicts, judgement)
         conclusion = self._conclude(scene, hypotheses, verdicts)
         heed(self.journal, self.incident.id, self.heard, [(h, verdicts[h.id]) for h in hypotheses], noise)
         plan = self._plan(conclusion, scene)
@@ -137,11 +148,24 @@ class Investigation:
         steering = self._steering(scope)
         return [o for o in seen if any(s.silences(o) for s in steering)]
 
-    def _hypotheses(self, scene: Scene) -> list[Hypothesis]:
+    def _judgement(self, scene: Scene) -> "Judgement | None":
+        """Return the model's part in this look; None when the settings want none, or nothing is wrong."""
+        if self.models is None or not scene.shifted:
+            return None
+        from midwatch.claude.judgement import Judgement  # noqa: PLC0415 - the client takes long to import
+
+        steering = self._steering(scene.scope)
+        return Judgement(self.models, self.incident, self.settings, self.inquiry, scene, steering, self.look)
+
+    async def _hypotheses(self, scene: Scene, judgement: "Judgement | None") -> list[Hypothesis]:
         """Return what is worth testing; what is left out as a whole is no cause either."""
         steering = self._steering(scene.scope)
         left_out = {entity for s in steering for entity in s.leave_out}
         suggested = {h.id: h for h in hypothesize(scene, steering) if h.entity not in left_out}
+        if judgement:
+            known = [*suggested.values()]
+            proposed = await judgement.proposals(known, judge_all(known, scene))
+            suggested |= {h.id: h for h in proposed if h.entity not in left_out}
         return [*self.journal.note_all(self.incident.id, "hypothesis", suggested).values()]
 
     def _timely(self, seen: Sequence[Observation], scope: Scope) -> list[Observation]:
@@ -156,28 +180,44 @@ class Investigation:
         quiet = (ObservationKind.NORMAL, ObservationKind.ABSENCE)
         return [o for o in seen if not (o.signal in late and o.kind in quiet)]
 
-    async def _test(self, hypotheses: Sequence[Hypothesis], scene: Scene) -> tuple[Scene, dict[str, Verdict]]:
-        """Test all hypotheses at once, a subagent for each, then judge each by everything that was found."""
+    async def _test(
+        self, hypotheses: Sequence[Hypothesis], scene: Scene, judgement: "Judgement | None"
+    ) -> tuple[Scene, dict[str, Verdict]]:
+        """Test all hypotheses at once, a subagent for each, then judge each by everything that was found.
+
+        A model tests, beside these, what its lead chose.
+        """
         found: dict[str, list[Observation]] = {}
+        read: dict[str, list[Observation]] = {}
         places = anyio.CapacityLimiter(self.settings.parallel_subagents)
 
         async def test(hypothesis: Hypothesis) -> None:
             async with places:
                 found[hypothesis.id] = await self._drill(hypothesis, scene, challenge=False)
 
+        async def judge(hypothesis: Hypothesis, by: "Judgement") -> None:
+            read[hypothesis.id] = await by.findings(hypothesis)
+
         async with anyio.create_task_group() as subagents:
             for hypothesis in hypotheses:
                 subagents.start_soon(test, hypothesis)
-        scene = scene.having(o for h in hypotheses for o in found[h.id])
+                if judgement and hypothesis.id in judgement.chosen:
+                    subagents.start_soon(judge, hypothesis, judgement)
+        scene = scene.having(o for h in hypotheses for o in (*found[h.id], *read.get(h.id, [])))
         return scene, judge_all(hypotheses, scene)
 
     async def _challenge(
-        self, hypotheses: Sequence[Hypothesis], scene: Scene, verdicts: dict[str, Verdict]
+        self,
+        hypotheses: Sequence[Hypothesis],
+        scene: Scene,
+        verdicts: dict[str, Verdict],
+        judgement: "Judgement | None",
     ) -> tuple[Scene, dict[str, Verdict]]:
         """Have one subagent try to disprove the leader, then judge all again by what it found."""
         leader = max(hypotheses, key=lambda h: (verdicts[h.id].probability, h.id), default=None)
         if leader and verdicts[leader.id].result == "supported":
             scene = scene.having(await self._drill(leader, scene, challenge=True))
+            scene = scene.having(await judgement.findings(leader, challenge=True) if judgement else ())
             verdicts = judge_all(hypotheses, scene)
         noted = {self._key(name): verdict for name, verdict in verdicts.items()}
         settled = self.journal.note_all(self.incident.id, "verdict", noted)
@@ -199,8 +239,13 @@ class Investigation:
     def _conclude(self, scene: Scene, hypotheses: Sequence[Hypothesis], verdicts: dict[str, Verdict]) -> Conclusion:
         gaps = self.journal.values(self.incident.id, Gap)
         conclusion = conclude(scene, hypotheses, verdicts, gaps)
-        self.journal.note(self.incident.id, "budget", self._key("conclusion"), self.inquiry.spent())
+        self.journal.note(self.incident.id, "budget", self._key("conclusion"), self._spent())
         return self.journal.note(self.incident.id, "conclusion", str(self.look), conclusion)
+
+    def _spent(self) -> Budget:
+        calls = self.journal.values(self.incident.id, ModelCall)
+        money = round(sum(call.usd for call in calls), 6)
+        return self.inquiry.spent().model_copy(update={"tokens": sum(c.tokens for c in calls), "money_usd": money})
 
     def _plan(self, conclusion: Conclusion, scene: Scene) -> Plan:
         """Propose a plan; that of a further look is another plan, so a no to an earlier one is none to it."""
@@ -282,8 +327,9 @@ def _fresh(spent: Inquiry) -> Inquiry:
 
 def limits_of(settings: Settings) -> Limits:
     """Return what the settings let one investigation spend."""
-    spendable = settings.investigation_seconds, settings.investigation_calls, settings.call_seconds
-    return Limits(*spendable, at_once=settings.parallel_calls)
+    thinking = 0 if settings.reasoner == "builtin" else _TASKS_IN_TURN * settings.model_task_seconds
+    seconds = settings.investigation_seconds + thinking
+    return Limits(seconds, settings.investigation_calls, settings.call_seconds, at_once=settings.parallel_calls)
 
 
 def begin(
@@ -294,13 +340,14 @@ def begin(
     hands: Hands,
     steering: Sequence[Steering],
     approver: Approver | None,
+    models: Models | None = None,
 ) -> Investigation:
     """Return the investigation of an incident, with the budget that the settings give it.
 
-    Without an approver it ends with the plan: nobody is asked, and nothing runs.
+    Without an approver it ends with the plan: nobody is asked, and nothing runs. Without models statistics judge alone.
     """
     inquiry = Inquiry(incident.id, journal, eyes, eyes.kept, limits_of(settings))
-    return Investigation(incident, settings, journal, inquiry, hands, steering, approver)
+    return Investigation(incident, settings, journal, inquiry, hands, steering, approver, models)
 
 
 def becomes(journal: Journal, incident: Incident, status: Status, reason: str = "") -> Incident:

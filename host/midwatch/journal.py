@@ -139,6 +139,12 @@ class Journal:
         except ValidationError:
             raise JournalDamaged(f"a {shape.__name__} of {investigation} is not what was written") from None
 
+    def values_since(self, at: datetime, shape: type[BodyT]) -> list[BodyT]:
+        """Return every value of one shape that any investigation noted since a moment."""
+        kinds = [kind for kind, body in BODIES.items() if body is shape]
+        of_them = self._entries(_records.c.at >= rfc3339(at), _records.c.type.in_(kinds))
+        return [shape.model_validate(entry.body) for entry in of_them]
+
     def investigations(self) -> list[str]:
         """Return the ids of all investigations, oldest first."""
         query = sa.select(_records.c.investigation).where(_records.c.seq == 1).order_by(_records.c.at)

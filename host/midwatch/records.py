@@ -353,6 +353,25 @@ class Budget(Record):
     money_usd: float = 0.0
 
 
+class ModelCall(Record):
+    """One call of a model: what it took and cost, and how it ended; `error` is why there was no answer."""
+
+    model: str
+    input_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_read_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+    seconds: float = 0.0
+    stop: str = ""
+    error: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """All tokens that were sent and received."""
+        return self.input_tokens + self.cache_write_tokens + self.cache_read_tokens + self.output_tokens
+
+
 class Report(Record):
     """The end of an investigation: the packet, as text, and what was done."""
 
@@ -386,7 +405,7 @@ class Feedback(Record):
 
 RecordType = Literal[
     "incident", "topology", "hypothesis", "tool_call", "observation", "verdict", "gap", "steer", "conclusion",
-    "plan", "decision", "action", "health", "message", "budget", "report", "recommendation", "feedback",
+    "plan", "decision", "action", "health", "message", "budget", "report", "recommendation", "feedback", "model_call",
 ]  # fmt: skip
 
 BODIES: dict[RecordType, type[Record]] = {
@@ -408,4 +427,5 @@ BODIES: dict[RecordType, type[Record]] = {
     "report": Report,
     "recommendation": Message,
     "feedback": Feedback,
+    "model_call": ModelCall,
 }

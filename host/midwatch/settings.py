@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from midwatch.claude.settings import ModelSettings
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -80,10 +82,10 @@ class ServerSpec(BaseModel):
         return self
 
 
-class Settings(BaseSettings):
+class Settings(ModelSettings):
     """Everything that can be set; the defaults suit a team with minute-resolution telemetry."""
 
-    model_config = SettingsConfigDict(env_prefix="MIDWATCH_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MIDWATCH_", frozen=True, protected_namespaces=())
 
     data_dir: Path = Field(Path(".midwatch"), description="the journal and the evidence live here")
     store: Path | None = Field(None, description="the embedded store that the suite's own servers read")

@@ -1,6 +1,6 @@
-"""What a model is told before it looks: the incident as statistics left it, short, and the same for all models of it.
+"""What a model is told before it looks: the incident as statistics left it, the same for all models of it.
 
-All of it is from outside but the frame, so it stands between the marks; the files of a team's own steering do not, since
+All of it is from outside but the frame, so it stands between the marks. The files of a team's own steering do not:
 the team that runs midwatch wrote them for it.
 """
 
@@ -25,7 +25,7 @@ _STEERING_CHARS: Final = 6_000
 def briefing(
     incident: Incident, scene: Scene, gaps: Sequence[Gap], steering: Iterable[Steering], mark: DataMark
 ) -> tuple[Block, ...]:
-    """Return the rules and the incident as the system's blocks; what is the same for all models of it ends cacheable."""
+    """Return the rules and the incident as the blocks of a system prompt, which end where a cache may keep them."""
     scope = scene.scope
     told = prompt(
         "incident",

@@ -26,6 +26,8 @@ Block: TypeAlias = dict[str, Any]
 BYTES_PER_TOKEN: Final = 2
 """A token of text is rarely shorter: how many there are at most is told before the service counts them."""
 
+Client: TypeAlias = anthropic.AsyncAnthropic | anthropic.AsyncAnthropicBedrock | anthropic.AsyncAnthropicVertex
+
 Stop = Literal["done", "tools", "cut", "refused", "full", "paused"]
 _STOPS: Final[Mapping[str, Stop]] = {
     "end_turn": "done",
@@ -108,7 +110,7 @@ class Turn:
 class Model:
     """A model by its name, at a service; `seconds` are for one call with all its tries."""
 
-    client: anthropic.AsyncAnthropic
+    client: Client
     name: str
     price: Price
     seconds: float

@@ -160,7 +160,7 @@ async def propose(
     return proposing, ended
 
 
-async def test(
+async def examine(
     means: Means, system: Sequence[Block], hypothesis: Hypothesis, *, challenge: bool = False
 ) -> tuple[Reporting, Ended]:
     """Have one hypothesis tested, or disproved if it can be; whatever was found before it ended stands."""

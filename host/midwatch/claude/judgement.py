@@ -1,0 +1,139 @@
+"""A model's part in one investigation: what it proposes and finds, put on record, and what keeps it from more.
+
+What was settled before a crash is taken from the journal. When a model cannot go on, its part ends with a gap that says
+why; what it found until then stays, and statistics conclude alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+from midwatch.builtin.scene import Scene
+from midwatch.claude.agent import Bounds, Ended
+from midwatch.claude.briefing import briefing
+from midwatch.claude.model import Block, Model, Turn
+from midwatch.claude.models import Models
+from midwatch.claude.purse import Purse
+from midwatch.claude.reasoner import Means, examine, propose
+from midwatch.claude.shelf import Shelf
+from midwatch.inquiry import Inquiry
+from midwatch.records import Gap, Hypothesis, Incident, Message, ModelCall, Verdict
+from midwatch.settings import Settings
+from midwatch.steering import Steering
+from midwatch_kit.records import Observation
+
+_LOST = "what statistics cannot judge: diffs, runbooks, foreign servers"
+_NO_LIMIT = 2**62
+
+
+@dataclass
+class Judgement:
+    """The models at work on one incident; `look` is the number of the look, `chosen` what the lead wants tested."""
+
+    models: Models
+    incident: Incident
+    settings: Settings
+    inquiry: Inquiry
+    scene: Scene
+    steering: Sequence[Steering]
+    look: int = 1
+    chosen: tuple[str, ...] = ()
+    off: bool = False
+    _calls: int = field(default=0)
+
+    async def proposals(self, known: Sequence[Hypothesis], verdicts: Mapping[str, Verdict]) -> list[Hypothesis]:
+        """Return the hypotheses that the lead adds; afterwards `chosen` are the ids of those worth a test."""
+        if self._is_off():
+            return []
+        proposing, ended = await propose(self._means, self._system, self.scene, known, verdicts)
+        self._over("lead", ended)
+        ranked = sorted(known, key=lambda h: (-verdicts[h.id].probability, h.id))
+        self.chosen = proposing.chosen or tuple(h.id for h in ranked[:2])
+        return [*proposing.proposed.values()]
+
+    async def findings(self, hypothesis: Hypothesis, *, challenge: bool = False) -> list[Observation]:
+        """Return what a model finds about a hypothesis."""
+        if self._is_off():
+            return []
+        key = f"{'challenged' if challenge else 'tested'}:{self.look}:{hypothesis.id}"
+        journal, name = self.inquiry.journal, self.incident.id
+        if known := journal.recall(name, "message", key, Message):
+            return [o for o in journal.values(name, Observation) if o.by == known.text.partition(":")[0]]
+        reporting, ended = await examine(self._means, self._system, hypothesis, challenge=challenge)
+        self._over(reporting.by, ended)
+        journal.note_all(name, "observation", {o.id: o for o in reporting.found}, reporting.by)
+        counts = f"{len(reporting.found)} findings, {reporting.dropped} dropped"
+        said = f"{reporting.by}: {ended.how}; {counts}{f'; {reporting.why}' if reporting.why else ''}"
+        journal.note(name, "message", key, Message(text=said), reporting.by)
+        return reporting.found
+
+    def _is_off(self) -> bool:
+        if self.models.why_not and not self.off:
+            self.inquiry.gap("the model", self.models.why_not, _LOST)
+            self.off = True
+        return self.off
+
+    def _over(self, by: str, ended: Ended) -> None:
+        if ended.how == "done":
+            return
+        self.inquiry.gap(f"the model: {by}", f"{ended.how}: {ended.why}", _LOST)
+        self.off = self.off or ended.how == "down"
+
+    @cached_property
+    def _system(self) -> tuple[Block, ...]:
+        gaps = self.inquiry.journal.values(self.incident.id, Gap)
+        return briefing(self.incident, self.scene, gaps, self.steering, self._means.mark)
+
+    @cached_property
+    def _means(self) -> Means:
+        lead, tester = self.models.lead, self.models.tester
+        if lead is None or tester is None:
+            raise RuntimeError("there is no model to ask")
+        s = self.settings
+        means = Means(
+            lead=lead,
+            tester=tester,
+            purse=self._purse(),
+            each_tokens=s.model_task_tokens,
+            each_usd=s.model_task_usd,
+            bounds=Bounds(s.model_task_turns, s.model_task_seconds, s.model_prompt_tokens, s.model_output_tokens),
+            inquiry=self.inquiry,
+            shelf=Shelf(self.inquiry.kept),
+            noted=self._note,
+        )
+        means.mask.know(o.attributes.get("author", "") for o in self.scene.observations)
+        return means
+
+    def _purse(self) -> Purse:
+        """What is left of the day and of the incident, by what the journal says was spent."""
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        journal = self.inquiry.journal
+        today = sum(call.usd for call in journal.values_since(midnight, ModelCall))
+        before = journal.values(self.incident.id, ModelCall)
+        day = Purse("the day", _NO_LIMIT, self.settings.model_day_usd, spent_usd=today)
+        limits = self.settings.model_incident_tokens, self.settings.model_incident_usd
+        return Purse(
+            "the investigation", *limits, day, sum(call.tokens for call in before), sum(call.usd for call in before)
+        )
+
+    def _note(self, by: str, model: Model, turn: Turn | Exception) -> None:
+        self._calls += 1
+        called = _as_record(model.name, turn)
+        key = f"{self.look}:{by}:{self._calls}:{datetime.now(UTC).timestamp()}"
+        self.inquiry.journal.note(self.incident.id, "model_call", key, called, by)
+
+
+def _as_record(model: str, turn: Turn | Exception) -> ModelCall:
+    if isinstance(turn, Exception):
+        return ModelCall(model=model, error=str(turn)[:300])
+    return ModelCall(
+        model=model,
+        input_tokens=turn.usage.input,
+        cache_write_tokens=turn.usage.cache_write,
+        cache_read_tokens=turn.usage.cache_read,
+        output_tokens=turn.usage.output,
+        usd=turn.usd,
+        seconds=turn.seconds,
+        stop=turn.stop,
+    )

@@ -1,0 +1,79 @@
+"""The models that the settings name, reached for as long as the host runs; or why there are none."""
+
+import importlib.util
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from midwatch.claude.prices import price_of
+from midwatch.claude.settings import ModelSettings
+from midwatch.errors import BadSettings
+
+if TYPE_CHECKING:
+    from midwatch.claude.model import Client, Model
+
+
+@dataclass(frozen=True)
+class Models:
+    """Who leads and challenges, and who tests; `why_not` says why there are none, and is mostly empty."""
+
+    lead: "Model | None" = None
+    tester: "Model | None" = None
+    why_not: str = ""
+
+
+@asynccontextmanager
+async def open_models(settings: ModelSettings) -> AsyncGenerator[Models | None]:
+    """Yield the models; None when the settings want none. Nothing is asked yet.
+
+    Raises `BadSettings` for a model without a price, and for a service whose client is not installed.
+    """
+    if settings.reasoner == "builtin":
+        yield None
+        return
+    from midwatch.claude.model import Model  # noqa: PLC0415 - the client takes long to import, and few want it
+
+    prices = [price_of(name, settings.model_prices) for name in (settings.model, settings.tester_model)]
+    if why := _no_key(settings):
+        yield Models(why_not=why)
+        return
+    async with _client(settings) as client:
+        lead, tester = (
+            Model(client, name, price, settings.model_call_seconds)
+            for name, price in zip((settings.model, settings.tester_model), prices, strict=True)
+        )
+        yield Models(lead, tester)
+
+
+def _no_key(settings: ModelSettings) -> str:
+    if settings.model_via != "anthropic" or _key(settings):
+        return ""
+    return "there is no key: set ANTHROPIC_API_KEY or MIDWATCH_MODEL_API_KEY_FILE, or MIDWATCH_REASONER=builtin"
+
+
+def _key(settings: ModelSettings) -> str:
+    if settings.model_api_key:
+        return settings.model_api_key.get_secret_value()
+    if settings.model_api_key_file:
+        try:
+            return settings.model_api_key_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise BadSettings(f"MIDWATCH_MODEL_API_KEY_FILE: {error.filename}: {error.strerror}") from None
+    return os.environ.get("ANTHROPIC_API_KEY", "")
+
+
+def _client(settings: ModelSettings) -> "Client":
+    import anthropic  # noqa: PLC0415 - as above
+
+    needed = {"bedrock": "boto3", "vertex": "google.auth"}.get(settings.model_via)
+    if needed and importlib.util.find_spec(needed.partition(".")[0]) is None:
+        raise BadSettings(f"MIDWATCH_MODEL_VIA={settings.model_via} needs `pip install midwatch[{settings.model_via}]`")
+    match settings.model_via:
+        case "bedrock":
+            return anthropic.AsyncAnthropicBedrock(base_url=settings.model_base_url)
+        case "vertex":
+            return anthropic.AsyncAnthropicVertex(base_url=settings.model_base_url)
+        case _:
+            return anthropic.AsyncAnthropic(api_key=_key(settings), base_url=settings.model_base_url)
