@@ -7,13 +7,14 @@ import anyio
 import pytest
 from pydantic import JsonValue
 from tests.claude.conftest import Played
-from tests.claude.messages_api import Breaks, Fails, Json, MessagesApi, Player, Says, script, text, use
+from tests.claude.messages_api import Breaks, Fails, MessagesApi, Player, Says, script, text, use
 
 from midwatch.claude.agent import Ability, Agent, Bounds, Ended
 from midwatch.claude.conversation import Told
 from midwatch.claude.masking import Mask
 from midwatch.claude.model import Turn
 from midwatch.claude.purse import Purse
+from midwatch_bench.messages import Json
 
 ANYTHING = {"type": "object"}
 FINISH = use("finish", 99)

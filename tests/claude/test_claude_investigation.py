@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.claude.messages_api import KEY, Fails, Json, MessagesApi, Player, Says, serving, use
+from tests.claude.messages_api import KEY, Fails, MessagesApi, Player, Says, serving, use
 from tests.e2e.conftest import Desk, a_desk, told
 from tests.e2e.story import Story
+
+from midwatch_bench.messages import Json
 
 pytestmark = pytest.mark.xdist_group("live")
 
