@@ -6,9 +6,10 @@ from tests.claude.conftest import Played
 from tests.claude.messages_api import KEY, Breaks, Fails, Says, script, text, use
 
 from midwatch.claude.model import Asked, ModelDown, NoSense
-from midwatch.claude.prices import LISTED, Price, Usage, cost, price_of
+from midwatch.claude.prices import LISTED, Usage, cost, price_of
 from midwatch.claude.purse import Purse, Spent
 from midwatch.errors import BadSettings
+from midwatch.model_settings import Price
 
 SYSTEM = ({"type": "text", "text": "You look for causes. " * 50},)
 TOOL = {"name": "look", "description": "Looks.", "input_schema": {"type": "object"}}

@@ -22,7 +22,7 @@ def test_the_published_schema_is_the_one_that_the_command_prints() -> None:
 
 
 def test_every_setting_of_the_host_is_on_its_page() -> None:
-    page = (ROOT / "docs" / "host.md").read_text(encoding="utf-8")
+    page = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("host.md", "claude.md"))
     missing = [name for name in Settings.model_fields if not _named(name.upper(), page)]
     assert not missing
 

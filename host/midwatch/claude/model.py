@@ -15,9 +15,10 @@ import anthropic
 import anyio
 import httpx2
 
-from midwatch.claude.prices import Price, Usage, cost, dearest
+from midwatch.claude.prices import Usage, cost, dearest
 from midwatch.claude.purse import Held, Purse
 from midwatch.errors import HostError
+from midwatch.model_settings import Price
 from midwatch.privacy import hidden
 
 Block: TypeAlias = dict[str, Any]

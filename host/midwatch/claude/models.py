@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midwatch.claude.prices import price_of
-from midwatch.claude.settings import ModelSettings
 from midwatch.errors import BadSettings
+from midwatch.model_settings import ModelSettings
 
 if TYPE_CHECKING:
     from midwatch.claude.model import Client, Model

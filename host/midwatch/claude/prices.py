@@ -10,20 +10,10 @@ from typing import Final
 from pydantic import Field
 
 from midwatch.errors import BadSettings
+from midwatch.model_settings import Price
 from midwatch_kit.records import Record
 
 _MILLION: Final = 1_000_000
-
-
-class Price(Record):
-    """US dollars for a million tokens; a long prompt may cost more from `long_from` tokens of input on."""
-
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cache_write: float = Field(ge=0)
-    cache_read: float = Field(ge=0)
-    long_from: int | None = Field(None, gt=0)
-    long_factor: float = Field(1.0, ge=1)
 
 
 class Usage(Record):

@@ -6,7 +6,18 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from midwatch.claude.prices import Price
+from midwatch_kit.records import Record
+
+
+class Price(Record):
+    """US dollars for a million tokens; a long prompt may cost more from `long_from` tokens of input on."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cache_write: float = Field(ge=0)
+    cache_read: float = Field(ge=0)
+    long_from: int | None = Field(None, gt=0)
+    long_factor: float = Field(1.0, ge=1)
 
 
 class ModelSettings(BaseSettings):
