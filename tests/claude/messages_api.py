@@ -59,7 +59,7 @@ def text(said: str) -> Json:
     return {"type": "text", "text": said}
 
 
-def use(name: str, number: int = 1, **arguments: Any) -> Json:
+def use(name: str, number: int = 1, /, **arguments: Any) -> Json:
     """Return a block that asks for a tool."""
     return {"type": "tool_use", "id": f"toolu_{number}", "name": name, "input": arguments}
 

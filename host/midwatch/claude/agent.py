@@ -165,7 +165,8 @@ class Agent:
         return []
 
     def _is_over(self) -> bool:
-        return self.withdrawn_at is not None and self.turns - self.withdrawn_at >= _LAST_TURNS
+        late = self.withdrawn_at is not None and self.turns - self.withdrawn_at >= _LAST_TURNS
+        return late or self.turns >= self.bounds.turns
 
     @property
     def _share(self) -> float:
