@@ -156,7 +156,8 @@ class Agent:
         """Return what is said about the budget and about circles, and take the next step down when it is time."""
         if self.withdrawn_at is not None:
             return [_NO_MORE]
-        if self._share >= WITHDRAWN or (circle and self.warned):
+        last_turns = self.turns >= self.bounds.turns - _LAST_TURNS
+        if last_turns or self._share >= WITHDRAWN or (circle and self.warned):
             self.withdrawn_at = self.turns
             return [circle, _NO_MORE]
         if circle or (self._share >= NUDGED and not self.warned):
