@@ -1,18 +1,15 @@
 """What the tests of the claude reasoner share: a model behind a scripted service."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 
 import anthropic
 import pytest
 from tests.claude.messages_api import KEY, MessagesApi, Player, serving
+from tests.host.conftest import incident, journal, reach  # noqa: F401 - fixtures, for the tests of this folder
 
 from midwatch.claude.model import Model
 from midwatch.claude.prices import LISTED
-from midwatch.journal import Journal
-from midwatch.records import Incident, Severity, Status
 
 Played = Callable[..., AbstractAsyncContextManager[tuple[Model, MessagesApi]]]
 
@@ -30,24 +27,3 @@ def played() -> Played:
                 yield Model(client, "claude-sonnet-5-5", LISTED["claude-sonnet-5-5"], seconds), api
 
     return connect
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = Journal(tmp_path / "journal.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def incident() -> Incident:
-    at = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
-    return Incident(
-        id="01INCIDENT",
-        title="Error rate of gateway",
-        status=Status.INVESTIGATING,
-        severity=Severity.HIGH,
-        service="service:gateway",
-        started_at=at,
-        first_seen=at,
-    )

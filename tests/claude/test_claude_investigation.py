@@ -1,21 +1,272 @@
-"""Whole investigations with a model in them, real processes on both sides; only the model is played."""
+"""Whole investigations with a model in them: what it adds, and that nothing it does or fails to do can harm them."""
 
+import io
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
-from tests.claude.messages_api import KEY, Fails, MessagesApi, Player, Says, serving, use
+from rich.console import Console
+from tests.claude.conftest import Played
+from tests.claude.messages_api import KEY, Fails, MessagesApi, Player, Says, Step, serving, use
 from tests.e2e.conftest import Desk, a_desk, told
 from tests.e2e.story import Story
+from tests.host.conftest import Reach
 
+from midwatch.approvals import AtTheTerminal
+from midwatch.audit import audit
+from midwatch.claude.models import Models, open_models
+from midwatch.investigation import begin
+from midwatch.journal import Entry, Journal
+from midwatch.records import Budget, Conclusion, Gap, Hypothesis, Incident, Message, ModelCall, Report, Verdict
+from midwatch.settings import ServerSpec, Settings
 from midwatch_bench.messages import Json
+from midwatch_kit.records import Observation, ObservationKind
 
-pytestmark = pytest.mark.xdist_group("live")
+CASE: Final = Path(__file__).parents[1] / "host" / "case_server.py"
+SETTINGS: Final = Settings(gather_seconds=0, subagent_seconds=5, call_seconds=5, model_task_seconds=20)
+Investigate = Callable[..., Any]
 
-Found = dict[str, Any]
+
+def task(body: Json) -> str:
+    """Return what a conversation is about."""
+    return str(body["messages"][0]["content"][0]["text"])
+
+
+def turn(body: Json) -> int:
+    """Return how many times the model has answered in this conversation."""
+    return len(body["messages"]) // 2
+
+
+def suggested(body: Json) -> list[str]:
+    """Return the ids of the hypotheses that the lead is shown, the likeliest first."""
+    return re.findall(r"^([0-9a-f]{12})  ", task(body), re.MULTILINE)
+
+
+def is_lead(body: Json) -> bool:
+    return "which causes are worth testing" in task(body)
+
+
+def tool(body: Json, ending: str) -> str:
+    """Return the name of the tool that ends so, of those that are offered."""
+    return next(str(each["name"]) for each in body["tools"] if each["name"].endswith(ending))
+
+
+def shown(body: Json) -> str:
+    """Return the name of the result that the tools gave last."""
+    results = [str(b["content"]) for b in body["messages"][-1]["content"] if b["type"] == "tool_result"]
+    return str(re.findall(r"^\[(E\d+)\]", "\n".join(results), re.MULTILINE)[0])
+
+
+def report(evidence: str, quote: str, bearing: str = "supports") -> Json:
+    statement = "the deploy reads a field that old parts do not have"
+    return use("report_finding", 2, statement=statement, bearing=bearing, evidence=evidence, quote=quote)
+
+
+def player(change: str, quote: str, bearing: str = "supports", reads: str = "read_change") -> Player:
+    """Return who chooses the likeliest hypothesis, reads a change, and quotes it so."""
+
+    def play(body: Json) -> Says:
+        if is_lead(body):
+            return Says([use("choose", 1, hypotheses=suggested(body)[:1])])
+        steps = [lambda: use(tool(body, reads), 1, change_id=change), lambda: report(shown(body), quote, bearing)]
+        return Says([steps[turn(body)]() if turn(body) < len(steps) else use("finish", 3, why="read")])
+
+    return play
+
+
+honest = player("c1", "finish: str")
+
+
+@pytest.fixture
+def investigate(reach: Reach, incident: Incident, played: Played) -> Investigate:
+    """Return a function that investigates the case with a player as the model; gives the report and the service."""
+
+    async def run(
+        play: Player | None, journal: Journal, *, why_not: str = "", settings: Settings = SETTINGS
+    ) -> tuple[Report, MessagesApi]:
+        case = ServerSpec(command=sys.executable, args=["-S", str(CASE)], suite=True)
+        journal.note(incident.id, "incident", "1", incident)
+        async with reach(case=case) as host, played(play or (lambda _: Fails(500)), seconds=10) as (model, api):
+            models = Models(why_not=why_not) if why_not else Models(model, model)
+            asked = AtTheTerminal(Console(file=io.StringIO()))
+            given = models if play or why_not else None
+            begun = begin(incident, settings, journal, host.eyes, host.hands, (), asked, given)
+            done = await begun.run()
+            assert audit(incident.id, journal, host.eyes.kept).faults == ()
+        return done, api
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def without_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+
+
+def readings(journal: Journal) -> list[Observation]:
+    return [o for o in journal.values("01INCIDENT", Observation) if o.kind is ObservationKind.READING]
+
+
+def leader(journal: Journal) -> Verdict:
+    """Return the likeliest hypothesis' verdict."""
+    return max(journal.values("01INCIDENT", Verdict), key=lambda verdict: verdict.probability)
+
+
+async def test_what_a_model_reads_is_on_record_with_its_quote_and_speaks_for_the_cause(
+    investigate: Investigate, journal: Journal
+) -> None:
+    done, api = await investigate(honest, journal)
+    assert done.outcome == "root_cause"
+    [seen] = {o.id: o for o in readings(journal)}.values()
+    assert (seen.entity, seen.citations[0].quote) == ("service:forge", "finish: str")
+    arguments = {argument.name: argument for argument in leader(journal).arguments}
+    assert arguments["reading"].weight == 1.8
+    spent = journal.values("01INCIDENT", Budget)[-1]
+    assert spent.tokens == sum(sum(each.values()) for each in api.billed) > 0
+    assert spent.money_usd == pytest.approx(sum(call.usd for call in journal.values("01INCIDENT", ModelCall)), abs=1e-5)
+
+
+async def test_the_lead_the_tester_and_the_challenger_share_a_prefix_that_is_paid_once(
+    investigate: Investigate, journal: Journal
+) -> None:
+    _, api = await investigate(honest, journal)
+    first_of_each = [n for n, body in enumerate(api.bodies) if turn(body) == 0]
+    assert len(first_of_each) == 3
+    tester, challenger = first_of_each[1:]
+    assert api.bodies[tester]["tools"] == api.bodies[challenger]["tools"]
+    assert api.billed[challenger]["cache_read_input_tokens"] > 0
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        player("c1", "bot reads a field that is gone"),
+        player("c2", "finish: str"),
+        player("c1", ""),
+        player("c1", "str", "refutes"),
+    ],
+    ids=["a made-up quote", "a quote of another change", "no quote", "a quote that says nothing"],
+)
+async def test_what_does_not_stand_is_dropped_and_counted(
+    investigate: Investigate, journal: Journal, tmp_path: Path, play: Player
+) -> None:
+    alone = Journal(tmp_path / "alone.db")
+    await investigate(None, alone)
+    await investigate(play, journal)
+    assert readings(journal) == []
+    tested = [m.text for m in journal.values("01INCIDENT", Message) if "findings" in m.text]
+    assert all("0 findings, 1 dropped" in said for said in tested)
+    assert (
+        journal.values("01INCIDENT", Conclusion)[0].root_causes == alone.values("01INCIDENT", Conclusion)[0].root_causes
+    )
+    alone.close()
+
+
+async def test_a_model_that_lies_with_real_quotes_cannot_make_a_cause_of_what_time_and_path_refute(
+    investigate: Investigate, journal: Journal
+) -> None:
+    def liar(body: Json) -> Says:
+        if is_lead(body):
+            schedule = [h.id for h in journal.values("01INCIDENT", Hypothesis)]
+            return Says([use("choose", 1, hypotheses=[*suggested(body)[-2:], *schedule])])
+        return honest(body)  # type: ignore[return-value]
+
+    done, _ = await investigate(liar, journal)
+    assert done.outcome == "root_cause"
+    [cause] = journal.values("01INCIDENT", Conclusion)[0].root_causes
+    assert cause.entity == "service:forge"
+
+
+async def test_a_cause_that_the_lead_names_is_tested_like_any_other(investigate: Investigate, journal: Journal) -> None:
+    def play(body: Json) -> Says:
+        if is_lead(body) and turn(body) == 0:
+            said = {"rationale": "its cache holds old parts", "confirms": "a flush helps", "refutes": "it has no cache"}
+            return Says([use("propose_hypothesis", 1, kind="state", entity="service:bot", **said)])
+        return honest(body)  # type: ignore[return-value]
+
+    await investigate(play, journal)
+    [proposed] = [h for h in journal.values("01INCIDENT", Hypothesis) if h.rationale == "its cache holds old parts"]
+    verdicts = {verdict.hypothesis: verdict for verdict in journal.values("01INCIDENT", Verdict)}
+    assert (proposed.entity, verdicts[proposed.id].result in ("refuted", "inconclusive")) == ("service:bot", True)
+
+
+@pytest.mark.parametrize(
+    ("play", "how"),
+    [
+        (lambda _: Fails(500), "down: "),
+        (lambda _: Fails(401, "authentication_error", KEY), "down: "),
+        (lambda _: Says([use("case-read_change", 1, change_id="c1")]), "circles: "),
+        (lambda _: Says([], "refusal"), "refused: "),
+    ],
+    ids=["down", "bad key", "circles", "refusal"],
+)
+async def test_a_model_that_cannot_go_on_leaves_a_gap_and_statistics_conclude(
+    investigate: Investigate, journal: Journal, play: Callable[[Json], Step], how: str
+) -> None:
+    done, _ = await investigate(play, journal)
+    assert done.outcome == "root_cause"
+    why = [gap.why for gap in journal.values("01INCIDENT", Gap) if gap.what.startswith("the model")]
+    assert why[0].startswith(how)
+    assert KEY not in json.dumps([entry.body for entry in journal.entries("01INCIDENT")])
+
+
+async def test_without_a_key_nothing_is_asked_and_the_report_says_so(
+    investigate: Investigate, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    async with open_models(Settings(reasoner="claude")) as models:
+        assert models is not None
+        done, api = await investigate(honest, journal, why_not=models.why_not)
+    assert (done.outcome, api.bodies) == ("root_cause", [])
+    assert "set ANTHROPIC_API_KEY" in done.packet
+
+
+@pytest.mark.parametrize("limit", [{"model_incident_usd": 0.0}, {"model_day_usd": 0.0}, {"model_task_tokens": 100}])
+async def test_no_call_is_made_that_a_limit_does_not_allow(
+    investigate: Investigate, journal: Journal, limit: dict[str, Any]
+) -> None:
+    done, api = await investigate(honest, journal, settings=SETTINGS.model_copy(update=limit))
+    assert (done.outcome, api.bodies) == ("root_cause", [])
+    assert any("spent: " in gap.why for gap in journal.values("01INCIDENT", Gap))
+
+
+async def test_what_other_investigations_spent_today_counts(investigate: Investigate, journal: Journal) -> None:
+    journal.note("another", "model_call", "1", ModelCall(model="m", usd=19.9999))
+    _, api = await investigate(honest, journal)
+    assert api.bodies == []
+
+
+class Crash(Exception):
+    """Raised in place of a power cut."""
+
+
+@pytest.mark.parametrize("kind", ["model_call", "hypothesis", "message", "observation", "verdict"])
+async def test_an_investigation_that_crashed_anywhere_ends_as_if_it_had_not(
+    investigate: Investigate, journal: Journal, tmp_path: Path, kind: str
+) -> None:
+    whole = Journal(tmp_path / "whole.db")
+    expected, _ = await investigate(honest, whole)
+
+    def crash(entry: Entry) -> None:
+        if entry.type == kind:
+            raise Crash
+
+    journal.listeners.append(crash)
+    with pytest.raises((Crash, ExceptionGroup)):
+        await investigate(honest, journal)
+    journal.listeners.remove(crash)
+    again, _ = await investigate(honest, journal)
+    once_more, api = await investigate(honest, journal)
+    assert again == once_more
+    assert api.bodies == []
+    assert [c.entity for c in journal.values("01INCIDENT", Conclusion)[0].root_causes] == ["service:forge"]
+    assert again.outcome == expected.outcome
+    assert journal.check("01INCIDENT")
+    whole.close()
 
 
 @pytest.fixture(scope="module")
@@ -26,63 +277,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield made
 
 
-@pytest.fixture
-def investigate(desk: Desk, tmp_path: Path) -> Callable[..., tuple[Found, MessagesApi]]:
-    """Return a function that investigates the snapshot anew, with a player as the model."""
-
-    def run(player: Player, **settings: str) -> tuple[Found, MessagesApi]:
-        with serving(player) as (url, api):
-            model = {"MIDWATCH_REASONER": "claude", "MIDWATCH_MODEL_BASE_URL": url, "ANTHROPIC_API_KEY": KEY}
-            wanted: dict[str, Any] = {**model, "MIDWATCH_DATA_DIR": str(tmp_path / "data"), **settings}
-            done = desk.run("investigate", str(desk.folder / "snapshot"), "--json", **wanted)
-        assert KEY not in done.stdout + done.stderr
-        return told(done), api
-
-    return run
-
-
-def task(body: Json) -> str:
-    """Return what a conversation is about."""
-    return str(body["messages"][0]["content"][0]["text"])
-
-
-def tool(body: Json, ending: str) -> str:
-    """Return the name of the tool that ends so, of those that are offered."""
-    return next(str(each["name"]) for each in body["tools"] if each["name"].endswith(ending))
-
-
-def last_results(body: Json) -> str:
-    """Return what the tools said last."""
-    blocks = body["messages"][-1]["content"]
-    return "\n".join(str(block["content"]) for block in blocks if block["type"] == "tool_result")
-
-
-def honest(body: Json) -> Says:
-    """Play a model that tests what is suggested, reads the diff, and quotes what is there."""
-    said, turn = task(body), len(body["messages"]) // 2
-    if "which causes are worth testing" in said:
-        ids = re.findall(r"^([0-9a-f]{12})  ", said, re.MULTILINE)
-        return Says([use("choose", 1, hypotheses=ids[:2])])
-    if turn == 0:
-        return Says([use(tool(body, "get_change"), 1, change_id="stock-v7")])
-    if turn == 1:
-        [name] = re.findall(r"^\[(E\d+)\]", last_results(body), re.MULTILINE)
-        finding = {"evidence": name, "quote": "reserve_until", "bearing": "supports"}
-        return Says([use("report_finding", 2, statement="the deploy reads a field that is not there", **finding)])
-    return Says([use("finish", 3, why="the diff names what the errors name")])
-
-
-def test_an_honest_model_confirms_the_cause_by_what_it_read(investigate: Callable[..., Any]) -> None:
-    found, api = investigate(honest)
+@pytest.mark.xdist_group("live")
+def test_a_model_that_the_environment_names_takes_part_in_a_real_investigation(desk: Desk) -> None:
+    with serving(player("stock-v7", "reserve_until", reads="get_change")) as (url, api):
+        settings: Any = {"MIDWATCH_REASONER": "claude", "MIDWATCH_MODEL_BASE_URL": url, "ANTHROPIC_API_KEY": KEY}
+        done = desk.run("investigate", str(desk.folder / "snapshot"), "--json", **settings)
+    assert KEY not in done.stdout + done.stderr
+    found = told(done)
     (cause,) = found["conclusion"]["root_causes"]
-    assert (cause["entity"], cause["kind"]) == ("service:stock", "change")
-    assert found["conclusion"]["gaps"] == []
-    assert "the deploy reads a field that is not there" in json.dumps(found)
+    assert (cause["entity"], cause["kind"], found["conclusion"]["gaps"]) == ("service:stock", "change", [])
+    assert "the deploy reads a field that old parts do not have" in json.dumps(found)
     assert len(api.bodies) > 5
-
-
-def test_without_a_service_statistics_conclude_alone_and_say_so(investigate: Callable[..., Any]) -> None:
-    found, _ = investigate(lambda _: Fails(500))
-    (cause,) = found["conclusion"]["root_causes"]
-    assert (cause["entity"], cause["kind"]) == ("service:stock", "change")
-    assert any("the model" in gap["what"] for gap in found["conclusion"]["gaps"])
