@@ -16,6 +16,7 @@ from midwatch.claim import claim
 from midwatch.claude.models import Models, open_models
 from midwatch.correlate import belongs_to, new_incident
 from midwatch.declared import declared_topology
+from midwatch.errors import BadSteering
 from midwatch.gate import Approver
 from midwatch.inquiry import Inquiry
 from midwatch.investigation import Investigation, becomes, begin, current, limits_of
@@ -79,7 +80,15 @@ class Host:
         return [incident for incident in known if incident is not None]
 
     def investigation(self, incident: Incident, approver: Approver | None) -> Investigation:
-        """Return the investigation of an incident, ready to run; without an approver it ends with the plan."""
+        """Return the investigation of an incident, ready to run; without an approver it ends with the plan.
+
+        Steering files are read anew; while one of them cannot be read, those of before hold, and that is on record.
+        """
+        try:
+            self.steering = load_steering(self.settings.steering_dir)
+        except BadSteering as error:
+            said = Message(text=f"steering as it was before: {error}")
+            self.journal.note(incident.id, "message", f"steering:{look_of(self.journal, incident.id)}", said)
         return begin(incident, self.settings, self.journal, self.eyes, self.hands, self.steering, approver, self.models)
 
     async def keep_investigating(self, approver: Approver, look_every: float = 0.2) -> None:

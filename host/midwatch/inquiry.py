@@ -6,7 +6,7 @@ after a crash, because the cache is the journal itself.
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -47,13 +47,14 @@ class Limits:
 
 @dataclass
 class Inquiry:
-    """The questions of one investigation, and what they have cost so far."""
+    """The questions of one investigation, and what they have cost so far; `forbidden` says why a tool is not asked."""
 
     investigation: str
     journal: Journal
     eyes: Eyes
     kept: EvidenceStore
     limits: Limits
+    forbidden: Callable[[str, str], str] = lambda _server, _tool: ""
     calls: int = 0
     _began: float = field(default_factory=time.monotonic)
     _places: anyio.CapacityLimiter = field(init=False)
@@ -70,6 +71,10 @@ class Inquiry:
             if known := self._known(key):
                 return known
             if key in self._unanswered:  # whoever waited for the same answer need not wait out another deadline
+                return None
+            if no := self.forbidden(tool.server, tool.name):
+                self._unanswered[key] = no
+                self._gap(tool, no)
                 return None
             async with self._places:
                 if over := self._over_budget():

@@ -49,7 +49,7 @@ from midwatch.records import (
 )
 from midwatch.scoping import before, find_scope, survey_arguments
 from midwatch.settings import Settings
-from midwatch.steering import Steering
+from midwatch.steering import Steering, forbidden_by
 from midwatch.steers import as_steering, heed, look_of, told, unheeded
 from midwatch.subagents import Subagent
 from midwatch.toolbox import Eyes, Hands
@@ -304,7 +304,8 @@ class Investigation:
         """Mitigation has a budget of its own: what the search for the cause spent must not stop the cure."""
         seconds = self.settings.recovery_seconds + self.settings.approval_seconds
         limits = replace(self.inquiry.limits, seconds=seconds, calls=self.settings.investigation_calls)
-        return Inquiry(self.incident.id, self.journal, self.inquiry.eyes, self.inquiry.kept, limits)
+        of = self.inquiry
+        return Inquiry(self.incident.id, self.journal, of.eyes, of.kept, limits, of.forbidden)
 
     def _note_missing_servers(self) -> None:
         for server, why in sorted(self.inquiry.eyes.missing().items()):
@@ -322,7 +323,7 @@ class Investigation:
 
 def _fresh(spent: Inquiry) -> Inquiry:
     """Return an inquiry that has spent nothing; what was answered before is still known from the journal."""
-    return Inquiry(spent.investigation, spent.journal, spent.eyes, spent.kept, spent.limits)
+    return Inquiry(spent.investigation, spent.journal, spent.eyes, spent.kept, spent.limits, spent.forbidden)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -346,7 +347,7 @@ def begin(
 
     Without an approver it ends with the plan: nobody is asked, and nothing runs. Without models statistics judge alone.
     """
-    inquiry = Inquiry(incident.id, journal, eyes, eyes.kept, limits_of(settings))
+    inquiry = Inquiry(incident.id, journal, eyes, eyes.kept, limits_of(settings), forbidden_by(steering))
     return Investigation(incident, settings, journal, inquiry, hands, steering, approver, models)
 
 

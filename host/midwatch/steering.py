@@ -1,13 +1,16 @@
 """Steering files: markdown with front matter that tells midwatch what a team knows of its own systems.
 
-The front matter says when a file applies and what it changes; the text below it is for people (and, later, models).
-A file can add hypotheses to test, say that a signal lags, and name noise to leave out. It cannot grant anything.
+The front matter says when a file applies and what it changes; the text below it is for people and for models. A file
+can add hypotheses to test, say that a signal lags, name noise to leave out, and forbid questions. It cannot grant
+anything. A file may as well be a skill by the Agent Skills specification (https://agentskills.io/specification): a
+folder with a SKILL.md, whose further fields are read over.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -16,13 +19,24 @@ from midwatch.errors import BadSteering
 from midwatch.records import HypothesisKind
 from midwatch_kit.records import EntityId, Observation, Record, Signal
 
+_OF_SKILLS = frozenset({"license", "compatibility", "metadata", "allowed-tools"})
+"""What a skill may say besides; `allowed-tools` allows nothing here."""
 _FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 
 
+Phase = Literal["lead", "test", "challenge"]
+"""Where a model reads a file: when it chooses what to test, tests it, or tries to disprove the leader."""
+
+
 class AppliesTo(Record):
-    """When a steering file applies: for these services (by name; none named means any)."""
+    """When a steering file applies: for these services (by name), kinds of hypotheses, phases; none means any.
+
+    Kinds and phases are about who reads the text; what the front matter changes holds whenever a service is in scope.
+    """
 
     services: tuple[str, ...] = ()
+    kinds: tuple[HypothesisKind, ...] = ()
+    phases: tuple[Phase, ...] = ()
 
 
 class Check(Record):
@@ -46,12 +60,22 @@ class Steering(Record):
     )
     leave_out: tuple[EntityId, ...] = Field((), description="entities that are noise: whatever is seen of them")
     never_roll_back: tuple[EntityId, ...] = Field((), description="what only a person may take back to an old version")
+    forbid: tuple[str, ...] = Field((), description="tools that are not asked, as server.tool, with * for any")
     text: str = ""
 
     def applies(self, services: Iterable[EntityId]) -> bool:
         """Return whether the file has a say when these services are in scope."""
         wanted = {f"service:{name}" for name in self.applies_to.services}
         return not wanted or not wanted.isdisjoint(services)
+
+    def is_read(self, phase: Phase, kind: HypothesisKind | None = None) -> bool:
+        """Return whether a model reads the text in a phase, where it is about one kind of hypothesis or about all."""
+        to = self.applies_to
+        return bool(self.text) and phase in (to.phases or (phase,)) and (kind is None or kind in (to.kinds or (kind,)))
+
+    def forbids(self, server: str, tool: str) -> bool:
+        """Return whether the file says that a tool is not to be asked."""
+        return any(fnmatchcase(f"{server}.{tool}", pattern) for pattern in self.forbid)
 
     def is_runbook(self, named: str) -> bool:
         """Return whether an alert that names a runbook, by its name or its address, means this file."""
@@ -69,17 +93,31 @@ class Steering(Record):
         return any(text.casefold() in said for text in self.ignore)
 
 
+def forbidden_by(steering: Iterable[Steering]) -> Callable[[str, str], str]:
+    """Return what says, of a server and a tool, which file forbids to ask it; '' when none does."""
+    files = [file for file in steering if file.forbid]
+    return lambda server, tool: next((f"{file.name} forbids it" for file in files if file.forbids(server, tool)), "")
+
+
 def load_steering(folder: Path) -> tuple[Steering, ...]:
-    """Read every `*.md` file of a folder, by name; a folder that isn't there holds none. Raises `BadSteering`."""
-    return tuple(_read(path) for path in sorted(folder.glob("*.md")))
+    """Read every `*.md` and `*/SKILL.md` of a folder, in order; no folder holds none. Raises `BadSteering`."""
+    return tuple(map(read, files_of(folder)))
 
 
-def _read(path: Path) -> Steering:
+def files_of(folder: Path) -> list[Path]:
+    """Return the steering files of a folder, in order."""
+    return sorted([*folder.glob("*.md"), *folder.glob("*/SKILL.md")])
+
+
+def read(path: Path) -> Steering:
+    """Return one file; raises `BadSteering`."""
     try:
         parts = _FENCE.split(path.read_text(encoding="utf-8-sig"), maxsplit=2)
         if len(parts) != 3 or parts[0].strip():
             raise ValueError("the file must begin with a line ---, and a second one must follow")
         front = yaml.safe_load(parts[1]) or {}
+        if path.name == "SKILL.md":
+            front = {name: value for name, value in front.items() if name not in _OF_SKILLS}
         return Steering.model_validate({**front, "text": parts[2].strip()})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())

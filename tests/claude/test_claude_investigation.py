@@ -4,7 +4,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +21,20 @@ from midwatch.audit import audit
 from midwatch.claude.models import Models, open_models
 from midwatch.investigation import begin
 from midwatch.journal import Entry, Journal
-from midwatch.records import Budget, Conclusion, Gap, Hypothesis, Incident, Message, ModelCall, Report, Verdict
+from midwatch.records import (
+    Budget,
+    Conclusion,
+    Gap,
+    Hypothesis,
+    Incident,
+    Message,
+    ModelCall,
+    Report,
+    ToolCall,
+    Verdict,
+)
 from midwatch.settings import ServerSpec, Settings
+from midwatch.steering import Steering
 from midwatch_bench.messages import Json
 from midwatch_kit.records import Observation, ObservationKind
 
@@ -86,7 +98,12 @@ def investigate(reach: Reach, incident: Incident, played: Played) -> Investigate
     """Return a function that investigates the case with a player as the model; gives the report and the service."""
 
     async def run(
-        play: Player | None, journal: Journal, *, why_not: str = "", settings: Settings = SETTINGS
+        play: Player | None,
+        journal: Journal,
+        *,
+        why_not: str = "",
+        settings: Settings = SETTINGS,
+        steering: Sequence[Steering] = (),
     ) -> tuple[Report, MessagesApi]:
         case = ServerSpec(command=sys.executable, args=["-S", str(CASE)], suite=True)
         journal.note(incident.id, "incident", "1", incident)
@@ -94,7 +111,7 @@ def investigate(reach: Reach, incident: Incident, played: Played) -> Investigate
             models = Models(why_not=why_not) if why_not else Models(model, model)
             asked = AtTheTerminal(Console(file=io.StringIO()))
             given = models if play or why_not else None
-            begun = begin(incident, settings, journal, host.eyes, host.hands, (), asked, given)
+            begun = begin(incident, settings, journal, host.eyes, host.hands, steering, asked, given)
             done = await begun.run()
             assert audit(incident.id, journal, host.eyes.kept).faults == ()
         return done, api
@@ -238,6 +255,35 @@ async def test_what_other_investigations_spent_today_counts(investigate: Investi
     journal.note("another", "model_call", "1", ModelCall(model="m", usd=19.9999))
     _, api = await investigate(honest, journal)
     assert api.bodies == []
+
+
+RULES = Steering(
+    name="rules", description="What holds here.", text="Old parts have no finish.", forbid=("*.read_change",)
+)
+    name="rules", description="What holds here.", text="Old parts have no finish.", forbid=("*.read_change",)
+)
+
+
+async def test_a_model_reads_what_the_team_wrote_and_cannot_ask_what_it_forbids(
+    investigate: Investigate, journal: Journal
+) -> None:
+    def play(body: Json) -> Says:
+        if is_lead(body) and turn(body) == 0:
+            assert "rules: What holds here." in body["system"][1]["text"]
+            assert "Meant for this, with read_steering: rules." in task(body)
+            return Says([use("read_steering", 1, name="rules"), use("case-read_change", 2, change_id="c1")])
+        if is_lead(body):
+            told = [str(b["content"]) for b in body["messages"][-1]["content"] if b["type"] == "tool_result"]
+            assert "Old parts have no finish." in told[0]
+            assert "rules forbids it" in told[1]
+            return Says([use("choose", 1, hypotheses=suggested(body)[:1])])
+        return Says([use("finish", 3, why="nothing to read")])
+
+    done, api = await investigate(play, journal, steering=(RULES,))
+    assert len(api.bodies) >= 3
+    assert any("rules forbids it" in gap.why for gap in journal.values("01INCIDENT", Gap))
+    assert "read_change" not in {call.tool for call in journal.values("01INCIDENT", ToolCall)}
+    assert done.outcome == "root_cause"
 
 
 class Crash(Exception):

@@ -3,9 +3,17 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from midwatch.cli import app
 from midwatch.errors import BadSteering
-from midwatch.steering import Check, Steering, load_steering
+from midwatch.host import Host
+from midwatch.journal import Journal
+from midwatch.records import HypothesisKind, Incident, Message
+from midwatch.settings import Settings
+from midwatch.steering import Check, Phase, Steering, forbidden_by, load_steering
+from midwatch.toolbox import Eyes, Hands
+from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Observation, ObservationKind, Signal
 
 FORGE = """---
@@ -132,3 +140,73 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_path_and_the_fault(
         load(tmp_path, good=FORGE, wrong=text)
     assert str(caught.value).startswith(f"{tmp_path}/wrong.md: ")
     assert said in str(caught.value)
+
+
+def test_a_skill_is_steering_and_what_it_allows_is_read_over(tmp_path: Path) -> None:
+    (tmp_path / "forge").mkdir()
+    skill = "---\nname: forge\ndescription: d\nlicense: MIT\nallowed-tools: Bash\nmetadata: {a: b}\n---\nRestart it."
+    (tmp_path / "forge" / "SKILL.md").write_text(skill)
+    (forge,) = load_steering(tmp_path)
+    assert (forge.name, forge.text) == ("forge", "Restart it.")
+    with pytest.raises(BadSteering, match="allowed-tools"):
+        load(tmp_path, forge=skill)
+
+
+@pytest.mark.parametrize(
+    ("applies_to", "phase", "kind", "read"),
+    [
+        ("{}", "lead", None, True),
+        ("{phases: [test]}", "lead", None, False),
+        ("{phases: [test], kinds: [change]}", "test", HypothesisKind.CHANGE, True),
+        ("{kinds: [change]}", "challenge", HypothesisKind.STATE, False),
+        ("{kinds: [change]}", "lead", None, True),
+    ],
+)
+def test_a_file_says_in_which_phase_and_for_which_kinds_a_model_reads_it(
+    tmp_path: Path, applies_to: str, phase: Phase, kind: HypothesisKind | None, read: bool
+) -> None:
+    (file,) = load(tmp_path, a=f"---\nname: a\ndescription: d\napplies_to: {applies_to}\n---\nText.")
+    assert file.is_read(phase, kind) is read
+
+
+@pytest.mark.parametrize(
+    ("pattern", "forbidden"),
+    [("billing.*", True), ("*.query_logs", True), ("billing.query_logs", True), ("billing", False), ("logs.*", False)],
+)
+def test_a_house_rule_forbids_tools(tmp_path: Path, pattern: str, forbidden: bool) -> None:
+    files = load(tmp_path, rules=f"---\nname: rules\ndescription: d\nforbid: ['{pattern}']\n---\n")
+    assert forbidden_by(files)("billing", "query_logs") == ("rules forbids it" if forbidden else "")
+
+
+def test_lint_says_of_each_file_whether_it_can_be_used_and_what_is_hardly_meant(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text(FORGE)
+    (tmp_path / "b.md").write_text(FORGE)
+    (tmp_path / "c.md").write_text("---\nname: c\ndescription: d\nforbid: [logs]\n---\n")
+    (tmp_path / "d.md").write_text("---\nname: d\ndescription: d\n---\n")
+    (tmp_path / "e.md").write_text("---\nname: e\ncheks: []\n---\n")
+    done = CliRunner().invoke(app, ["steering", "lint", str(tmp_path)])
+    ok, same, vague, empty, broken = done.stdout.splitlines()
+    assert (ok.startswith("ok"), done.exit_code) == (True, 1)
+    assert "a.md has the same name" in same
+    assert "forbid 'logs' names no server" in vague
+    assert "has no text, and changes nothing" in empty
+    assert broken.startswith("FAIL")
+    assert "cheks" in broken
+    (tmp_path / "e.md").unlink()
+    assert CliRunner().invoke(app, ["steering", "lint", str(tmp_path)]).exit_code == 0
+
+
+async def test_files_are_read_anew_for_each_investigation_and_a_broken_one_leaves_what_was(
+    tmp_path: Path, journal: Journal, incident: Incident
+) -> None:
+    folder = tmp_path / "steering"
+    folder.mkdir()
+    kept = EvidenceStore(tmp_path / "evidence", 2**30)
+    host = Host(Settings(steering_dir=folder), journal, Eyes({}, kept), Hands({}, kept), ())
+    assert host.investigation(incident, None).steering == ()
+    load(folder, forge=FORGE)
+    assert [file.name for file in host.investigation(incident, None).steering] == ["forge"]
+    (folder / "forge.md").write_text("---\nname: [\n---\n")
+    assert [file.name for file in host.investigation(incident, None).steering] == ["forge"]
+    [said] = [m.text for m in journal.values(incident.id, Message) if "steering" in m.text]
+    assert "forge.md" in said

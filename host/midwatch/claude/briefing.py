@@ -10,7 +10,7 @@ from typing import Final
 from midwatch.builtin.scene import Scene
 from midwatch.claude.model import Block
 from midwatch.claude.prompts import prompt
-from midwatch.claude.untrusted import DataMark, shortened
+from midwatch.claude.untrusted import DataMark
 from midwatch.records import Gap, Hypothesis, Incident, Verdict
 from midwatch.steering import Steering
 from midwatch_kit.records import Observation, ObservationKind, Window
@@ -19,7 +19,6 @@ from midwatch_kit.window import rfc3339
 _OBSERVATIONS: Final = 40
 _CHANGES: Final = 15
 _RELATIONS: Final = 60
-_STEERING_CHARS: Final = 6_000
 
 
 def briefing(
@@ -75,5 +74,7 @@ def _line(seen: Observation) -> str:
 
 
 def _guidance(steering: Iterable[Steering]) -> str:
-    texts = [f"## {file.name}\n{shortened(file.text, _STEERING_CHARS)}" for file in steering if file.text]
-    return "\n# What the team says of its own systems\n\n" + "\n\n".join(texts) if texts else ""
+    """Name the files, each with what it is about; a model reads those that matter."""
+    files = [f"- {file.name}: {file.description}" for file in steering if file.text]
+    head = "\n# What the team wrote of its own systems, to be read with read_steering\n\n"
+    return head + "\n".join(files) if files else ""

@@ -101,6 +101,7 @@ class Judgement:
             inquiry=self.inquiry,
             shelf=Shelf(self.inquiry.kept),
             noted=self._note,
+            steering=self.steering,
         )
         means.mask.know(o.attributes.get("author", "") for o in self.scene.observations)
         return means

@@ -25,14 +25,16 @@ from midwatch.claude.prompts import prompt
 from midwatch.claude.purse import Purse
 from midwatch.claude.reporting import Reporting
 from midwatch.claude.shelf import Shelf
-from midwatch.claude.untrusted import DataMark, visible
+from midwatch.claude.untrusted import DataMark, shortened, visible
 from midwatch.inquiry import Inquiry
 from midwatch.records import Hypothesis, HypothesisKind, Verdict
-from midwatch_kit.records import EntityId, Observation
+from midwatch.steering import Phase, Steering
+from midwatch_kit.records import EntityId
 
 MOST_PROPOSED: Final = 3
 MOST_CHOSEN: Final = 4
 _LONGEST: Final = 300
+_STEERING_CHARS: Final = 6_000
 
 _PROPOSAL: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -68,6 +70,7 @@ class Means:
     inquiry: Inquiry
     shelf: Shelf
     noted: Callable[[str, Model, Turn | Exception], None]
+    steering: Sequence[Steering] = ()
     mask: Mask = field(default_factory=Mask)
     mark: DataMark = field(default_factory=DataMark)
 
@@ -77,9 +80,15 @@ class Means:
         masked = [{**block, "text": self.mask.masked(block["text"])} for block in system]
         return Agent(model, own, self.bounds, masked, abilities, self.mask, lambda turn: self.noted(name, model, turn))
 
-    def looking(self, by: str) -> Looking:
-        """Return how one model looks at things."""
-        return Looking(by, self.inquiry, self.shelf, self.mask, self.mark)
+    def looking(self, by: str, about: str) -> list[Ability]:
+        """Return what one model can look at things with: what the team wrote, and the tools that fit the matter."""
+        tools = Looking(by, self.inquiry, self.shelf, self.mask, self.mark).abilities(about)
+        return [reading(self.steering), *tools] if any(file.text for file in self.steering) else tools
+
+    def meant(self, phase: Phase, kind: HypothesisKind | None = None) -> str:
+        """Return which files are meant to be read in a phase, in words; '' for none."""
+        names = [file.name for file in self.steering if file.is_read(phase, kind)]
+        return f"\n\nMeant for this, with read_steering: {', '.join(names)}." if names else ""
 
 
 @dataclass
@@ -149,13 +158,13 @@ async def propose(
 ) -> tuple[Proposing, Ended]:
     """Have the lead propose and choose; whatever it came to before it ended stands."""
     proposing = Proposing(scene, {h.id: h for h in known})
-    looking = means.looking("lead").abilities("change diff runbook")
+    looking = means.looking("lead", "change diff runbook")
     task = prompt(
         "lead",
         hypotheses=suggested(known, verdicts, means.mark),
         most=str(MOST_PROPOSED),
         chosen=str(MOST_CHOSEN),
-    )
+    ) + means.meant("lead")
     ended = await means.agent("lead", means.lead, system, [*looking, *proposing.abilities()]).run(task)
     return proposing, ended
 
@@ -171,11 +180,22 @@ async def examine(
     told |= {} if challenge else {"confirms": hypothesis.confirms}
     rationale = means.mark.around(hypothesis.rationale, "why it was suggested")
     task = prompt("challenge" if challenge else "test", **told, rationale=rationale)
-    abilities = [*means.looking(by).abilities(about), *reporting.abilities()]
+    task += means.meant("challenge" if challenge else "test", hypothesis.kind)
+    abilities = [*means.looking(by, about), *reporting.abilities()]
     ended = await means.agent(by, means.lead if challenge else means.tester, system, abilities).run(task)
     return reporting, ended
 
 
-def found(reportings: Sequence[Reporting]) -> list[Observation]:
-    """Return what several models found, each observation once."""
-    return [*{seen.id: seen for reporting in reportings for seen in reporting.found}.values()]
+def reading(steering: Sequence[Steering]) -> Ability:
+    """Return what a model reads steering files with; the team wrote them, so they are no data of others."""
+    texts = {file.name: file.text for file in steering if file.text}
+
+    async def read(told: Mapping[str, JsonValue]) -> Told:
+        name = str(told.get("name", ""))
+        if name not in texts:
+            return Told(f"there is no file {name!r}: {', '.join(sorted(texts))}", failed=True)
+        return Told(f"# {name}\n{shortened(texts[name], _STEERING_CHARS)}", f"{name} (read; left out to save room)")
+
+    names = {"type": "string", "enum": sorted(texts)}
+    schema = {"type": "object", "properties": {"name": names}, "required": ["name"]}
+    return Ability("read_steering", "What the team wrote of its own systems.", schema, read, looks=True)
