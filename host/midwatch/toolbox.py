@@ -48,7 +48,7 @@ class Tool:
     idempotent: bool = False
     barred: str = ""
     said: str = ""
-    schema: Mapping[str, JsonValue] = field(default_factory=dict)
+    schema: Mapping[str, JsonValue] = field(default_factory=dict, compare=False)
     ours: bool = False
 
 

@@ -260,8 +260,6 @@ async def test_what_other_investigations_spent_today_counts(investigate: Investi
 RULES = Steering(
     name="rules", description="What holds here.", text="Old parts have no finish.", forbid=("*.read_change",)
 )
-    name="rules", description="What holds here.", text="Old parts have no finish.", forbid=("*.read_change",)
-)
 
 
 async def test_a_model_reads_what_the_team_wrote_and_cannot_ask_what_it_forbids(
