@@ -138,6 +138,19 @@ async def test_an_answer_that_was_cut_does_what_is_whole_of_it_and_hears_why(tal
     assert "was cut" in last_words(api.bodies[1])
 
 
+async def test_an_answer_that_was_cut_before_it_said_anything_is_asked_for_again(talk: Callable[..., Any]) -> None:
+    ended, api = await talk(script(Says([], "max_tokens"), Says([FINISH])), Desk())
+    assert (ended.how, len(api.bodies)) == ("done", 2)
+
+
+async def test_a_tool_that_breaks_says_so_and_the_conversation_goes_on(talk: Callable[..., Any]) -> None:
+    def broken(_: Mapping[str, JsonValue]) -> Told:
+        raise RecursionError
+
+    ended, api = await talk(script(Says([use("look", 1, at="a")]), Says([FINISH])), Desk(broken))
+    assert (ended.how, results(api.bodies[1])) == ("done", [("toolu_1", "it broke: RecursionError", True)])
+
+
 async def test_a_model_that_pauses_goes_on_where_it_was(talk: Callable[..., Any]) -> None:
     ended, api = await talk(script(Says([text("Let me think.")], "pause_turn"), Says([text("So."), FINISH])), Desk())
     assert ended.how == "done"

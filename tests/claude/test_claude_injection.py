@@ -192,7 +192,8 @@ def attacked(played: Played, incident: Incident, journal: Journal, tmp_path: Pat
             bounds, purse = Bounds(turns, 30.0, 50_000, 500), Purse("the investigation", 10**6, 1.0)
             means = Means(model, model, purse, 10**6, 1.0, bounds, inquiry, Shelf(eyes.kept), lambda *_: None)
             titled = incident.model_copy(update={"title": planted.get("alert", incident.title)})
-            system = briefing(titled, scene, (), (), means.mark)
+            told = briefing(titled, scene, (), (), means.mark)
+            system = [{**block, "text": means.mask.masked(block["text"])} for block in told]
             left = Left(world, api, journal, scene, hypothesis)
             if lead:
                 left.proposing, _ = await propose(means, system, scene, known, judge_all(known, scene))

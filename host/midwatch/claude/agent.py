@@ -6,6 +6,7 @@ stays. Nothing here knows of incidents.
 """
 
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from midwatch.claude.loops import Loops, Made
 from midwatch.claude.masking import Mask
 from midwatch.claude.model import NOTHING, Asked, Block, Counted, Model, ModelDown, NoSense, Turn
 from midwatch.claude.purse import Purse, Spent
+
+log = logging.getLogger("midwatch")
 
 NUDGED: Final = 0.5
 WITHDRAWN: Final = 0.8
@@ -195,7 +198,11 @@ class Agent:
             return Told(_NO_MORE, failed=True)
         if not isinstance(use["input"], dict):
             return Told("its input must be an object", failed=True)
-        told = await ability.do(use["input"])
+        try:
+            told = await ability.do(use["input"])
+        except Exception as error:  # one tool that breaks must not take the conversation with it
+            log.exception("%s broke", ability.name)
+            return Told(f"it broke: {type(error).__name__}", failed=True)
         return Told(self.mask.masked(told.text), self.mask.masked(told.short), told.failed, told.over)
 
 

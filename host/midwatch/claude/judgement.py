@@ -24,7 +24,6 @@ from midwatch.steering import Steering
 from midwatch_kit.records import Observation
 
 _LOST = "what statistics cannot judge: diffs, runbooks, foreign servers"
-_NO_LIMIT = 2**62
 
 
 @dataclass
@@ -83,7 +82,9 @@ class Judgement:
     @cached_property
     def _system(self) -> tuple[Block, ...]:
         gaps = self.inquiry.journal.values(self.incident.id, Gap)
-        return briefing(self.incident, self.scene, gaps, self.steering, self._means.mark)
+        told = briefing(self.incident, self.scene, gaps, self.steering, self._means.mark)
+        mask = self._means.mask  # once: it is the same for all, so that it is paid for once
+        return tuple({**block, "text": mask.masked(block["text"])} for block in told)
 
     @cached_property
     def _means(self) -> Means:
@@ -108,11 +109,9 @@ class Judgement:
 
     def _purse(self) -> Purse:
         """What is left of the day and of the incident, by what the journal says was spent."""
-        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         journal = self.inquiry.journal
-        today = sum(call.usd for call in journal.values_since(midnight, ModelCall))
         before = journal.values(self.incident.id, ModelCall)
-        day = Purse("the day", _NO_LIMIT, self.settings.model_day_usd, spent_usd=today)
+        day = self.models.purse_of_the_day(journal, self.settings.model_day_usd)
         limits = self.settings.model_incident_tokens, self.settings.model_incident_usd
         return Purse(
             "the investigation", *limits, day, sum(call.tokens for call in before), sum(call.usd for call in before)

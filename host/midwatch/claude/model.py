@@ -103,7 +103,7 @@ class Turn:
     def uses(self) -> list[Block]:
         """The tools that are to be used, in order; of an answer that was cut short the last one is not whole."""
         uses = [block for block in self.blocks if block["type"] == "tool_use"]
-        whole = self.stop != "cut" or self.blocks[-1]["type"] != "tool_use"
+        whole = self.stop != "cut" or self.blocks[-1:] != tuple(uses[-1:])
         return uses if whole else uses[:-1]
 
 

@@ -77,8 +77,7 @@ class Means:
     def agent(self, name: str, model: Model, system: Sequence[Block], abilities: Sequence[Ability]) -> Agent:
         """Return who has one conversation, with a purse of its own."""
         own = Purse(name, self.each_tokens, self.each_usd, self.purse)
-        masked = [{**block, "text": self.mask.masked(block["text"])} for block in system]
-        return Agent(model, own, self.bounds, masked, abilities, self.mask, lambda turn: self.noted(name, model, turn))
+        return Agent(model, own, self.bounds, system, abilities, self.mask, lambda turn: self.noted(name, model, turn))
 
     def looking(self, by: str, about: str) -> list[Ability]:
         """Return what one model can look at things with: what the team wrote, and the tools that fit the matter."""

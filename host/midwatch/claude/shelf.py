@@ -37,7 +37,10 @@ class Shelf:
     def cite(self, name: str, quote: str) -> Citation | None:
         """Return a citation of what a document says; None when there is no such document, or it says no such thing."""
         evidence = self.id_of(name)
-        return cited(evidence, self._document(evidence), quote) if evidence else None
+        try:
+            return cited(evidence, self._document(evidence), quote) if evidence else None
+        except RecursionError:  # it is nested deeper than anything that a person reads
+            return None
 
     def lines(self, name: str, text: str) -> list[str]:
         """Return the rows of a document that have a text in them, in any case, each as JSON; all for an empty text.
