@@ -278,6 +278,14 @@ async def test_a_name_of_ours_that_is_handed_to_a_foreign_server_is_only_a_name(
     assert left.world.heard[-1] == f"send {thing}"
 
 
+async def test_what_somebody_else_asked_before_is_shown_as_well(attacked: Attacked) -> None:
+    again = [use("logs-search_logs", 10, text=""), use("deploys-get_change", 11, change_id="c1")]
+    left = await attacked({"diff": "+the diff itself"}, again)
+    holds(left)
+    assert left.answers.count("+the diff itself") == 2
+    assert len(left.journal.values("01INCIDENT", ToolCall)) == 3
+
+
 async def test_a_secret_is_not_given_back_even_to_the_server_that_told_it(attacked: Attacked) -> None:
     left = await attacked({}, [use("logs-search_logs", 9, text="<secret-1> of <email-1>")])
     holds(left)

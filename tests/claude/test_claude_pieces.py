@@ -1,6 +1,7 @@
 """The parts that hold no conversation: circles, quotes and masks."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,9 @@ from pydantic import JsonValue
 from midwatch.claude.loops import Loops, Made
 from midwatch.claude.masking import Mask
 from midwatch.claude.quoting import SHORTEST, cited
+from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import DataMark, visible
+from midwatch_kit.evidence import EvidenceStore, canonical
 
 ROWS: JsonValue = {
     "rows": [
@@ -69,6 +72,20 @@ def test_a_quote_is_found_where_it_stands(quote: str, where: str, stands: object
     found = cited("e", ROWS, quote)
     assert found is not None
     assert (found.where, found.quote) == (where, stands)
+
+
+def test_a_quote_may_be_copied_from_a_row_as_it_is_shown_in_json(tmp_path: Path) -> None:
+    kept = EvidenceStore(tmp_path, 2**20)
+    diff = '-    "patrol": 3.0\n+    "patrol": 0.001\n'
+    shelf = Shelf(kept)
+    name = shelf.put(kept.put(canonical({"rows": [{"diff": diff}]})), "deploys.get_change")
+    [row] = shelf.lines(name, "")
+    copied = row[row.index("+ ") : row.index("0.001") + 5]
+    assert "\\" in copied
+    found = shelf.cite(name, copied)
+    assert found is not None
+    assert (found.where, found.quote) == ("/rows/0/diff", '+    "patrol": 0.001')
+    assert shelf.cite(name, "patrol\\") is None
 
 
 @pytest.mark.parametrize("quote", ["", "  ", "unknown field 'Finish'", "ERR", "part", "12", "level", "120 ERROR"])

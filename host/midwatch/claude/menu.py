@@ -80,15 +80,13 @@ class Looking:
     def _told(self, tool: Tool, answer: Answer) -> Told:
         name = self.shelf.put(answer.evidence, _title(tool))
         self.mask.know(_persons(answer.rows))
-        lines = answer.reply.get("lines")
-        every = [str(line) for line in lines] if isinstance(lines, list) else []
+        every = _lines(answer)
         shown = _fitting(every)
         matched = answer.reply.get("matched", len(every))
         head = f"[{name}] {_title(tool)}: {matched} matched, {len(shown)} shown"
         rest = "" if len(shown) == matched else f"; more with read_evidence {name}"
-        return Told(
-            f"{head}{rest}\n{self.mark.around(chr(10).join(shown), _title(tool))}", f"{head} (left out to save room)"
-        )
+        data = self.mark.around("\n".join([*shown, *_remarks(answer)]), _title(tool))
+        return Told(f"{head}{rest}\n{data}", f"{head} (left out to save room)")
 
     async def _read_on(self, arguments: Mapping[str, JsonValue]) -> Told:
         name, text, skip = str(arguments.get("evidence", "")), str(arguments.get("text", "")), arguments.get("skip", 0)
@@ -158,6 +156,20 @@ def _fitting(lines: Sequence[str]) -> list[str]:
             break
         shown.append(shortened(line, RESULT_CHARS))
     return shown
+
+
+def _lines(answer: Answer) -> list[str]:
+    """Return an answer's lines; of one that was asked for before, and by somebody else, its rows."""
+    lines = answer.reply.get("lines")
+    if isinstance(lines, list):
+        return [str(line) for line in lines]
+    return [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in answer.rows]
+
+
+def _remarks(answer: Answer) -> list[str]:
+    """Return what a server says of its answer: what it could not look at, and what to try when nothing matched."""
+    caveats, hint = answer.reply.get("caveats"), answer.reply.get("hint")
+    return [*map(str, caveats if isinstance(caveats, list) else []), *([str(hint)] if hint else [])]
 
 
 def _persons(rows: Iterable[JsonValue]) -> list[str]:

@@ -38,7 +38,9 @@ class Shelf:
         """Return a citation of what a document says; None when there is no such document, or it says no such thing."""
         evidence = self.id_of(name)
         try:
-            return cited(evidence, self._document(evidence), quote) if evidence else None
+            document = self._document(evidence) if evidence else None
+            forms = (quote, _unescaped(quote))  # rows are shown as JSON, with its escapes
+            return next((found for form in forms if evidence and (found := cited(evidence, document, form))), None)
         except RecursionError:  # it is nested deeper than anything that a person reads
             return None
 
@@ -61,3 +63,12 @@ class Shelf:
             return None
         rows: JsonValue = {"rows": document.get("rows", [])} if isinstance(document, dict) else None
         return rows
+
+
+def _unescaped(quote: str) -> str:
+    """Return what a piece of a JSON text says; '' for one that is no such piece."""
+    try:
+        told = json.loads(f'"{quote}"')
+    except ValueError:
+        return ""
+    return told if isinstance(told, str) else ""
