@@ -6,6 +6,8 @@ from concurrent.futures import Future
 
 import uvicorn
 
+_A_FEW = 5
+
 
 class PromptServer(uvicorn.Server):
     """Ends at once: uvicorn's own looks ten times a second whether it should, and is patient with what is under way."""
@@ -24,18 +26,26 @@ class PromptServer(uvicorn.Server):
         await asyncio.wrap_future(self._ended)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close what is idle, break off what is not."""
+        """Break off whatever there is, and end when all of it is closed: of what stays open a later test would hear."""
+        for listening in (each for server in self.servers for each in server.sockets):
+            asyncio.get_running_loop().remove_reader(listening)
+        await _turns()  # what was accepted a moment ago becomes a connection, which it can't once a server is closed
         for server in self.servers:
             server.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
         under_way = list(self.server_state.tasks)
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         for connection in list(self.server_state.connections):
-            connection.transport.close()  # of one that was under way nobody else does
+            connection.transport.abort()
+        await _turns()
         await self.lifespan.shutdown()
+
+
+async def _turns() -> None:
+    """Let the loop do what it has put off, and what follows from that."""
+    for _ in range(_A_FEW):
+        await asyncio.sleep(0)
 
 
 def loopback() -> socket.socket:
