@@ -76,8 +76,10 @@ def of_metrics(asking: Asking) -> Sequence[Server]:
     query = f"sum by (http_response_status_code) ({answers})"
     times = {"start": asking.before(40), "end": asking.before(0)}
     of_grafana = {"startTime": asking.before(40), "endTime": asking.before(0), "stepSeconds": 2, "queryType": "range"}
+    own = {"expression": query, "points": 20, **times}
     return [
         Server(*ours, [("survey_metrics", lambda _: {**asking.window, "entities": ["service:gateway"]})]),
+        Server("midwatch-metrics, in PromQL", *ours[1:], [("query_metrics", lambda _: own)]),
         Server(
             "prometheus-mcp-server 1.6.2",
             ["uvx", "prometheus-mcp-server@1.6.2"],
