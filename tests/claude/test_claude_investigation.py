@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
 from rich.console import Console
@@ -20,6 +20,7 @@ from midwatch.approvals import AtTheTerminal
 from midwatch.audit import audit
 from midwatch.claude.models import Models, open_models
 from midwatch.claude.purse import Spent
+from midwatch.errors import BadSettings
 from midwatch.investigation import begin
 from midwatch.journal import Entry, Journal
 from midwatch.records import (
@@ -241,6 +242,18 @@ async def test_without_a_key_nothing_is_asked_and_the_report_says_so(
         done, api = await investigate(honest, journal, why_not=models.why_not)
     assert (done.outcome, api.bodies) == ("root_cause", [])
     assert "set ANTHROPIC_API_KEY" in done.packet
+
+
+@pytest.mark.parametrize(
+    ("via", "words"), [("vertex", r"pip install midwatch\[vertex\]"), ("anthropic", "/nowhere: No such file")]
+)
+async def test_a_service_that_cannot_be_used_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, via: Literal["vertex", "anthropic"], words: str
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    with pytest.raises(BadSettings, match=words):
+        async with open_models(Settings(reasoner="claude", model_via=via, model_api_key_file=Path("/nowhere"))):
+            raise AssertionError("it was opened")
 
 
 @pytest.mark.parametrize("limit", [{"model_incident_usd": 0.0}, {"model_day_usd": 0.0}, {"model_task_tokens": 100}])

@@ -13,12 +13,15 @@ from midwatch.claude.purse import Purse
 from midwatch.errors import BadSettings
 from midwatch.journal import Journal
 from midwatch.model_settings import ModelSettings
+from midwatch.privacy import hidden
 from midwatch.records import ModelCall
 
 if TYPE_CHECKING:
     from midwatch.claude.model import Client, Model
 
 
+_NEEDED: Final = {"bedrock": "boto3", "vertex": "google.auth"}
+"""What a service's client needs, and only its extra brings."""
 _NO_LIMIT: Final = 2**62
 
 
@@ -81,15 +84,26 @@ def _key(settings: ModelSettings) -> str:
 
 
 def _client(settings: ModelSettings) -> "Client":
+    """Return the client of a service; raises `BadSettings` when it, or what it needs to know, is not there."""
     import anthropic  # noqa: PLC0415 - as above
 
-    needed = {"bedrock": "boto3", "vertex": "google.auth"}.get(settings.model_via)
-    if needed and importlib.util.find_spec(needed.partition(".")[0]) is None:
-        raise BadSettings(f"MIDWATCH_MODEL_VIA={settings.model_via} needs `pip install midwatch[{settings.model_via}]`")
-    match settings.model_via:
-        case "bedrock":
-            return anthropic.AsyncAnthropicBedrock(base_url=settings.model_base_url)
-        case "vertex":
-            return anthropic.AsyncAnthropicVertex(base_url=settings.model_base_url)
-        case _:
-            return anthropic.AsyncAnthropic(api_key=_key(settings), base_url=settings.model_base_url)
+    via = settings.model_via
+    if via in _NEEDED and not _installed(_NEEDED[via]):
+        raise BadSettings(f"MIDWATCH_MODEL_VIA={via} needs `pip install midwatch[{via}]`")
+    try:
+        match via:
+            case "bedrock":
+                return anthropic.AsyncAnthropicBedrock(base_url=settings.model_base_url)
+            case "vertex":
+                return anthropic.AsyncAnthropicVertex(base_url=settings.model_base_url)
+            case _:
+                return anthropic.AsyncAnthropic(api_key=_key(settings), base_url=settings.model_base_url)
+    except (ValueError, anthropic.AnthropicError) as error:  # as for a region that nothing names
+        raise BadSettings(f"MIDWATCH_MODEL_VIA={via} cannot be used: {hidden(str(error))}") from None
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it is not there either
+        return False
