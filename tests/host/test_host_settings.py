@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
+from typer.testing import CliRunner
 
+from midwatch.cli import app
 from midwatch.errors import BadSettings
 from midwatch.servers import server_specs
 from midwatch.settings import ServerSpec, Settings
@@ -158,3 +160,9 @@ def test_x_ray_is_turned_on_by_a_word_and_gets_the_credentials(monkeypatch: pyte
     [traces] = [spec for spec in server_specs(Settings()).values() if "AWS_SECRET_ACCESS_KEY" in spec.env]
     assert traces.args == ["-m", "midwatch_traces"]
     assert traces.env["MIDWATCH_XRAY"] == "true"
+
+
+def test_what_is_wrong_inside_of_a_setting_is_named_by_its_place() -> None:
+    done = CliRunner().invoke(app, ["incidents"], env={"MIDWATCH_MODEL_PRICES": '{"own": {"input": 1}}'})
+    assert done.exit_code == 1
+    assert "MIDWATCH_MODEL_PRICES (own.output): Field required" in done.output

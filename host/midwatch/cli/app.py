@@ -59,8 +59,14 @@ def settings_or_fail() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = [f"MIDWATCH_{fault['loc'][0]}".upper() + f": {fault['msg']}" for fault in error.errors()]
+        faults = [f"{_variable(*map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         fail("these settings cannot be used: " + "; ".join(faults))
+
+
+def _variable(name: str, *inside: str) -> str:
+    """Return a setting's variable, and the place in its value that is at fault, if it is one of several."""
+    place = f" ({'.'.join(inside)})" if inside else ""
+    return f"MIDWATCH_{name.upper()}{place}"
 
 
 @told()
