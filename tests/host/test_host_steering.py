@@ -192,6 +192,8 @@ def test_lint_says_of_each_file_whether_it_can_be_used_and_what_is_hardly_meant(
     assert "has no text, and changes nothing" in empty
     assert broken.startswith("FAIL")
     assert "cheks" in broken
+    missing = CliRunner().invoke(app, ["steering", "lint", str(tmp_path / "typo")])
+    assert (missing.exit_code, "there is no folder" in missing.output) == (1, True)
     (tmp_path / "e.md").unlink()
     assert CliRunner().invoke(app, ["steering", "lint", str(tmp_path)]).exit_code == 0
 

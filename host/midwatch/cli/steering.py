@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from midwatch.cli.app import app, console_for, settings_or_fail
+from midwatch.cli.app import app, console_for, fail, settings_or_fail
 from midwatch.errors import BadSteering
 from midwatch.steering import Steering, files_of, read
 
@@ -26,6 +26,8 @@ def lint(folder: Annotated[Path | None, typer.Argument(help="where they are; as 
     """Read every steering file and say what is wrong with it; ends with 1 when one cannot be used."""
     console = console_for(as_json=False)
     where = folder or settings_or_fail().steering_dir
+    if folder and not folder.is_dir():
+        fail(f"there is no folder {folder}")
     seen: dict[str, Path] = {}
     broken = 0
     for path in files_of(where):
