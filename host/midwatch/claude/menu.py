@@ -97,7 +97,8 @@ class Looking:
         passed = skip if isinstance(skip, int) and skip > 0 else 0
         shown = _fitting(rows[passed:])
         head = f"[{name}] rows {passed + 1} to {passed + len(shown)} of {len(rows)}"
-        return Told(f"{head}\n{self.mark.around(chr(10).join(shown), self.shelf.tool_of(name))}", head)
+        data = self.mark.around("\n".join(shown), self.shelf.tool_of(name))
+        return Told(f"{head}\n{data}", head)
 
 
 def name_of(tool: Tool) -> str:

@@ -37,7 +37,8 @@ class DataMark:
     def around(self, text: str, source: str) -> str:
         """Return a text between the marks, with where it is from."""
         inside = visible(text).replace(self.word, "data")
-        return f'<{self.word} from="{visible(source)[:80].replace(chr(34), chr(39))}">\n{inside}\n</{self.word}>'
+        named = visible(source)[:80].replace('"', "'")
+        return f'<{self.word} from="{named}">\n{inside}\n</{self.word}>'
 
     @property
     def rule(self) -> str:
