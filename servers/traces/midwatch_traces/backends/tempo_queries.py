@@ -10,13 +10,13 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import Any, Final
 
 from pydantic import JsonValue
 
 from midwatch_kit import BadInput, KitError, Window, rfc3339
 from midwatch_kit.native import Asked, Row, Table
+from midwatch_kit.text import near
 from midwatch_store import from_ns, to_ns
 from midwatch_traces.backends.api import JsonApi, Missing, Parameters
 from midwatch_traces.backends.otlp import labels, trace_hex
@@ -103,8 +103,8 @@ class TempoQueries:
             services = [str(one["value"]) for one in items(said, "tagValues") if one.get("value")]
             for service in _SERVICE.findall(query):
                 if service not in services:
-                    near = get_close_matches(service, services, 5, 0.4) or sorted(services)[:10]
-                    return f"Tempo names no service {service!r} in this window; there are {', '.join(near) or 'none'}."
+                    there = ", ".join(near(service, services)) or "none"
+                    return f"Tempo names no service {service!r} in this window; there are {there}."
         return None
 
 
@@ -188,5 +188,5 @@ def _partly(said: Any) -> list[str]:
 def _near(name: str, known: set[tuple[str, str]]) -> str:
     """Attributes of the same name elsewhere, or of a similar one."""
     names = {tag: held for held, tag in sorted(known) if held != "intrinsic"}
-    near = [name] if name in names else get_close_matches(name, names, 5, 0.4) or sorted(names)[:10]
-    return ", ".join(f"{names[tag]}.{tag}" for tag in near)
+    alike = [name] if name in names else near(name, names)
+    return ", ".join(f"{names[tag]}.{tag}" for tag in alike)

@@ -4,13 +4,13 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any, Final, Protocol
 
 from pydantic import JsonValue
 
 from midwatch_kit import BadInput, Window, rfc3339
 from midwatch_kit.native import Asked, Row, Table
+from midwatch_kit.text import near
 from midwatch_store import to_ns
 from midwatch_traces.backends.written import blank, refuse_unbalanced
 from midwatch_traces.ids import plain_id
@@ -64,8 +64,8 @@ class XRayQueries:
         unknown = [name for name in wanted if known and name not in known]
         if not unknown:
             return None
-        near = get_close_matches(unknown[0], known, 5, 0.4) or sorted(known)[:10]
-        return f"X-Ray's graph has no service {unknown[0]!r} in this window; there are {', '.join(near)}."
+        there = ", ".join(near(unknown[0], known))
+        return f"X-Ray's graph has no service {unknown[0]!r} in this window; there are {there}."
 
 
 def _within(expression: str, only: str) -> str:

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from midwatch_kit import BadInput, NotFound, Window
 from midwatch_kit.logs import ns_of
 from midwatch_kit.native import Asked, Row, Table
+from midwatch_kit.text import near
 from midwatch_logs.backends.cloudwatch.groups import LogGroup, LogGroups
 from midwatch_logs.backends.cloudwatch.insights import MOST_GROUPS, Insights
 from midwatch_logs.backends.cloudwatch.ql import MOST_ROWS
@@ -58,8 +58,8 @@ class InsightsQueries:
         for pattern in sources:
             if not any(fnmatchcase(group.name, pattern) for group in there):
                 names = [group.name for group in there]
-                near = get_close_matches(pattern, names, 5, 0.4) or names[:10]
-                raise NotFound(f"no log group of the settings matches {pattern[:120]!r}; there are {', '.join(near)}")
+                there_are = ", ".join(near(pattern, names))
+                raise NotFound(f"no log group of the settings matches {pattern[:120]!r}; there are {there_are}")
         chosen = [g for g in there if not sources or any(fnmatchcase(g.name, pattern) for pattern in sources)]
         if len(chosen) > MOST_GROUPS:
             raise BadInput(f"{len(chosen)} log groups match, and one query takes {MOST_GROUPS}: name them in sources")

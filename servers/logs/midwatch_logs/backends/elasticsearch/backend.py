@@ -6,7 +6,6 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from json import dumps
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from midwatch_kit import BackendDown, BadInput, Check, KitError, NotFound
 from midwatch_kit.logs import Scope, stamp
 from midwatch_kit.logs.backend import Around, Buckets, Filter, Found, RateRow, Seen, SourceRow, Step, TraceSpan, Walk
 from midwatch_kit.logs.lines import text_of
+from midwatch_kit.text import near
 from midwatch_logs.backends.elasticsearch.api import Answer, ElasticsearchApi, SnapshotGone
 from midwatch_logs.backends.elasticsearch.dsl import NANOS, RUNTIME, Query, containing, matching, of_trace, within
 from midwatch_logs.backends.elasticsearch.groups import PAGE, Group, grouping, groups_in
@@ -268,9 +268,8 @@ class ElasticsearchLogs(RemoteLogs):
         return found
 
     def _no_such_index(self, said: str) -> NotFound:
-        names = self._api.names()
-        near = get_close_matches(self._index, names, 5, 0.4) or names[:10]
-        there = f"; there are {', '.join(near)}" if near else ""
+        names = near(self._index, self._api.names())
+        there = f"; there are {', '.join(names)}" if names else ""
         return NotFound(f"{said}{there}: set MIDWATCH_ELASTICSEARCH_INDEX")
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from midwatch_kit import BadInput, KitError, Window
 from midwatch_kit.logs import ns_of, stamp
 from midwatch_kit.native import Asked, Row, Table, refuse_sources
+from midwatch_kit.text import near
 from midwatch_logs.backends.elasticsearch import body
 from midwatch_logs.backends.elasticsearch.api import ElasticsearchApi
 from midwatch_logs.backends.elasticsearch.dsl import NANOS
@@ -58,9 +59,8 @@ class ElasticsearchQueries:
     def _there(self, said: str) -> str:
         """Near names of an index that Elasticsearch does not know; of fields it tells them itself."""
         unknown = _UNKNOWN_INDEX.search(said)
-        names = self._api.names() if unknown else []
-        near = get_close_matches(unknown[1], names, 5, 0.4) or names[:10] if unknown else []
-        return f"; there are {', '.join(near)}" if near else ""
+        there = near(unknown[1], self._api.names()) if unknown else []
+        return f"; there are {', '.join(there)}" if there else ""
 
     def _searched(self, asked: Asked, window: dict[str, Any]) -> Table:
         for name in asked.sources:

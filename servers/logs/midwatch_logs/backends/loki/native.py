@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final
 
 from midwatch_kit import BadInput, KitError, Window
 from midwatch_kit.logs import ns_of, stamp
 from midwatch_kit.native import Asked, Row, Table, refuse_sources
+from midwatch_kit.text import near
 from midwatch_logs.backends.loki.api import LokiApi
 from midwatch_logs.backends.loki.logql import duration
 from midwatch_logs.remote import Span
@@ -205,4 +205,4 @@ def _number(text: str) -> float | str:
 
 
 def _near(name: str, names: Sequence[str]) -> str:
-    return ", ".join(get_close_matches(name, names, 5, 0.4) or sorted(names)[:10]) or "none at all"
+    return ", ".join(near(name, names)) or "none at all"

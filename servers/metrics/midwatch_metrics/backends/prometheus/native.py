@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final
 
 from pydantic import JsonValue
 
 from midwatch_kit import BadInput, KitError, Window, rfc3339
+from midwatch_kit.text import near
 from midwatch_metrics.backends.prometheus.api import PrometheusApi
 from midwatch_metrics.backends.prometheus.expression import Selector, selectors_of
 from midwatch_metrics.backends.prometheus.labels import one_of_names
@@ -148,7 +148,7 @@ class _Missing:
             names = self._told("label/__name__/values") if selectors else []
             for one in selectors:
                 if names and one.name and one.name not in names:
-                    return f"There is no metric {one.name!r}; near: {_near(one.name, names)}."
+                    return f"There is no metric {one.name!r}; near: {', '.join(near(one.name, names))}."
                 if wrong := self._wrong_label(one):
                     return wrong
         return None
@@ -158,10 +158,10 @@ class _Missing:
         known = self._told("labels", selector.name) if selector.equal else []
         for label, value in selector.equal:
             if known and label not in known:
-                return f"No series{of} has a label {label!r}; near: {_near(label, known)}."
+                return f"No series{of} has a label {label!r}; near: {', '.join(near(label, known))}."
             values = self._told(f"label/{label}/values", selector.name)
             if values and value not in values:
-                return f"No series{of} has {label}={value!r}; near: {_near(value, values)}."
+                return f"No series{of} has {label}={value!r}; near: {', '.join(near(value, values))}."
         return None
 
     def _told(self, path: str, metric: str = "") -> list[str]:
@@ -171,7 +171,3 @@ class _Missing:
         span = {"start": f"{start / SECOND:.3f}", "end": f"{end / SECOND:.3f}"}
         told = self.api.ask(path, {**span, **({"match[]": f"{{{one_of_names([metric])}}}"} if metric else {})})
         return [str(name) for name in told if name != "__name__"]
-
-
-def _near(name: str, names: Sequence[str]) -> str:
-    return ", ".join(get_close_matches(name, names, 5, 0.5) or sorted(names)[:10])
