@@ -149,8 +149,8 @@ class Investigation:
         return [o for o in seen if any(s.silences(o) for s in steering)]
 
     def _judgement(self, scene: Scene) -> "Judgement | None":
-        """Return the model's part in this look; None when the settings want none, or nothing is wrong."""
-        if self.models is None or not scene.shifted:
+        """Return the model's part in this look; None when the settings want none, or all is well."""
+        if self.models is None or not (scene.shifted or scene.in_doubt):
             return None
         from midwatch.claude.judgement import Judgement  # noqa: PLC0415 - the client takes long to import
 

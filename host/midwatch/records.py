@@ -204,6 +204,7 @@ class Limit(StrEnum):
     SYMPTOM_UNMEASURED = "symptom_unmeasured"
     CALLEES_UNMEASURED = "callees_unmeasured"
     TRACES_UNDECIDED = "traces_undecided"
+    ONLY_READ = "only_read"
 
 
 class Cause(Record):

@@ -1,17 +1,16 @@
 """What the tests of the claude reasoner share: a model behind a scripted service."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import anthropic
 import pytest
+from tests.claude.investigating import Played, investigate  # noqa: F401 - a fixture, for the tests of this folder
 from tests.claude.messages_api import KEY, MessagesApi, Player, serving
 from tests.host.conftest import incident, journal, reach  # noqa: F401 - fixtures, for the tests of this folder
 
 from midwatch.claude.model import Model
 from midwatch.claude.prices import LISTED
-
-Played = Callable[..., AbstractAsyncContextManager[tuple[Model, MessagesApi]]]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 from pydantic import JsonValue
-from tests.claude.conftest import Played
+from tests.claude.investigating import Played
 from tests.claude.messages_api import Breaks, Fails, MessagesApi, Player, Says, script, text, use
 
 from midwatch.claude.agent import Ability, Agent, Bounds, Ended

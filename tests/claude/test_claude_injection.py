@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.server import MCPServer
-from tests.claude.conftest import Played
+from tests.claude.investigating import Played
 from tests.claude.messages_api import MessagesApi, Says, use
 from tests.host.scenes import SYMPTOM, a_scene, change, origin
 

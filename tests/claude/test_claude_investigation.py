@@ -1,78 +1,35 @@
 """Whole investigations with a model in them: what it adds, and that nothing it does or fails to do can harm them."""
 
-import io
 import json
-import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import pytest
-from rich.console import Console
-from tests.claude.conftest import Played
-from tests.claude.messages_api import KEY, Fails, MessagesApi, Player, Says, Step, serving, use
+from tests.claude.investigating import SETTINGS, Investigate
+from tests.claude.messages_api import KEY, Fails, Player, Says, Step, serving, use
+from tests.claude.played import is_lead, shown, suggested, task, tool, turn
 from tests.e2e.conftest import Desk, a_desk, told
 from tests.e2e.story import Story
-from tests.host.conftest import Reach
 
-from midwatch.approvals import AtTheTerminal
-from midwatch.audit import audit
 from midwatch.claude.models import Models, open_models
 from midwatch.claude.purse import Spent
 from midwatch.errors import BadSettings
-from midwatch.investigation import begin
 from midwatch.journal import Entry, Journal
 from midwatch.records import (
     Budget,
     Conclusion,
     Gap,
     Hypothesis,
-    Incident,
     Message,
     ModelCall,
-    Report,
     ToolCall,
     Verdict,
 )
-from midwatch.settings import ServerSpec, Settings
+from midwatch.settings import Settings
 from midwatch.steering import Steering
 from midwatch_bench.messages import Json
 from midwatch_kit.records import Observation, ObservationKind
-
-CASE: Final = Path(__file__).parents[1] / "host" / "case_server.py"
-SETTINGS: Final = Settings(gather_seconds=0, subagent_seconds=5, call_seconds=5, model_task_seconds=20)
-Investigate = Callable[..., Any]
-
-
-def task(body: Json) -> str:
-    """Return what a conversation is about."""
-    return str(body["messages"][0]["content"][0]["text"])
-
-
-def turn(body: Json) -> int:
-    """Return how many times the model has answered in this conversation."""
-    return len(body["messages"]) // 2
-
-
-def suggested(body: Json) -> list[str]:
-    """Return the ids of the hypotheses that the lead is shown, the likeliest first."""
-    return re.findall(r"^([0-9a-f]{12})  ", task(body), re.MULTILINE)
-
-
-def is_lead(body: Json) -> bool:
-    return "which causes are worth testing" in task(body)
-
-
-def tool(body: Json, ending: str) -> str:
-    """Return the name of the tool that ends so, of those that are offered."""
-    return next(str(each["name"]) for each in body["tools"] if each["name"].endswith(ending))
-
-
-def shown(body: Json) -> str:
-    """Return the name of the result that the tools gave last."""
-    results = [str(b["content"]) for b in body["messages"][-1]["content"] if b["type"] == "tool_result"]
-    return str(re.findall(r"^\[(E\d+)\]", "\n".join(results), re.MULTILINE)[0])
 
 
 def report(evidence: str, quote: str, bearing: str = "supports") -> Json:
@@ -93,32 +50,6 @@ def player(change: str, quote: str, bearing: str = "supports", reads: str = "rea
 
 
 honest = player("c1", "finish: str")
-
-
-@pytest.fixture
-def investigate(reach: Reach, incident: Incident, played: Played) -> Investigate:
-    """Return a function that investigates the case with a player as the model; gives the report and the service."""
-
-    async def run(
-        play: Player | None,
-        journal: Journal,
-        *,
-        why_not: str = "",
-        settings: Settings = SETTINGS,
-        steering: Sequence[Steering] = (),
-    ) -> tuple[Report, MessagesApi]:
-        case = ServerSpec(command=sys.executable, args=["-S", str(CASE)], suite=True)
-        journal.note(incident.id, "incident", "1", incident)
-        async with reach(case=case) as host, played(play or (lambda _: Fails(500)), seconds=10) as (model, api):
-            models = Models(why_not=why_not) if why_not else Models(model, model)
-            asked = AtTheTerminal(Console(file=io.StringIO()))
-            given = models if play or why_not else None
-            begun = begin(incident, settings, journal, host.eyes, host.hands, steering, asked, given)
-            done = await begun.run()
-            assert audit(incident.id, journal, host.eyes.kept).faults == ()
-        return done, api
-
-    return run
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from tests.claude.conftest import Played
+from tests.claude.investigating import Played
 from tests.claude.messages_api import KEY, Breaks, Fails, Says, script, text, use
 
 from midwatch.claude.model import Asked, ModelDown, NoSense

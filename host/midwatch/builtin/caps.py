@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from midwatch.builtin import weights as w
+from midwatch.builtin.arguments.readings import READING
 from midwatch.builtin.calibration import CALIBRATION, Calibration
 from midwatch.builtin.excess import is_vague
 from midwatch.builtin.mismatches import is_certain, is_effect, is_mismatch
@@ -25,7 +26,11 @@ class Cap:
     limit: Limit | None = None
 
 
-_BY_HAND = {Limit.CHANGES_UNKNOWN: w.UNREFUTED, Limit.SIGNAL_UNREAD: w.WITH_BLIND_SPOT}
+_BY_HAND = {
+    Limit.CHANGES_UNKNOWN: w.UNREFUTED,
+    Limit.SIGNAL_UNREAD: w.WITH_BLIND_SPOT,
+    Limit.ONLY_READ: w.UNREFUTED,
+}
 SET_BY_HAND = frozenset(_BY_HAND)
 
 
@@ -50,6 +55,11 @@ def is_decided(verdict: Verdict) -> bool:
     return any(argument.decisive for argument in verdict.arguments)
 
 
+def only_read(verdict: Verdict) -> bool:
+    """Whether all that speaks for a hypothesis is what a model read."""
+    return {argument.name for argument in verdict.arguments if argument.weight > 0} == {READING}
+
+
 def _limits(hypothesis: Hypothesis, verdict: Verdict, scene: Scene) -> Iterator[Limit]:
     """Yield what of that which mostly refutes wrong causes was not there.
 
@@ -59,6 +69,8 @@ def _limits(hypothesis: Hypothesis, verdict: Verdict, scene: Scene) -> Iterator[
         yield Limit.CHANGES_UNKNOWN
     if _unread(hypothesis, verdict, scene):
         yield Limit.SIGNAL_UNREAD
+    if only_read(verdict):
+        yield Limit.ONLY_READ
     if scene.only_short:
         yield Limit.SYMPTOM_UNMEASURED
     if any(map(is_vague, scene.explained(hypothesis))):

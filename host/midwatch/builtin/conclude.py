@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from midwatch.builtin import weights as w
-from midwatch.builtin.caps import cap, is_decided, may_be_a_change
+from midwatch.builtin.caps import cap, is_decided, may_be_a_change, only_read
 from midwatch.builtin.judge import confidence
 from midwatch.builtin.observed import got_worse, harm
-from midwatch.builtin.scene import ESSENTIAL, Scene
+from midwatch.builtin.scene import Scene
 from midwatch.records import (
     Cause,
     Conclusion,
@@ -49,11 +49,12 @@ _NAMES_CAUSES = (Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT)
 
 
 def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str, Verdict]) -> Outcome:
+    if not scene.compared and any(only_read(verdicts[h.id]) for h in standing[:1]):
+        return Outcome.BEST_EFFORT  # nobody measured the symptom: then the alert's word stands, and what was read
     if scene.blind >= _LOOKS:
         return Outcome.BLOCKED
     if not scene.shifted:
-        in_doubt = scene.blind & ESSENTIAL or not scene.compared or scene.leans or scene.in_progress
-        return Outcome.INCONCLUSIVE if in_doubt else Outcome.NO_INCIDENT
+        return Outcome.INCONCLUSIVE if scene.in_doubt else Outcome.NO_INCIDENT
     if not standing:
         return Outcome.INCONCLUSIVE
     sure = is_decided(verdicts[standing[0].id]) and not may_be_a_change(standing[0], scene)

@@ -106,6 +106,12 @@ class Scene:
         """Whether the symptom was as unwell as it is now all along: nothing shifted, and all is not well."""
         return not self.shifted and any(map(is_unwell, self.scope.symptoms))
 
+    @cached_property
+    def in_doubt(self) -> bool:
+        """Whether nothing shifted as far as anybody could see, and yet nobody can say that all is well."""
+        unseen = bool(self.blind & ESSENTIAL) or not self.compared
+        return not self.shifted and (unseen or self.leans or self.in_progress)
+
     def having(self, more: Iterable[Observation]) -> "Scene":
         """Return the scene with further observations, each of them once."""
         known = {observation.id: observation for observation in (*self.observations, *more)}

@@ -46,7 +46,7 @@ def suggested(hypotheses: Sequence[Hypothesis], verdicts: Mapping[str, Verdict],
     """Return the hypotheses with how likely each is by now, the likeliest first."""
     ranked = sorted(hypotheses, key=lambda h: (-verdicts[h.id].probability, h.id))
     lines = [f"{h.id}  {verdicts[h.id].probability:.2f}  {h.kind} at {h.entity}: {h.rationale[:160]}" for h in ranked]
-    return mark.around("\n".join(lines), "what statistics suggest")
+    return mark.around("\n".join(lines) or "nothing", "what statistics suggest")
 
 
 def _span(window: Window) -> str:
@@ -61,7 +61,7 @@ def _relations(scene: Scene) -> list[str]:
 def _seen(scene: Scene) -> list[str]:
     changes = [*scene.changes][-_CHANGES:]
     others = sorted((o for o in scene.observations if o.kind not in _LEFT_OUT), key=lambda o: (-o.score, o.id))
-    return [_line(o) for o in (*changes, *others[:_OBSERVATIONS])]
+    return [_line(o) for o in (*changes, *others[:_OBSERVATIONS])] or ["nothing"]
 
 
 _LEFT_OUT: Final = (ObservationKind.CHANGE, ObservationKind.NORMAL, ObservationKind.ABSENCE, ObservationKind.READING)

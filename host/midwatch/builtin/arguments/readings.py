@@ -1,6 +1,7 @@
 """Arguments from what a model read: capped, whatever it says, and never decisive by themselves.
 
-Each document counts once, however often it is quoted: the second one that agrees adds little, a third nothing.
+Each document counts once, however often it is quoted. What one kind of telemetry says counts as one fair argument;
+each further kind that agrees adds a little, up to three, and so does a second document of the same kind.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,10 @@ from midwatch.builtin.arguments.argument import argument
 from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis
 from midwatch_kit.records import Observation, ObservationKind
+
+
+READING = "reading"
+_MOST_MORE = 2
 
 
 def readings(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
@@ -22,8 +27,9 @@ def readings(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     for bearing, sign in (("supports", 1), ("refutes", -1)):
         documents = _one_of_each([o for o in mine if o.attributes.get("bearing") == bearing])
         if documents:
-            weight = w.FAIR + (w.SLIGHT if len(documents) > 1 else 0.0)
-            yield argument("reading", sign * weight, documents[0].statement, *documents)
+            kinds = len({o.signal for o in documents})
+            more = min(_MOST_MORE, max(kinds - 1, len(documents) > 1))
+            yield argument(READING, sign * (w.FAIR + more * w.SLIGHT), documents[0].statement, *documents)
 
 
 def _one_of_each(seen: Sequence[Observation]) -> list[Observation]:
