@@ -12,7 +12,6 @@ from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis
 from midwatch_kit.records import Observation, ObservationKind
 
-
 READING = "reading"
 _MOST_MORE = 2
 
