@@ -54,11 +54,11 @@ def refusal(body: Json, headers: Mapping[str, str]) -> str:
     roles = [message["role"] for message in body["messages"]]
     if not roles or roles[0] != "user" or any(a == b for a, b in pairwise(roles)):
         return "messages: roles must alternate, beginning with user"
-    return _unpaired(body["messages"])
+    return unpaired(body["messages"])
 
 
-def _unpaired(messages: Sequence[Json]) -> str:
-    """Each use of a tool needs its result in the message that follows, and no result comes from nowhere."""
+def unpaired(messages: Sequence[Json]) -> str:
+    """Return which use of a tool has no result in the message that follows, or which result comes from nowhere."""
     for before, after in zip(messages, [*messages[1:], None], strict=False):
         asked = [b["id"] for b in _blocks(before) if b["type"] == "tool_use"]
         if after is None:

@@ -104,7 +104,7 @@ class MessagesApi:
         if not body.get("stream"):
             return JSONResponse(told)
         trouble = step if isinstance(step, Breaks) else None
-        return StreamingResponse(_events(told, trouble), media_type="text/event-stream")
+        return StreamingResponse(events(told, trouble), media_type="text/event-stream")
 
     @property
     def billed(self) -> list[Json]:
@@ -125,7 +125,7 @@ def _error(step: Fails) -> Response:
     return JSONResponse(told, step.status, {"request-id": "req_1", **step.headers})
 
 
-async def _events(told: Json, trouble: Breaks | None) -> AsyncIterator[str]:
+async def events(told: Json, trouble: Breaks | None) -> AsyncIterator[str]:
     """A message as server-sent events; or as far as the trouble lets it."""
     for number, (name, data) in enumerate(streamed(told)):
         if trouble and number == trouble.after:

@@ -29,7 +29,7 @@ async def test_who_answers_by_file_is_the_model(tmp_path: Path) -> None:
         request = tmp_path / "001.request.json"
         while not request.exists():  # noqa: ASYNC110 - files tell nobody
             await anyio.sleep(0.01)
-        assert json.loads(request.read_text())["messages"][0]["content"] == "What is wrong?"
+        assert json.loads(request.read_text())["messages"][0]["content"][0]["text"] == "What is wrong?"
         answer = tmp_path / "001.answer.json"
         answer.write_text('["I look', encoding="utf-8")
         written = tmp_path / "whole"

@@ -1,5 +1,6 @@
 """Whole investigations with a model in them: what it adds, and that nothing it does or fails to do can harm them."""
 
+import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -182,6 +183,7 @@ async def test_a_service_that_cannot_be_used_is_told_at_the_start(
     monkeypatch: pytest.MonkeyPatch, via: Literal["vertex", "anthropic"], words: str
 ) -> None:
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(BadSettings, match=words):
         async with open_models(Settings(reasoner="claude", model_via=via, model_api_key_file=Path("/nowhere"))):
             raise AssertionError("it was opened")

@@ -7,13 +7,14 @@ service itself says of overload and of rates is heeded by the client: it tries a
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import anthropic
 import anyio
-import httpx2
+from anthropic.lib.streaming import AsyncMessageStream
 
 from midwatch.claude.prices import Usage, cost, dearest
 from midwatch.claude.purse import Held, Purse
@@ -29,6 +30,8 @@ BYTES_PER_TOKEN: Final = 2
 
 Client: TypeAlias = anthropic.AsyncAnthropic | anthropic.AsyncAnthropicBedrock | anthropic.AsyncAnthropicVertex
 
+Stream: TypeAlias = AsyncMessageStream[None]
+
 Stop = Literal["done", "tools", "cut", "refused", "full", "paused"]
 _STOPS: Final[Mapping[str, Stop]] = {
     "end_turn": "done",
@@ -39,6 +42,8 @@ _STOPS: Final[Mapping[str, Stop]] = {
     "model_context_window_exceeded": "full",
     "pause_turn": "paused",
 }
+_UNMARKED: Final = frozenset({"thinking", "redacted_thinking"})
+"""Blocks at which nothing can be kept."""
 
 
 class ModelDown(HostError):
@@ -127,19 +132,14 @@ class Model:
             raise ModelDown(f"{self.name} did not answer within {self.seconds:g} s")
 
     async def _told(self, asked: Asked, held: Held) -> tuple[tuple[Block, ...], Stop, Usage, float]:
-        try:
-            async with self.client.messages.stream(**self._request(asked)) as stream:
+        async with AsyncExitStack() as open_until_read:
+            stream = await self._begun(asked, held, open_until_read)
+            try:
                 message = await stream.get_final_message()
-        except anthropic.APIStatusError as error:
-            if error.status_code < 400:  # it had begun to answer
+            except anthropic.APIStatusError as error:
                 raise NoSense(f"{self.name} broke off in the middle of its answer: {_said(error)}") from None
-            held.cost(Usage(), 0.0)  # what is refused is not billed
-            raise ModelDown(_refusal(self.name, error)) from None
-        except anthropic.APIConnectionError as error:
-            held.cost(Usage(), 0.0)
-            raise ModelDown(f"{self.name} cannot be reached at {self._where}: {_cause(error)}") from None
-        except (anthropic.AnthropicError, httpx2.HTTPError, ValueError, TypeError, RuntimeError, KeyError) as error:
-            raise NoSense(f"{self.name} gave an answer that cannot be read: {hidden(str(error))[:200]}") from None
+            except Exception as error:  # each service has a framing of its own, and each framing its own errors
+                raise NoSense(f"{self.name} gave an answer that cannot be read: {hidden(str(error))[:200]}") from None
         if (stop := _STOPS.get(message.stop_reason or "")) is None:
             raise NoSense(f"{self.name} broke off in the middle of its answer ({message.stop_reason or 'no end'})")
         usage = _usage(message.usage)
@@ -147,14 +147,27 @@ class Model:
         held.cost(usage, usd)
         return tuple(block.to_dict(warnings=False) for block in message.content), stop, usage, usd
 
+    async def _begun(self, asked: Asked, held: Held, until: AsyncExitStack) -> Stream:
+        """Send what is asked, and return the answer as it begins; what is refused, or never sent, is not billed."""
+        try:
+            return await until.enter_async_context(self.client.messages.stream(**self._request(asked)))
+        except anthropic.APIStatusError as error:
+            held.cost(Usage(), 0.0)
+            raise ModelDown(_refusal(self.name, error, self._needs)) from None
+        except anthropic.APIConnectionError as error:
+            held.cost(Usage(), 0.0)
+            raise ModelDown(f"{self.name} cannot be reached at {self._where}: {_cause(error)}") from None
+        except Exception as error:  # clouds look for credentials before they send, each with errors of its own
+            held.cost(Usage(), 0.0)
+            raise ModelDown(f"{self.name} cannot be asked: {_cause(error)}: {self._needs}") from None
+
     def _request(self, asked: Asked) -> dict[str, Any]:
-        """The last block of system and the last message are where the service may keep what came before them."""
+        """The last block of system and of the messages are where the service may keep what came before them."""
         request: dict[str, Any] = {
             "model": self.name,
             "max_tokens": asked.most_output,
             "system": [*asked.system],
-            "messages": [*asked.messages],
-            "cache_control": {"type": "ephemeral"},
+            "messages": _kept_until_the_end(asked.messages),
         }
         if asked.tools:
             request["tools"] = [*asked.tools]
@@ -165,6 +178,28 @@ class Model:
     @property
     def _where(self) -> str:
         return str(self.client.base_url)
+
+    @property
+    def _needs(self) -> str:
+        """What to do when the service does not let us in."""
+        if isinstance(self.client, anthropic.AsyncAnthropicBedrock):
+            return (
+                "set AWS credentials that may invoke it (AWS_PROFILE, AWS_BEARER_TOKEN_BEDROCK, a role), and its region"
+            )
+        if isinstance(self.client, anthropic.AsyncAnthropicVertex):
+            return "set Google credentials that may use it (GOOGLE_APPLICATION_CREDENTIALS, a role), and the project"
+        return "set a key that may use it: ANTHROPIC_API_KEY or MIDWATCH_MODEL_API_KEY_FILE"
+
+
+def _kept_until_the_end(messages: Sequence[Block]) -> list[Block]:
+    """Return messages with a mark at their end, for the service's cache; not every service has one for the whole."""
+    *before, last = messages
+    content = last["content"]
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else [*content]
+    places = [n for n, block in enumerate(blocks) if block["type"] not in _UNMARKED]
+    if places:
+        blocks[places[-1]] = {**blocks[places[-1]], "cache_control": {"type": "ephemeral"}}
+    return [*before, {**last, "content": blocks}]
 
 
 def _usage(told: anthropic.types.Usage) -> Usage:
@@ -177,17 +212,21 @@ def _usage(told: anthropic.types.Usage) -> Usage:
 
 
 def _said(error: anthropic.APIStatusError) -> str:
-    """Return the service's own words."""
-    body = error.body.get("error") if isinstance(error.body, dict) else None
-    return hidden(str(body.get("message", "")))[:200] if isinstance(body, dict) else ""
+    """Return the service's own words; Bedrock has them at the top, Vertex sometimes in a list."""
+    body = error.body
+    first = body[0] if isinstance(body, list) and body else body
+    told = first.get("error", first) if isinstance(first, dict) else None
+    return hidden(str(told.get("message") or told.get("Message") or ""))[:200] if isinstance(told, dict) else ""
 
 
-def _refusal(name: str, error: anthropic.APIStatusError) -> str:
+def _refusal(name: str, error: anthropic.APIStatusError, needs: str) -> str:
     """Say what the service said, and what to do about it."""
     said = _said(error)
     match error.status_code:
         case 401 | 403:
-            do = "set a key that may use it: ANTHROPIC_API_KEY or MIDWATCH_MODEL_API_KEY_FILE"
+            do = needs
+        case 400:
+            do = "it does not take what was sent: is MIDWATCH_MODEL a name that it has?"
         case 404:
             do = "is MIDWATCH_MODEL right, and MIDWATCH_MODEL_BASE_URL?"
         case 429 | 529:

@@ -54,16 +54,32 @@ async def open_models(settings: ModelSettings) -> AsyncGenerator[Models | None]:
         return
     from midwatch.claude.model import Model  # noqa: PLC0415 - the client takes long to import, and few want it
 
-    prices = [price_of(name, settings.model_prices) for name in (settings.model, settings.tester_model)]
+    names = [_name_at(settings.model_via, name) for name in (settings.model, settings.tester_model)]
+    prices = [price_of(name, settings.model_prices, regional=_is_regional(settings, name)) for name in names]
     if why := _no_key(settings):
         yield Models(why_not=why)
         return
     async with _client(settings) as client:
         lead, tester = (
-            Model(client, name, price, settings.model_call_seconds)
-            for name, price in zip((settings.model, settings.tester_model), prices, strict=True)
+            Model(client, name, price, settings.model_call_seconds) for name, price in zip(names, prices, strict=True)
         )
         yield Models(lead, tester)
+
+
+def _name_at(via: str, name: str) -> str:
+    """Return a model's name as a service has it: at Bedrock a plain one is that of the inference profile for all."""
+    return f"global.anthropic.{name}" if via == "bedrock" and name.startswith("claude-") else name
+
+
+def _is_regional(settings: ModelSettings, name: str) -> bool:
+    """Whether a model is served by a region, at a cloud that asks more for that."""
+    match settings.model_via:
+        case "bedrock":
+            return not name.startswith("global.")
+        case "vertex":
+            return os.environ.get("CLOUD_ML_REGION") != "global"
+        case _:
+            return False
 
 
 def _no_key(settings: ModelSettings) -> str:
@@ -73,6 +89,11 @@ def _no_key(settings: ModelSettings) -> str:
 
 
 def _key(settings: ModelSettings) -> str:
+    return _own_key(settings) or os.environ.get("ANTHROPIC_API_KEY", "")
+
+
+def _own_key(settings: ModelSettings) -> str:
+    """Return the key of midwatch's own settings, '' without one."""
     if settings.model_api_key:
         return settings.model_api_key.get_secret_value()
     if settings.model_api_key_file:
@@ -80,7 +101,7 @@ def _key(settings: ModelSettings) -> str:
             return settings.model_api_key_file.read_text(encoding="utf-8").strip()
         except OSError as error:
             raise BadSettings(f"MIDWATCH_MODEL_API_KEY_FILE: {error.filename}: {error.strerror}") from None
-    return os.environ.get("ANTHROPIC_API_KEY", "")
+    return ""
 
 
 def _client(settings: ModelSettings) -> "Client":
@@ -93,13 +114,22 @@ def _client(settings: ModelSettings) -> "Client":
     try:
         match via:
             case "bedrock":
-                return anthropic.AsyncAnthropicBedrock(base_url=settings.model_base_url)
+                key = _own_key(settings) or None  # a key of Bedrock's; without one, AWS credentials as boto3 finds them
+                return anthropic.AsyncAnthropicBedrock(api_key=key, base_url=settings.model_base_url)
             case "vertex":
-                return anthropic.AsyncAnthropicVertex(base_url=settings.model_base_url)
+                return anthropic.AsyncAnthropicVertex(project_id=_project(), base_url=settings.model_base_url)
             case _:
                 return anthropic.AsyncAnthropic(api_key=_key(settings), base_url=settings.model_base_url)
     except (ValueError, anthropic.AnthropicError) as error:  # as for a region that nothing names
         raise BadSettings(f"MIDWATCH_MODEL_VIA={via} cannot be used: {hidden(str(error))}") from None
+
+
+def _project() -> str:
+    """Return the project that Vertex AI bills; the client needs it before it looks for credentials."""
+    for name in ("ANTHROPIC_VERTEX_PROJECT_ID", "GOOGLE_CLOUD_PROJECT"):
+        if project := os.environ.get(name):
+            return project
+    raise ValueError("no project is named: set ANTHROPIC_VERTEX_PROJECT_ID")
 
 
 def _installed(module: str) -> bool:

@@ -1,9 +1,11 @@
 """What a model's tokens cost, and what one call may cost at most.
 
 List prices are of https://platform.claude.com/docs/en/about-claude/pricing, read in November 2026: US dollars for a
-million tokens; a cache that is kept for five minutes is written for a quarter more than the input costs.
+million tokens; a cache that is kept for five minutes is written for a quarter more than the input costs. Clouds have
+names of their own for the same models, and their regional endpoints cost a tenth more than their global ones.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,6 +16,11 @@ from midwatch.model_settings import Price
 from midwatch_kit.records import Record
 
 _MILLION: Final = 1_000_000
+_REGIONAL: Final = 1.1
+_CLOUDS_NAME: Final = re.compile(
+    r"(?:(?P<where>[a-z]{2,6})\.)?(?:anthropic\.)?(?P<name>claude-[a-z0-9-]+?)(?:[@-]\d{8}|@default)?(?:-v\d+(?::\d+)?)?"
+)
+"""A listed name as clouds spell it: global.anthropic.NAME-20261001-v1:0 at Bedrock, NAME@20261001 at Vertex."""
 
 
 class Usage(Record):
@@ -44,15 +51,26 @@ LISTED: Final[Mapping[str, Price]] = {
 }
 
 
-def price_of(model: str, prices: Mapping[str, Price]) -> Price:
-    """Return a model's price; raises `BadSettings` for one that nobody gave a price: its cost could not be limited."""
+def price_of(model: str, prices: Mapping[str, Price], *, regional: bool = False) -> Price:
+    """Return a model's price, the settings' before the listed one; `regional` says that an endpoint is no global one.
+
+    Raises `BadSettings` for a model that nobody gave a price: its cost could not be limited.
+    """
+    if model in prices:
+        return prices[model]
     known = {**LISTED, **prices}
-    if (price := known.get(model)) is None:
+    found = _CLOUDS_NAME.fullmatch(model)
+    if found is None or (price := known.get(found["name"])) is None:
         raise BadSettings(
             f"no price is known for the model {model!r}, so that what it costs could not be limited: add it to "
             f"MIDWATCH_MODEL_PRICES, or choose one of {', '.join(sorted(known))}"
         )
-    return price
+    return _dearer(price, _REGIONAL) if regional or found["where"] not in (None, "global") else price
+
+
+def _dearer(price: Price, factor: float) -> Price:
+    of_tokens = ("input", "output", "cache_write", "cache_read")
+    return price.model_copy(update={name: getattr(price, name) * factor for name in of_tokens})
 
 
 def cost(usage: Usage, price: Price) -> float:

@@ -1,7 +1,7 @@
 """What leaves a text before anybody sees it: values that open doors.
 
-Known by form are tokens of GitHub, Slack, AWS and model services, private keys, JSON web tokens, bearer tokens and
-passwords in URLs; known by name are the values of whatever is called a password, a secret, a token or a key.
+Known by form are tokens of GitHub, Slack, AWS, Google and model services, private keys, JSON web tokens, bearer tokens
+and passwords in URLs; known by name are the values of whatever is called a password, a secret, a token or a key.
 """
 
 import re
@@ -21,6 +21,7 @@ _NAMED: Final = re.compile(
 _FORMS: Final = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|xox[abeprs]-[A-Za-z0-9-]{10,}|glpat-[\w-]{20,}|sk-[\w-]{20,})"
+    r"|\bya29\.[\w.-]{20,}"
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
     r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
     r"|(?i:(?<=\bbearer )|(?<=\bbasic ))(?=\S*[\d=])[A-Za-z0-9._~+/=-]{8,}"
