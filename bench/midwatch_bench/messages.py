@@ -1,8 +1,8 @@
 """The Messages API as its service speaks it: what it refuses, what it bills, and how an answer is streamed.
 
 For whoever stands in for the service: the tests' script and the bridge. A token is four characters here; what stands
-before a `cache_control` and was sent before, by anybody, is read from the cache, and what is new there is written to
-it: five minutes are longer than any test.
+before a `cache_control` and was sent to the same model before, by anybody, is read from the cache, and what is new
+there is written to it: five minutes are longer than any test.
 """
 
 import hashlib
@@ -26,14 +26,21 @@ class Bill:
     every: list[Json] = field(default_factory=list)
     _cached: set[str] = field(default_factory=set)
 
-    def usage(self, body: Json, blocks: Sequence[Json]) -> Json:
-        """What the service bills: up to a marked place all is kept, and the longest part that was kept is read."""
+    def kept(self, body: Json) -> int:
+        """Return how many tokens are read from the cache: the longest part before a marked place that was kept."""
         parts, marks = _parts(body), _marks(body)
-        prefixes = [_prefix(parts, end) for end in range(len(parts) + 1)]
         seen = {end for mark in marks for end in range(max(0, mark - _LOOKS_BACK), mark + 1)}
-        read = max((_tokens(parts[:end]) for end in seen if prefixes[end] in self._cached), default=0)
+        return max((_tokens(parts[:end]) for end in seen if _prefix(body, end) in self._cached), default=0)
+
+    def usage(self, body: Json, blocks: Sequence[Json], read: int | None = None) -> Json:
+        """What the service bills: up to a marked place all is kept for later.
+
+        `read` is what was kept when the request came, where that was earlier: what others began meanwhile is no help.
+        """
+        parts, marks = _parts(body), _marks(body)
+        read = self.kept(body) if read is None else read
         marked = max((_tokens(parts[:mark]) for mark in marks), default=0)
-        self._cached |= {prefixes[mark] for mark in marks}
+        self._cached |= {_prefix(body, mark) for mark in marks}
         whole = _tokens(parts)
         billed = {
             "input_tokens": whole - marked,
@@ -88,8 +95,10 @@ def _marks(body: Json) -> list[int]:
     return [*ends, len(parts)] if "cache_control" in body else ends
 
 
-def _prefix(parts: Sequence[Json], end: int) -> str:
-    return hashlib.sha256(json.dumps(_plain(parts[:end]), sort_keys=True).encode()).hexdigest()
+def _prefix(body: Json, end: int) -> str:
+    """Return a name for what stands before a place; each model has a cache of its own."""
+    kept = [body.get("model"), *_plain(_parts(body)[:end])]
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def _tokens(parts: Sequence[Json]) -> int:
