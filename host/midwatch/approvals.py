@@ -12,7 +12,7 @@ from rich.console import Console
 
 from midwatch.errors import HostError
 from midwatch.journal import Journal
-from midwatch.records import Decision, Incident, Plan
+from midwatch.records import Decision, Incident, Plan, Step
 
 if sys.platform != "win32":
     import termios
@@ -24,7 +24,7 @@ _LOOK_EVERY = 0.5
 class AtTheTerminal:
     """Shows the plan and asks whoever sits there; with CI=true in the environment it says yes by that rule.
 
-    No rule approves what cannot be undone: then somebody has to be asked.
+    No rule approves what cannot be undone, nor what a model proposed: then somebody has to be asked.
     """
 
     console: Console
@@ -33,10 +33,9 @@ class AtTheTerminal:
     async def decide(self, incident: Incident, plan: Plan) -> Decision:
         """Return the decision; a terminal that is not interactive says no."""
         self.console.print(plan_text(plan), highlight=False, markup=False)
-        if os.environ.get("CI", "").casefold() == "true" and can_be_undone(plan):
-            return Decision(
-                digest=plan.digest, approved=True, by="CI=true", reason="approved by the rule that CI=true sets"
-            )
+        if os.environ.get("CI", "").casefold() == "true" and can_be_undone(plan) and not plan.by_a_model:
+            reason = "approved by the rule that CI=true sets"
+            return Decision(digest=plan.digest, approved=True, by="CI=true", reason=reason, rule=True)
         if not self.console.is_interactive or not sys.stdin.isatty():
             return Decision(digest=plan.digest, approved=False, by="nobody", reason="no terminal to ask at")
         if sys.platform != "win32":
@@ -99,8 +98,23 @@ def plan_text(plan: Plan) -> str:
         undo = (
             f"  (undo: {step.inverse.tool} {step.inverse.arguments})" if step.inverse and step.phase == "apply" else ""
         )
-        lines.append(f"  {step.phase:<13} {step.title}{undo}")
+        whose = "  (a model proposes it)" if step.by == "model" else ""
+        lines.append(f"  {step.phase:<13} {step.title}{undo}{whose}")
+        lines += [f"  {'':<13} {name}: {text}" for name, text in told_of(step).items()]
     return "\n".join(lines)
+
+
+def told_of(step: Step) -> dict[str, str]:
+    """Return what a person has to know of a step beside its title: the command, what is looked up, and why."""
+    command = step.command if step.command != step.title else ""
+    said = step.condition.said if step.condition and step.condition.said != step.title else ""
+    told = {
+        "by hand": command,
+        "looked up": said,
+        "why": step.reason,
+        "cites": "; ".join(str(c.quote) for c in step.cites),
+    }
+    return {name: text for name, text in told.items() if text}
 
 
 async def _typed_line(seconds: float) -> str | None:

@@ -1,7 +1,8 @@
 """The gate: the one place from which anything in production can be changed.
 
 A plan runs only when a person (or a rule that a person set) approved its digest, step by step, in order. Health is
-taken before and after; what makes it worse is undone. This module alone holds `Hands`.
+taken before and after; what makes it worse is undone. What a plan expects besides is looked up: before, or nothing is
+changed; after, or it does not count as cured. This module alone holds `Hands`.
 """
 
 from dataclasses import dataclass
@@ -11,10 +12,23 @@ from typing import Literal, Protocol
 import anyio
 
 from midwatch.builtin.planning import digest
+from midwatch.conditions import Held, look_up
 from midwatch.health import health, window_ending, worse
 from midwatch.inquiry import Inquiry
 from midwatch.links import Unanswered
-from midwatch.records import Action, ActionOutcome, Call, Decision, Expectation, Health, Incident, Plan, Scope, Step
+from midwatch.records import (
+    Action,
+    ActionOutcome,
+    Call,
+    Decision,
+    Expectation,
+    Health,
+    Incident,
+    Phase,
+    Plan,
+    Scope,
+    Step,
+)
 from midwatch.toolbox import Hands
 
 _LOOKS = 12
@@ -53,7 +67,7 @@ class Gate:
         """Run a plan if it was approved and return whether the symptom is gone; every step goes on record."""
         if not decision.approved or decision.digest != plan.digest or digest(plan) != plan.digest:
             return False
-        if not self._is_for_us(plan):
+        if not self._is_for_us(plan, decision):
             return False
         before = await self._health("before", plan)
         if before is None or before.healthy:
@@ -61,20 +75,42 @@ class Gate:
                 plan.steps[0], "skipped", "the symptom is no longer there, or cannot be seen: nothing was changed"
             )
             return before is not None
-        for step in (step for step in plan.steps if step.phase == "apply"):
+        if not await self._may_begin(plan):
+            return False
+        for number, step in enumerate(_of(plan, "apply")):
             if not await self._apply(step):
+                if number:  # of what ran before it nobody knows whether it helps alone
+                    await self._undo(plan, f"a later step failed: {step.title}")
                 return False
         return await self._prove(plan, before)
 
-    def _is_for_us(self, plan: Plan) -> bool:
+    def _is_for_us(self, plan: Plan, decision: Decision) -> bool:
         """Return whether the plan may run here: not if a person has to do it, and not again once it was undone."""
         if fatal := next((step for step in plan.steps if step.safety == "destructive"), None):
             self._note(fatal, "skipped", "it is destructive: a person has to do it; nothing was changed")
             return False
-        if not any(step.call for step in plan.steps if step.phase == "apply"):
+        if not any(step.call for step in _of(plan, "apply")):
             self._note_manual(plan)
             return False
-        return not any(self._recorded(step) for step in plan.steps if step.phase == "roll_back")
+        if why := _unguarded(plan, decision):
+            self._note(plan.steps[0], "skipped", f"{why}; nothing was changed")
+            return False
+        return not any(self._recorded(step) for step in _of(plan, "roll_back"))
+
+    async def _may_begin(self, plan: Plan) -> bool:
+        """Look up what has to be so before anything is changed; once something was, that is behind us."""
+        if any(self._begun(step) or self._recorded(step) for step in _of(plan, "apply")):
+            return True
+        for step in (*_of(plan, "prepare"), *_of(plan, "pre_validate")):
+            if step.condition is None:
+                continue
+            held = await self._look_up(step)
+            if not held.met:
+                unsure = " (nobody can say)" if held.met is None else ""
+                self._note(step, "skipped", f"not so{unsure}: {held.said}; nothing was changed", held.evidence)
+                return False
+            self._note(step, "done", held.said, held.evidence)
+        return True
 
     async def _apply(self, step: Step) -> bool:
         """Run a step unless it is on record, and return whether it may have changed something."""
@@ -97,7 +133,7 @@ class Gate:
         for _ in range(_LOOKS):
             after = await self._health("after", plan)
             if after and after.healthy:
-                return True
+                return await self._confirm(plan)
             if after and worse(after, before):
                 await self._undo(plan, f"health got worse: {after.statement}")
                 return False
@@ -105,10 +141,34 @@ class Gate:
         await self._undo(plan, f"the symptom was still there after {self.patience.recovery:g} s")
         return False
 
+    async def _confirm(self, plan: Plan) -> bool:
+        """Look up what has to be so once the symptom is gone; what is not so is for a person, and undoes nothing."""
+        met = True
+        for step in _of(plan, "post_validate"):
+            if step.condition is None:
+                continue
+            held = await self._look_up(step)
+            for _ in range(_LOOKS):
+                if held.met:
+                    break
+                await anyio.sleep(self.patience.recovery / _LOOKS)
+                held = await self._look_up(step)
+            outcome: ActionOutcome = "done" if held.met else "unknown" if held.met is None else "failed"
+            self._note(step, outcome, held.said, held.evidence)
+            met = met and held.met is not False
+        return met
+
+    async def _look_up(self, step: Step) -> Held:
+        if step.condition is None:
+            return Held(True, "nothing has to be so")
+        window = window_ending(datetime.now(UTC), max(self.patience.settle, 2.0))
+        return await look_up(self.inquiry, self.scope, step.condition, window)
+
     async def _undo(self, plan: Plan, why: str) -> None:
         """Take back what was done; an undo that fails is tried again, for it returns to what ran before."""
-        for step in (step for step in plan.steps if step.phase == "roll_back"):
-            if step.call:
+        changed = [step.inverse for step in _of(plan, "apply") if self._may_have_changed(step)]
+        for step in _of(plan, "roll_back"):
+            if step.call and step.call in changed:
                 self._note(step, "begun", why)
                 outcome, detail, evidence = await self._insist(step.call, step.timeout_seconds)
                 self._note(step, "undone" if outcome == "done" else "failed", f"{why}; {detail}", evidence)
@@ -142,8 +202,12 @@ class Gate:
     def _begun(self, step: Step) -> bool:
         return self.inquiry.journal.recall(self.inquiry.investigation, "action", _begun(step), Action) is not None
 
+    def _may_have_changed(self, step: Step) -> bool:
+        done = self._recorded(step)
+        return done is not None and done.outcome in _MAY_HAVE_CHANGED
+
     def _note_manual(self, plan: Plan) -> None:
-        for step in (step for step in plan.steps if step.expect is Expectation.BY_A_PERSON):
+        for step in (step for step in _of(plan, "apply") if step.expect is Expectation.BY_A_PERSON):
             self._note(step, "for_a_person", step.command or step.title)
 
     def _note(
@@ -158,6 +222,21 @@ class Gate:
         )
         key = _begun(step) if outcome == "begun" else step.title
         self.inquiry.journal.note(self.inquiry.investigation, "action", key, action)
+
+
+def _of(plan: Plan, phase: Phase) -> list[Step]:
+    return [step for step in plan.steps if step.phase == phase]
+
+
+def _unguarded(plan: Plan, decision: Decision) -> str:
+    """Return what keeps a plan with a model's part from running; '' for nothing."""
+    if not plan.by_a_model:
+        return ""
+    if decision.rule:
+        return "a model has a part in it, so a person has to say yes, and a rule did"
+    undone = [step.call for step in _of(plan, "roll_back")]
+    bare = [step for step in _of(plan, "apply") if step.call and (not step.inverse or step.inverse not in undone)]
+    return f"a model's plan needs an undo, and there is none for: {bare[0].title}" if bare else ""
 
 
 def _begun(step: Step) -> str:

@@ -7,14 +7,16 @@ each with its shape, and `midwatch schema` publishes them as JSON Schema.
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from midwatch_kit.records import (
+    Citation,
     EntityId,
     Evidence,
     Moment,
     Observation,
     Record,
+    Signal,
     TopologyFragment,
     Window,
 )
@@ -277,11 +279,53 @@ class Expectation(StrEnum):
     SUCCEEDS = "succeeds"
     SYMPTOM_PERSISTS = "symptom_persists"
     SYMPTOM_GONE = "symptom_gone"
+    HOLDS = "holds"
     BY_A_PERSON = "by_a_person"
 
 
+Comparison = Literal["normal", "unusual", "present", "absent", "at_most", "at_least", "equals"]
+
+
+class Condition(Record):
+    """What code can look up: how a figure stands, whether a message still comes, which version runs.
+
+    `subject` is what surveys call it (`error_rate`, `error_origin`, a metric); for `present` and `absent` a message, as
+    surveys tell it; for `equals` it is `version`, told by whoever knows the changes. `normal` and `unusual` are beside
+    the incident's baseline; a value is in the unit that the survey tells it in.
+    """
+
+    entity: EntityId
+    signal: Signal
+    subject: str = Field(min_length=1, max_length=300)
+    comparison: Comparison
+    value: float | str | None = None
+
+    @model_validator(mode="after")
+    def _can_be_compared(self) -> "Condition":
+        wanted = {"at_most": float, "at_least": float, "equals": str}.get(self.comparison, type(None))
+        if not isinstance(self.value, wanted):
+            raise ValueError(f"{self.comparison} needs {'no value' if wanted is type(None) else wanted.__name__}")
+        if self.comparison == "equals" and (self.subject, self.signal) != ("version", Signal.CHANGES):
+            raise ValueError("only a version can be compared with equals, and only changes tell it")
+        return self
+
+    @property
+    def said(self) -> str:
+        """The condition in words."""
+        if self.comparison == "equals":
+            return f"{self.entity} runs {self.value}"
+        if self.comparison in ("present", "absent"):
+            says = "still say" if self.comparison == "present" else "no longer say"
+            return f"{self.signal} of {self.entity} {says}: {self.subject}"
+        value = "" if self.value is None else f" {self.value:g}" if isinstance(self.value, float) else f" {self.value}"
+        return f"{self.subject} of {self.entity} is {self.comparison.replace('_', ' ')}{value}"
+
+
 class Step(Record):
-    """One step: a tool call or a command for a person, what to expect of it, and how to take it back."""
+    """One step: a tool call or a command for a person, what to expect of it, and how to take it back.
+
+    `condition` is what `holds` expects. `by` is who proposed it; a model's step says why, and cites what says so.
+    """
 
     title: str
     phase: Phase
@@ -291,6 +335,10 @@ class Step(Record):
     timeout_seconds: float = 30.0
     safety: Literal["read_only", "mutating", "destructive"]
     inverse: Call | None = None
+    condition: Condition | None = None
+    reason: str = ""
+    cites: tuple[Citation, ...] = ()
+    by: Literal["code", "model"] = "code"
 
 
 class Plan(Record):
@@ -303,6 +351,11 @@ class Plan(Record):
     steps: tuple[Step, ...] = ()
     digest: str
 
+    @property
+    def by_a_model(self) -> bool:
+        """Whether a model proposed any of it: then a person has to say yes, no rule can."""
+        return any(step.by == "model" for step in self.steps)
+
 
 class Decision(Record):
     """A yes or a no to a plan's digest, by a person or by a rule."""
@@ -311,6 +364,7 @@ class Decision(Record):
     approved: bool
     by: str
     reason: str
+    rule: bool = Field(False, description="whether nobody was asked: a rule that a person set decided")
 
 
 ActionOutcome = Literal["begun", "done", "failed", "unknown", "skipped", "undone", "for_a_person"]

@@ -202,7 +202,7 @@ def test_the_plan_for_two_troubles_names_a_step_for_each_and_leaves_both_to_a_pe
     )
     plan = plan_for(reason(scene).conclusion, scene, [roll_back])
     steps = [step for step in plan.steps if step.phase == "apply"]
-    assert [step.command for step in steps] == [
+    assert [step.title for step in steps] == [
         "roll service:forge back to what ran before",
         "restore what service:schedule may do: permission, credential, certificate or quota",
     ]

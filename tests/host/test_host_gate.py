@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -18,9 +18,21 @@ from midwatch.builtin.planning import digest
 from midwatch.gate import Gate, Patience
 from midwatch.inquiry import Inquiry, Limits
 from midwatch.journal import Journal
-from midwatch.records import Action, Call, Decision, Expectation, Health, Plan, Scope, Step
+from midwatch.records import (
+    Action,
+    Call,
+    Comparison,
+    Condition,
+    Decision,
+    Expectation,
+    Health,
+    Phase,
+    Plan,
+    Scope,
+    Step,
+)
 from midwatch.settings import ServerSpec
-from midwatch_kit.records import TopologyFragment, Window
+from midwatch_kit.records import Signal, TopologyFragment, Window
 
 if TYPE_CHECKING:
     from tests.host.conftest import HttpServer, HttpServers, Reach
@@ -182,6 +194,96 @@ async def test_a_step_that_is_refused_changes_nothing_and_needs_no_undo(
     assert outcomes(journal) == {"roll gateway back": "failed"}
     assert "needs the argument 'to_version'" in journal.values("one", Action)[-1].detail
     assert patient.now()["made"] == []
+
+
+def looked_up(phase: Phase, comparison: Comparison, subject: str = "error_rate") -> Step:
+    """Return a step that looks gateway's errors up."""
+    of = Condition(entity="service:gateway", signal=Signal.TRACES, subject=subject, comparison=comparison)
+    return Step(title=of.said, phase=phase, expect=Expectation.HOLDS, safety="read_only", condition=of)
+
+
+def with_step(step: Step) -> Plan:
+    plan = a_plan()
+    return sealed(plan.model_copy(update={"steps": (*plan.steps, step)}))
+
+
+@pytest.mark.parametrize(
+    ("step", "made", "outcome", "cured"),
+    [
+        (looked_up("pre_validate", "unusual"), ["good"], "done", True),
+        (looked_up("pre_validate", "normal"), [], "skipped", False),
+        (looked_up("post_validate", "normal"), ["good"], "done", True),
+        (looked_up("post_validate", "unusual"), ["good"], "failed", False),
+        (looked_up("post_validate", "absent", "30 of 100"), ["good"], "done", True),
+    ],
+    ids=["so before", "not so before", "so after", "not so after", "a message that is gone"],
+)
+async def test_what_a_plan_expects_is_looked_up_before_and_after(
+    reach: Reach,
+    patient: HttpServer,
+    journal: Journal,
+    scope: Scope,
+    step: Step,
+    made: list[str],
+    outcome: str,
+    cured: bool,
+) -> None:
+    plan = with_step(step)
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert await gate.carry_out(plan, a_yes(plan)) is cured
+    assert (patient.now()["made"], outcomes(journal)[step.title]) == (made, outcome)
+
+
+async def test_what_nobody_can_look_up_keeps_a_plan_from_beginning(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
+) -> None:
+    runs = Condition(
+        entity="service:gateway", signal=Signal.CHANGES, subject="version", comparison="equals", value="bad"
+    )
+    step = looked_up("pre_validate", "unusual").model_copy(update={"condition": runs, "title": runs.said})
+    plan = with_step(step)
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert not await gate.carry_out(plan, a_yes(plan))
+    assert patient.now()["made"] == []
+    assert "nobody can say" in journal.values("one", Action)[-1].detail
+
+
+@pytest.mark.parametrize(
+    ("step", "decision", "why"),
+    [
+        ({"inverse": None}, {}, "needs an undo"),
+        ({"inverse": call("awful")}, {}, "needs an undo"),
+        ({}, {"rule": True, "by": "CI=true"}, "a person has to say yes"),
+    ],
+    ids=["no undo", "an undo that no step makes", "a rule's yes"],
+)
+async def test_a_models_step_runs_only_with_an_undo_and_a_persons_yes(
+    reach: Reach,
+    patient: HttpServer,
+    journal: Journal,
+    scope: Scope,
+    step: dict[str, Any],
+    decision: dict[str, object],
+    why: str,
+) -> None:
+    plan = a_plan(by="model", **step)
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert not await gate.carry_out(plan, a_yes(plan).model_copy(update=decision))
+    assert patient.now()["made"] == []
+    assert why in journal.values("one", Action)[-1].detail
+
+
+async def test_when_a_later_step_fails_what_ran_before_it_is_taken_back(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
+) -> None:
+    plan = a_plan()
+    refused = call("good").model_copy(update={"arguments": {"service": "gateway"}})
+    fails = plan.steps[1].model_copy(update={"title": "a second step", "call": refused})
+    plan = sealed(plan.model_copy(update={"steps": (*plan.steps[:2], fails, plan.steps[2])}))
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert not await gate.carry_out(plan, a_yes(plan))
+    assert patient.now()["made"] == ["good", "bad"]
+    assert outcomes(journal)["bring bad back"] == "undone"
 
 
 async def test_a_destructive_step_never_runs(reach: Reach, patient: HttpServer, journal: Journal, scope: Scope) -> None:

@@ -5,24 +5,19 @@ runs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Final
 
+from midwatch.builtin.remedies import Remedy, remedy_for, runs, versions_of
 from midwatch.builtin.scene import Scene
-from midwatch.records import Call, Cause, Conclusion, Expectation, HypothesisKind, Outcome, Plan, Step
+from midwatch.records import Call, Cause, Conclusion, Condition, Expectation, HypothesisKind, Outcome, Phase, Plan, Step
 from midwatch.toolbox import Tool
 from midwatch_kit.evidence import canonical, evidence_id
 from midwatch_kit.records import EntityId
 from midwatch_kit.server import Role
 
-_BY_HAND = {
-    HypothesisKind.CHANGE: "roll {entity} back to what ran before",
-    HypothesisKind.RESOURCE: "restart {entity}, or give it more room",
-    HypothesisKind.DEPENDENCY: "fail over from {entity}, or shed the calls to it",
-    HypothesisKind.TRAFFIC: "throttle what arrives at {entity}, or scale it out",
-    HypothesisKind.STATE: "repair or replace the data of {entity}",
-    HypothesisKind.ACCESS: "restore what {entity} may do: permission, credential, certificate or quota",
-    HypothesisKind.PLATFORM: "drain {entity} and replace it",
-    HypothesisKind.OPERATOR: "undo on {entity} what the session did; a restart often recreates what was removed",
-}
+_LATER: Final[Mapping[str, Any]] = {"condition": None, "reason": "", "cites": [], "by": "code"}
+"""Fields that steps did not always have: as they are by default they are no part of the digest."""
 
 
 def plan_for(
@@ -38,14 +33,14 @@ def plan_for(
         return sealed(Plan(action=action, reasoning=conclusion.statement, risk="none", digest=""))
     causes = conclusion.root_causes
     # With two troubles at once health could not tell whose cure helped, so a person goes step by step.
-    unsafe = {cause.entity: why for cause in causes if (why := _unsafe(cause, scene, never_roll_back))}
-    steps = _roll_back_steps(causes[0], hands) if len(causes) == 1 and not unsafe else ()
-    steps = steps or _manual_steps(causes, unsafe)
+    kept = {cause.entity: why for cause in causes if (why := unsafe(cause, scene, never_roll_back))}
+    steps = _roll_back_steps(causes[0], hands) if len(causes) == 1 and not kept else ()
+    steps = steps or _manual_steps([remedy_for(cause, scene, kept.get(cause.entity, "")) for cause in causes])
     return sealed(
         Plan(
             action=_action(steps),
             reasoning=conclusion.statement,
-            risk=_risk(steps, unsafe.values()),
+            risk=_risk(steps, kept.values()),
             blast_radius=tuple(dict.fromkeys(hit for cause in causes for hit in _blast_radius(cause.entity, scene))),
             steps=steps,
             digest="",
@@ -55,7 +50,10 @@ def plan_for(
 
 def digest(plan: Plan) -> str:
     """Return the hash of everything in a plan but the digest itself."""
-    return evidence_id(canonical(plan.model_dump(mode="json", exclude={"digest"})))
+    said = plan.model_dump(mode="json", exclude={"digest"})
+    steps = [{name: v for name, v in step.items() if name not in _LATER or v != _LATER[name]} for step in said["steps"]]
+    said["steps"] = steps
+    return evidence_id(canonical(said))
 
 
 def sealed(plan: Plan) -> Plan:
@@ -63,7 +61,7 @@ def sealed(plan: Plan) -> Plan:
     return plan.model_copy(update={"digest": digest(plan)})
 
 
-def _unsafe(cause: Cause, scene: Scene, never_roll_back: frozenset[EntityId]) -> str:
+def unsafe(cause: Cause, scene: Scene, never_roll_back: frozenset[EntityId]) -> str:
     """Return why a change must not simply be rolled back; empty when it may be."""
     if cause.kind is not HypothesisKind.CHANGE or cause.trigger is None:
         return ""
@@ -75,64 +73,68 @@ def _unsafe(cause: Cause, scene: Scene, never_roll_back: frozenset[EntityId]) ->
 
 def _roll_back_steps(cause: Cause, hands: Iterable[Tool]) -> tuple[Step, ...]:
     tool = next((t for t in hands if t.role is Role.ACT and t.arguments >= {"service", "to_version"}), None)
-    facts = cause.trigger.attributes if cause.trigger else {}
-    bad, good = facts.get("version"), facts.get("previous_version")
-    if tool is None or cause.kind is not HypothesisKind.CHANGE or not bad or not good:
+    bad, good = versions_of(cause)
+    if tool is None or not _is_deploy(cause) or not bad or not good:
         return ()
     service = cause.entity.removeprefix("service:")
     back = Call(server=tool.server, tool=tool.name, arguments={"service": service, "to_version": good})
     forth = Call(server=tool.server, tool=tool.name, arguments={"service": service, "to_version": bad})
+    tells = (cause.entity,) if cause.entity.startswith("service:") else ()
     return (
-        Step(
-            title="the symptom is still there", phase="prepare", expect=Expectation.SYMPTOM_PERSISTS, safety="read_only"
-        ),
-        Step(
-            title=f"a person agrees that {service} may go from {bad} to {good}",
-            phase="pre_validate",
-            expect=Expectation.BY_A_PERSON,
-            safety="read_only",
-        ),
-        Step(
-            title=f"roll {service} back from {bad} to {good}",
-            phase="apply",
-            call=back,
-            expect=Expectation.SUCCEEDS,
-            timeout_seconds=120,
-            safety="mutating",
-            inverse=forth,
-        ),
-        Step(title="the symptom is gone", phase="post_validate", expect=Expectation.SYMPTOM_GONE, safety="read_only"),
-        Step(
-            title=f"if health got worse: bring {service} {bad} back",
-            phase="roll_back",
-            call=forth,
-            expect=Expectation.SUCCEEDS,
-            timeout_seconds=120,
-            safety="mutating",
-            inverse=back,
-        ),
+        _looks("prepare", "the symptom is still there", Expectation.SYMPTOM_PERSISTS),
+        *(condition_step("pre_validate", runs(entity, bad)) for entity in tells),
+        _looks("pre_validate", f"a person agrees that {service} may go from {bad} to {good}", Expectation.BY_A_PERSON),
+        acting_step("apply", f"roll {service} back from {bad} to {good}", back, forth),
+        _looks("post_validate", "the symptom is gone", Expectation.SYMPTOM_GONE),
+        *(condition_step("post_validate", runs(entity, good)) for entity in tells),
+        acting_step("roll_back", f"if health got worse: bring {service} {bad} back", forth, back),
     )
 
 
-def _manual_steps(causes: Sequence[Cause], unsafe: Mapping[EntityId, str]) -> tuple[Step, ...]:
-    commands = [_by_hand(cause, unsafe.get(cause.entity, "")) for cause in causes]
-    by_hand = (
-        Step(title=command, phase="apply", command=command, expect=Expectation.BY_A_PERSON, safety="mutating")
-        for command in commands
-    )
+def _is_deploy(cause: Cause) -> bool:
+    """Whether a cause is a deploy: what else changes has versions of its own, which no deployer knows."""
+    return cause.kind is HypothesisKind.CHANGE and cause.trigger is not None and cause.trigger.subject == "deploy"
+
+
+def _manual_steps(remedies: Sequence[Remedy]) -> tuple[Step, ...]:
+    """Return the five phases of what a person does; of several troubles all are mended before any is judged."""
+    still = dict.fromkeys(chain.from_iterable(remedy.still for remedy in remedies))
+    then = dict.fromkeys(chain.from_iterable(remedy.then for remedy in remedies))
     return (
-        Step(
-            title="the symptom is still there", phase="prepare", expect=Expectation.SYMPTOM_PERSISTS, safety="read_only"
-        ),
-        *by_hand,
-        Step(title="the symptom is gone", phase="post_validate", expect=Expectation.SYMPTOM_GONE, safety="read_only"),
+        _looks("prepare", "the symptom is still there", Expectation.SYMPTOM_PERSISTS),
+        *(condition_step("pre_validate", condition) for condition in still),
+        *(by_hand_step("apply", remedy.title, remedy.command) for remedy in remedies),
+        _looks("post_validate", "the symptom is gone", Expectation.SYMPTOM_GONE),
+        *(condition_step("post_validate", condition) for condition in then),
+        *(by_hand_step("roll_back", remedy.take_back, remedy.take_back_command) for remedy in reversed(remedies)),
     )
 
 
-def _by_hand(cause: Cause, unsafe: str) -> str:
-    if unsafe:
-        return f"don't roll {cause.entity} back, {unsafe}; mend it by a new version, or switch off what is new"
-    return _BY_HAND[cause.kind].format(entity=cause.entity)
+def _looks(phase: Phase, title: str, expect: Expectation) -> Step:
+    return Step(title=title, phase=phase, expect=expect, safety="read_only")
+
+
+def condition_step(phase: Phase, condition: Condition) -> Step:
+    """Return the step that looks a condition up."""
+    return Step(title=condition.said, phase=phase, expect=Expectation.HOLDS, safety="read_only", condition=condition)
+
+
+def acting_step(phase: Phase, title: str, call: Call, inverse: Call) -> Step:
+    """Return a step that calls a tool, with the call that takes it back."""
+    return Step(
+        title=title,
+        phase=phase,
+        call=call,
+        expect=Expectation.SUCCEEDS,
+        timeout_seconds=120,
+        safety="mutating",
+        inverse=inverse,
+    )
+
+
+def by_hand_step(phase: Phase, title: str, command: str) -> Step:
+    """Return a step that a person does."""
+    return Step(title=title, phase=phase, command=command, expect=Expectation.BY_A_PERSON, safety="mutating")
 
 
 def _action(steps: Sequence[Step]) -> str:

@@ -11,6 +11,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.resolve import Elicit
 from pydantic import BaseModel, ConfigDict, Field
 
+from midwatch.approvals import told_of
 from midwatch.journal import Journal
 from midwatch.mcp_server.reading import decision_on, plan_lines, plan_state
 from midwatch.records import Call, Incident, Plan
@@ -66,9 +67,10 @@ def _shown(incident: Incident, plan: Plan) -> str:
         f"Touches: {', '.join(plan.blast_radius) or 'nothing beyond it is known to be touched'}",
     ]
     for number, step in enumerate(plan.steps, start=1):
-        lines.append(f"{number}. [{step.phase}, {step.safety}] {step.title}; expected: {step.expect}")
+        whose = ", a model's" if step.by == "model" else ""
+        lines.append(f"{number}. [{step.phase}, {step.safety}{whose}] {step.title}; expected: {step.expect}")
         lines += [f"   {name}: {_called(call)}" for name, call in (("call", step.call), ("undo", step.inverse)) if call]
-        lines += [f"   by hand: {step.command}"] if step.command else []
+        lines += [f"   {name}: {text}" for name, text in told_of(step).items()]
     return "\n".join([*lines, f"Digest: {plan.digest}"])
 
 
