@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,6 +39,9 @@ _records = sa.Table(
     sa.Column("prev_hash", sa.String, nullable=False),
     sa.Column("hash", sa.String, nullable=False),
     sa.UniqueConstraint("investigation", "type", "key"),
+)
+_spending = sa.Table(
+    "spending", _tables, sa.Column("day", sa.String, primary_key=True), sa.Column("usd", sa.Float, nullable=False)
 )
 _meta = sa.Table("format", _tables, sa.Column("version", sa.Integer, primary_key=True))
 FORMAT_VERSION = 1
@@ -73,8 +76,9 @@ class Entry(Record):
 
 
 class Journal:
-    """Appends records and reads them back; one process writes, any number read.
+    """Appends records and reads them back; one process writes to an investigation, any number read.
 
+    Beside them it counts what models cost on each day, since that is limited for all processes together.
     Without a path it lives in memory, for questions that nobody will ask about later.
     `listeners` are called with each entry as it is appended, in the order of the journal.
     """
@@ -145,6 +149,23 @@ class Journal:
         of_them = self._entries(_records.c.at >= rfc3339(at), _records.c.type.in_(kinds))
         return [shape.model_validate(entry.body) for entry in of_them]
 
+    def spend(self, day: date, usd: float, most: float | None = None, before: float = 0.0) -> bool:
+        """Add to what was spent on a day (UTC), in US dollars, unless it then were more than `most`; says if it did.
+
+        That is one step for all processes on this file. A day begins with what was spent `before` any was counted.
+        """
+        with self._writing() as connection:
+            connection.execute(sa.insert(_spending).prefix_with("OR IGNORE").values(day=day.isoformat(), usd=before))
+            of_the_day = sa.update(_spending).where(_spending.c.day == day.isoformat())
+            fits = of_the_day if most is None else of_the_day.where(_spending.c.usd + usd <= most)
+            return bool(connection.execute(fits.values(usd=_spending.c.usd + usd)).rowcount)
+
+    def spent_on(self, day: date) -> float | None:
+        """Return what was spent on a day (UTC), in US dollars; None when none was counted yet."""
+        with self._reading() as connection:
+            spent = connection.execute(sa.select(_spending.c.usd).where(_spending.c.day == day.isoformat())).scalar()
+        return None if spent is None else float(spent)
+
     def investigations(self) -> list[str]:
         """Return the ids of all investigations, oldest first."""
         query = sa.select(_records.c.investigation).where(_records.c.seq == 1).order_by(_records.c.at)
@@ -204,7 +225,7 @@ class Journal:
 
     def _prepare(self) -> None:
         with self._reading() as connection:
-            new = not sa.inspect(connection).has_table(_meta.name)
+            new = {_meta.name, _spending.name} - {*sa.inspect(connection).get_table_names()}
         if new:
             with self._writing() as connection:  # whoever comes second finds it done
                 _tables.create_all(connection)

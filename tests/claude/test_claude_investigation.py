@@ -13,8 +13,7 @@ from tests.claude.played import is_lead, shown, suggested, task, tool, turn
 from tests.e2e.conftest import Desk, a_desk, told
 from tests.e2e.story import Story
 
-from midwatch.claude.models import Models, open_models
-from midwatch.claude.purse import Spent
+from midwatch.claude.models import open_models
 from midwatch.errors import BadSettings
 from midwatch.journal import Entry, Journal
 from midwatch.records import (
@@ -229,13 +228,6 @@ async def test_a_model_reads_what_the_team_wrote_and_cannot_ask_what_it_forbids(
     assert any("rules forbids it" in gap.why for gap in journal.values("01INCIDENT", Gap))
     assert "read_change" not in {call.tool for call in journal.values("01INCIDENT", ToolCall)}
     assert done.outcome == "root_cause"
-
-
-def test_investigations_at_the_same_time_share_the_purse_of_the_day(journal: Journal) -> None:
-    models = Models()
-    one, other = (models.purse_of_the_day(journal, 1.0) for _ in range(2))
-    with one.holding(10, 0.8), pytest.raises(Spent, match="the day"):
-        other.refuse_more(10, 0.3)
 
 
 class Crash(Exception):

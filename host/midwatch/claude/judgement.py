@@ -12,6 +12,7 @@ from functools import cached_property
 from midwatch.builtin.scene import Scene
 from midwatch.claude.agent import Bounds, Ended
 from midwatch.claude.briefing import briefing
+from midwatch.claude.day import DayPurse
 from midwatch.claude.model import Block, Model, Turn
 from midwatch.claude.models import Models
 from midwatch.claude.purse import Purse
@@ -111,7 +112,7 @@ class Judgement:
         """What is left of the day and of the incident, by what the journal says was spent."""
         journal = self.inquiry.journal
         before = journal.values(self.incident.id, ModelCall)
-        day = self.models.purse_of_the_day(journal, self.settings.model_day_usd)
+        day = DayPurse.of_today(journal, self.settings.model_day_usd)
         limits = self.settings.model_incident_tokens, self.settings.model_incident_usd
         return Purse(
             "the investigation", *limits, day, sum(call.tokens for call in before), sum(call.usd for call in before)

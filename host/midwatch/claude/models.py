@@ -5,16 +5,12 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
 from midwatch.claude.prices import price_of
-from midwatch.claude.purse import Purse
 from midwatch.errors import BadSettings
-from midwatch.journal import Journal
 from midwatch.model_settings import ModelSettings
 from midwatch.privacy import hidden
-from midwatch.records import ModelCall
 
 if TYPE_CHECKING:
     from midwatch.claude.model import Client, Model
@@ -22,7 +18,6 @@ if TYPE_CHECKING:
 
 _NEEDED: Final = {"bedrock": "boto3", "vertex": "google.auth"}
 """What a service's client needs, and only its extra brings."""
-_NO_LIMIT: Final = 2**62
 
 
 @dataclass
@@ -32,15 +27,6 @@ class Models:
     lead: "Model | None" = None
     tester: "Model | None" = None
     why_not: str = ""
-    _day: tuple[date, Purse] | None = None
-
-    def purse_of_the_day(self, journal: Journal, usd: float) -> Purse:
-        """Return the purse of this day (UTC), which all investigations of this host share; the journal fills it."""
-        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        if self._day is None or self._day[0] != midnight.date():
-            spent = sum(call.usd for call in journal.values_since(midnight, ModelCall))
-            self._day = midnight.date(), Purse("the day", _NO_LIMIT, usd, spent_usd=spent)
-        return self._day[1]
 
 
 @asynccontextmanager

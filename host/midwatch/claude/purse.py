@@ -12,7 +12,7 @@ from typing import Final
 from midwatch.claude.prices import Usage
 from midwatch.errors import HostError
 
-_HARDLY: Final = 1e-9
+HARDLY: Final = 1e-9
 """US dollars less than which are what adding up leaves behind."""
 
 
@@ -36,7 +36,7 @@ class Purse:
         if self.spent_tokens + tokens > self.tokens:
             left = max(0, self.tokens - self.spent_tokens)
             raise Spent(f"{self.name} has {left} of {self.tokens} tokens left, and a call may take {tokens}")
-        if self.spent_usd + usd > self.usd + _HARDLY:
+        if self.spent_usd + usd > self.usd + HARDLY:
             left_usd = max(0.0, self.usd - self.spent_usd)
             raise Spent(f"{self.name} has ${left_usd:.4f} of ${self.usd:g} left, and a call may cost ${usd:.4f}")
         if self.above:
@@ -50,11 +50,11 @@ class Purse:
         """
         self.refuse_more(tokens, usd)
         held = Held(tokens, usd)
-        self._take(tokens, usd)
+        self.take(tokens, usd)
         try:
             yield held
         finally:
-            self._take(held.tokens - tokens, held.usd - usd)
+            self.take(held.tokens - tokens, held.usd - usd)
 
     @property
     def share_spent(self) -> float:
@@ -62,11 +62,12 @@ class Purse:
         tokens = self.spent_tokens / self.tokens if self.tokens else 1.0
         return max(tokens, self.spent_usd / self.usd if self.usd else 1.0)
 
-    def _take(self, tokens: int, usd: float) -> None:
+    def take(self, tokens: int, usd: float) -> None:
+        """Count what is held, or what of it is put back, here and in every purse above; those first, who may refuse."""
+        if self.above:
+            self.above.take(tokens, usd)
         self.spent_tokens += tokens
         self.spent_usd += usd
-        if self.above:
-            self.above._take(tokens, usd)
 
 
 @dataclass

@@ -1,0 +1,125 @@
+"""The purse of a day: what all processes on one data folder may spend together, whichever of them dies."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from midwatch.claude.day import DayPurse
+from midwatch.claude.prices import Usage
+from midwatch.claude.purse import Purse, Spent
+from midwatch.journal import Journal
+from midwatch.records import ModelCall
+
+LIMIT = 1.0
+SPENDER = """
+import sys
+from pathlib import Path
+from midwatch.claude.day import DayPurse
+from midwatch.claude.prices import Usage
+from midwatch.claude.purse import Spent
+from midwatch.journal import Journal
+
+day = DayPurse.of_today(Journal(Path(sys.argv[1])), float(sys.argv[2]))
+made = 0
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    while True:
+        with day.holding(10, 0.05) as held:
+            if len(sys.argv) > 3:
+                print("held", flush=True)
+                sys.stdin.readline()
+            held.cost(Usage(), 0.02)
+        made += 1
+except Spent:
+    print(made, flush=True)
+"""
+
+
+@pytest.fixture
+def other(journal: Journal, tmp_path: Path) -> Iterator[Journal]:
+    """The same journal, as another process has it."""
+    opened = Journal(tmp_path / "journal.db")
+    yield opened
+    opened.close()
+
+
+def spender(journal: Path, usd: float, *more: str) -> "subprocess.Popen[str]":
+    """Start a process that spends 0.02 at a time, of 0.05 that it holds, for as long as the day lets it."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", SPENDER, str(journal), str(usd), *more]
+    started = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    assert started.stdout
+    assert started.stdout.readline() == "ready\n"
+    return started
+
+
+def test_what_one_process_holds_no_other_can_spend(journal: Journal, other: Journal) -> None:
+    one, two = DayPurse.of_today(journal, LIMIT), DayPurse.of_today(other, LIMIT)
+    with one.holding(10, 0.8) as held:
+        with pytest.raises(Spent, match=r"the day has \$0\.2000 of \$1 left, and a call may cost \$0\.3000"):
+            two.refuse_more(10, 0.3)
+        with pytest.raises(Spent), two.holding(10, 0.3):
+            raise AssertionError("it was held")
+        held.cost(Usage(output=5), 0.1)
+    with two.holding(10, 0.9) as held:
+        held.cost(Usage(), 0.0)
+    assert journal.spent_on(datetime.now(UTC).date()) == pytest.approx(0.1)
+
+
+def test_an_investigation_and_its_tasks_count_nothing_that_the_day_refused(journal: Journal, other: Journal) -> None:
+    incident = Purse("the incident", 100, 5.0, DayPurse.of_today(journal, LIMIT))
+    task = Purse("a task", 100, 5.0, incident)
+    rival = DayPurse.of_today(other, LIMIT)
+    rival.take(10, 0.7)
+    with pytest.raises(Spent, match="the day"):
+        task.take(10, 0.4)
+    assert (task.spent_usd, incident.spent_usd) == (0.0, 0.0)
+    assert rival.spent_usd == pytest.approx(0.7)
+
+
+def test_two_processes_at_once_spend_the_day_and_no_more_than_it(journal: Journal, tmp_path: Path) -> None:
+    started = [spender(tmp_path / "journal.db", 0.3) for _ in range(2)]
+    for each in started:
+        assert each.stdin
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    made = [int(each.communicate(timeout=60)[0]) for each in started]
+    spent = journal.spent_on(datetime.now(UTC).date())
+    assert spent == pytest.approx(sum(made) * 0.02)
+    assert spent is not None
+    assert 0.2 <= spent <= 0.3
+
+
+def test_a_process_that_is_killed_in_a_call_costs_the_day_that_call_and_no_more(
+    journal: Journal, tmp_path: Path
+) -> None:
+    killed = spender(tmp_path / "journal.db", LIMIT, "holds")
+    assert killed.stdin
+    assert killed.stdout
+    killed.stdin.write("go\n")
+    killed.stdin.flush()
+    assert killed.stdout.readline() == "held\n"
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    today = DayPurse.of_today(journal, LIMIT)
+    with pytest.raises(Spent, match=r"\$0\.9500 of \$1 left"):
+        today.refuse_more(10, 0.96)
+    today.refuse_more(10, 0.95)
+    tomorrow = DayPurse("the day", 10**6, LIMIT, journal=journal, day=today.day + timedelta(days=1))
+    tomorrow.refuse_more(10, LIMIT)
+
+
+def test_calls_on_record_count_from_a_time_when_days_were_not_counted(journal: Journal, other: Journal) -> None:
+    journal.note("one", "model_call", "1", ModelCall(model="m", usd=0.6))
+    with DayPurse.of_today(journal, LIMIT).holding(10, 0.3) as held:
+        held.cost(Usage(), 0.1)
+    journal.note("one", "model_call", "2", ModelCall(model="m", usd=0.1))
+    with pytest.raises(Spent, match=r"\$0\.3000 of \$1 left"):
+        DayPurse.of_today(other, LIMIT).refuse_more(10, 0.31)
