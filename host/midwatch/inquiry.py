@@ -29,6 +29,9 @@ _HIDES = {
     "traces": "where errors begin and which calls are slow",
     "changes": "a deploy, a configuration change or a person's hand",
 }
+DENIALS = 2
+"""So many refusals in a row, with no answer between them, and a server is asked no more."""
+_CREDENTIALS = "the credentials of "
 _LAG_SECONDS = 15.0
 """Less than this is how telemetry is, everywhere."""
 _LINE = 1_000
@@ -60,9 +63,14 @@ class Inquiry:
     _places: anyio.CapacityLimiter = field(init=False)
     _asking: dict[str, anyio.Lock] = field(default_factory=dict)
     _unanswered: dict[str, str] = field(default_factory=dict)
+    _denied: dict[str, int] = field(default_factory=dict)
+    _shut: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._places = anyio.CapacityLimiter(self.limits.at_once)
+        for gap in self.journal.values(self.investigation, Gap):
+            if gap.what.startswith(_CREDENTIALS):
+                self._shut[gap.what.removeprefix(_CREDENTIALS)] = gap.why
 
     async def ask(self, tool: Tool, arguments: Mapping[str, JsonValue], by: str) -> Answer | None:
         """Return the answer to a question, asked once; None when there is none, and then a gap is on record."""
@@ -75,6 +83,9 @@ class Inquiry:
             if no := self.forbidden(tool.server, tool.name):
                 self._unanswered[key] = no
                 self._gap(tool, no)
+                return None
+            if shut := self._shut.get(_door(tool)):  # that is one gap, which is there already
+                self._unanswered[key] = shut
                 return None
             async with self._places:
                 if over := self._over_budget():
@@ -162,12 +173,27 @@ class Inquiry:
             self.journal.note(self.investigation, "tool_call", f"{key}:failed:{self.calls}", failed, by)
             self._gap(tool, str(error))
             self._unanswered[key] = str(error)
+            if error.denied:
+                self._was_denied(_door(tool), str(error))
             return None
+        self._denied.pop(_door(tool), None)
         call = _as_record(tool, arguments, answer, _since(began))
         self.journal.note(self.investigation, "tool_call", key, call, by)
         for doubt in _doubts(tool, answer, call.evidence):
             self._gap(tool, doubt)
         return answer
+
+    def _was_denied(self, door: str, said: str) -> None:
+        """Knock no more where every question is refused; one answer shows that the credentials are good."""
+        self._denied[door] = self._denied.get(door, 0) + 1
+        if self._denied[door] < DENIALS or door in self._shut:
+            return
+        why = (
+            f"it refused {DENIALS} questions in a row, the last with: {said[:300]}. It is asked no more. Are its "
+            "credentials still good? See its headers, env or oauth in the servers file"
+        )
+        self._shut[door] = hidden(why)
+        self.gap(f"{_CREDENTIALS}{door}", why, f"everything that only {door} knows")
 
     def _over_budget(self) -> str | None:
         if self.calls >= self.limits.calls:
@@ -182,6 +208,11 @@ class Inquiry:
 
 def _key(tool: Tool, arguments: Mapping[str, JsonValue]) -> str:
     return f"{tool.server}.{tool.name}:{hashlib.sha256(canonical(dict(arguments))).hexdigest()[:16]}"
+
+
+def _door(tool: Tool) -> str:
+    """Return what one set of credentials opens: a server; of the suite a tool, since each has backends of its own."""
+    return f"{tool.server}.{tool.name}" if tool.ours else tool.server
 
 
 def _doubts(tool: Tool, answer: Answer, evidence: Evidence | None) -> Iterator[str]:

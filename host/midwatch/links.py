@@ -6,7 +6,7 @@ incidents or evidence; it moves questions and answers.
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +17,11 @@ from mcp import Client, MCPError, StdioServerParameters, stdio_client, types
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import JsonValue
 
+from midwatch.failing import is_denial
 from midwatch.login import LogIn, NotLoggedIn, authorization
 from midwatch.settings import ServerSpec
-from midwatch.wire import http_client
+from midwatch.wire import DENIED, http_client
+from midwatch_kit.secrets import HIDDEN
 
 _LONGEST_PAUSE = 30.0
 _MOST_PAGES = 50
@@ -32,13 +34,26 @@ logging.getLogger("mcp").addHandler(logging.NullHandler())  # what the SDK would
 class Unanswered(Exception):
     """Raised when a server gives no answer; `down` tells a server that is gone from one that refused.
 
-    `asked` is False when the question cannot have reached the server: then it did nothing either.
+    `asked` is False when the question cannot have reached the server: then it did nothing either. `denied` is True when
+    the server says that whoever asks may not.
     """
 
-    def __init__(self, reason: str, *, down: bool, asked: bool = True) -> None:
+    def __init__(self, reason: str, *, down: bool, asked: bool = True, denied: bool = False) -> None:
         super().__init__(reason)
         self.down = down
         self.asked = asked
+        self.denied = denied
+
+    def without(self, secrets: Iterable[str]) -> "Unanswered":
+        """Return the same without what must not be told."""
+        return Unanswered(without(str(self), secrets), down=self.down, asked=self.asked, denied=self.denied)
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Return a text with `(hidden)` in place of each of the secrets."""
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return text
 
 
 @asynccontextmanager
@@ -154,7 +169,9 @@ class Link:
             return self._late(seconds)
         if error.code == types.CONNECTION_CLOSED or _ENDED.search(error.message):
             return self._lost_with(client)
-        return Unanswered(f"{self.name}: {error.message}", down=False)
+        return Unanswered(
+            f"{self.name}: {error.message}", down=False, denied=error.code == DENIED or is_denial(error.message)
+        )
 
     def _lost_with(self, client: Client) -> Unanswered:
         """Give a connection up, once; the owner makes a new one."""
@@ -203,8 +220,16 @@ def _reason(error: BaseException, connect_seconds: float) -> str:
         return str(error)
     if isinstance(error, TimeoutError):
         return f"it did not come up within {connect_seconds:g} s"
-    if isinstance(error, MCPError) and error.code == types.CONNECTION_CLOSED:
-        return "it ended while it was starting"
+    if isinstance(error, MCPError):
+        return _said_by_the_protocol(error)
     if isinstance(error, FileNotFoundError):
         return f"it cannot be started: {error.filename} is not installed"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _said_by_the_protocol(error: MCPError) -> str:
+    if error.code == types.CONNECTION_CLOSED:
+        return "it ended while it was starting"
+    if error.code == DENIED:
+        return f"{error.message}: are its credentials still good? See headers, env or oauth in the servers file"
+    return f"{type(error).__name__}: {error}"

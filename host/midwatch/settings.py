@@ -5,12 +5,15 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from midwatch.model_settings import ModelSettings
 
+_SECRET = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
+_SHORTEST_SECRET = 6
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -60,6 +63,15 @@ class ServerSpec(BaseModel):
     allow: tuple[str, ...] = ()
     hands: tuple[str, ...] = ()
     suite: bool = False
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What the server is handed and nobody else may see: in headers, in variables called so, in its URL."""
+        given = [*self.headers.values(), *(value for name, value in self.env.items() if _SECRET.search(name))]
+        asked = urlsplit(self.url or "")
+        given += [asked.password or "", *(value for _, value in parse_qsl(asked.query))]
+        given += [value.partition(" ")[2] for value in given]  # as of "Bearer …"
+        return tuple(sorted({value for value in given if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True))
 
     @field_validator("headers")
     @classmethod

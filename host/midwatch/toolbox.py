@@ -15,7 +15,8 @@ from mcp import types
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from midwatch import plain
-from midwatch.links import Link, Unanswered
+from midwatch.failing import failure_in, is_denial
+from midwatch.links import Link, Unanswered, without
 from midwatch.settings import ServerSpec
 from midwatch.trust import Standing, Use, standings, use_of
 from midwatch_kit.errors import KitError
@@ -110,7 +111,8 @@ class Eyes:
 
     def down(self) -> dict[str, str]:
         """Return the servers that never came up or are gone, each with the reason."""
-        return {name: link.trouble or "not connected" for name, link in self._links.items() if not link.up}
+        gone = [link for link in self._links.values() if not link.up]
+        return {link.name: without(link.trouble or "not connected", link.spec.secrets) for link in gone}
 
     def standings(self) -> list[Standing]:
         """Return how every tool that was offered stands, by server and name: also those that are not used."""
@@ -157,7 +159,10 @@ def tools_of(links: Iterable[Link]) -> list[Tool]:
 async def ask(link: Link, tool: str, arguments: Mapping[str, JsonValue], seconds: float, kept: EvidenceStore) -> Answer:
     """Call a tool and keep the documents behind its answer, within `seconds` for all of it; raises `Unanswered`."""
     with anyio.move_on_after(seconds):
-        return await _ask(link, tool, arguments, seconds, kept)
+        try:
+            return await _ask(link, tool, arguments, seconds, kept)
+        except Unanswered as error:  # what a server says of what it refuses may repeat the key that it was given
+            raise error.without(link.spec.secrets) from None
     raise Unanswered(f"{link.name} did not answer within {seconds:g} s", down=True)
 
 
@@ -167,7 +172,10 @@ async def _ask(
     result = await link.call(tool, arguments, seconds)
     if result.is_error:
         code = (result.meta or {}).get("midwatch/error")
-        raise Unanswered(f"{tool}: {text_of(result)[:500]}", down=code in ("backend_down", "timed_out", "internal"))
+        said = text_of(result)
+        down = code in ("backend_down", "timed_out", "internal")
+        denied = code not in ("bad_input", "not_found") and is_denial(said)
+        raise Unanswered(f"{tool}: {said[:500]}", down=down, denied=denied)
     return await keep(link, tool, result, seconds, kept)
 
 
@@ -178,6 +186,8 @@ async def keep(link: Link, tool: str, result: types.CallToolResult, seconds: flo
     """
     meta, reply = result.meta or {}, result.structured_content
     if "midwatch/evidence" not in meta and not _has_role(link, tool):
+        if failure := failure_in(result):
+            raise Unanswered(f"{tool}: {failure.said}", down=False, denied=failure.denied)
         document = plain.document_of(link.name, tool, result)
         return Answer(plain.reply_of(document), kept.put(plain.stored(document)), None, kept)
     evidence = await _fetch(link, meta.get("midwatch/evidence"), seconds, kept)

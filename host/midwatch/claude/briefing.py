@@ -35,7 +35,7 @@ def briefing(
         baseline=_span(scope.baseline),
         topology=mark.around("\n".join(_relations(scene)), "what servers know of the application"),
         observations=mark.around("\n".join(_seen(scene)), "statistics over telemetry"),
-        gaps="\n".join(f"- {gap.what}: {gap.why}" for gap in gaps) or "- nothing",
+        gaps=mark.around("\n".join(f"- {gap.what}: {gap.why}" for gap in gaps) or "- nothing", "what servers refused"),
         steering=_guidance(steering),
     )
     rules = prompt("rules", data_rule=mark.rule)
