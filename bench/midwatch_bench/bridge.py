@@ -111,18 +111,16 @@ class Bridge:
 
 
 @contextmanager
-def serving(bridge: Bridge) -> Generator[str]:
-    """Serve a bridge on a port of the system's choice while the block runs; gives its address."""
-    bridge.folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(bridge.app(), log_level="warning", timeout_graceful_shutdown=1))
+def serving(app: Starlette) -> Generator[str]:
+    """Serve an application on a port of the system's choice while the block runs; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         until = time.monotonic() + _START_SECONDS
         while not server.started:
             if time.monotonic() > until or not thread.is_alive():
-                raise TimeoutError(f"the bridge to {bridge.folder} did not start within {_START_SECONDS:g} s")
+                raise TimeoutError(f"it was not served within {_START_SECONDS:g} s")
             time.sleep(0.01)
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"

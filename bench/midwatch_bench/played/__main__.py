@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from midwatch.errors import HostError
+from midwatch_bench.bridge import write_json
 from midwatch_bench.played import seat
 from midwatch_bench.played.cases import take_case
 from midwatch_bench.played.desk import Arm, Desk
@@ -23,7 +24,7 @@ from midwatch_bench.played.table import lines_of
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 Behind = Annotated[Path, typer.Argument(exists=True, file_okay=False, help="the folder that runs were prepared in")]
-_ARMS = {"surveys": Arm.SURVEYS, "no-surveys": Arm.NO_SURVEYS, "holmes": Arm.HOLMES}
+_ARMS = {arm.name.lower().replace("_", "-"): arm for arm in Arm}
 
 
 @app.command()
@@ -52,10 +53,11 @@ def run(
     names: Annotated[list[str] | None, typer.Argument(help="of runs; all without a result, when left out")] = None,
     at_once: Annotated[int, typer.Option(min=1, help="runs at the same time")] = 8,
     again: Annotated[bool, typer.Option("--again", help="also those that were begun before, from the start")] = False,
+    holmes: Annotated[Path | None, typer.Option(exists=True, help="HolmesGPT's command, for its runs")] = None,
 ) -> None:
     """Run until all have ended; each has a bridge, and waits for its player."""
     desk = Desk.at(behind)
-    running = Running(desk)
+    running = Running(desk, holmes)
     wanted = [each for each in desk.prepared() if not names or each.name in names]
     if begun := [each.name for each in wanted if running.begun(each) and not again]:
         typer.echo(f"begun before, left alone without --again: {', '.join(begun)}", err=True)
@@ -98,6 +100,20 @@ def answer_requests(
     except ValueError as error:
         typer.echo(f"not answered: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+@app.command()
+def judge(
+    behind: Behind,
+    name: Annotated[str, typer.Argument(help="of a run of HolmesGPT's that has ended")],
+    right: Annotated[bool, typer.Option("--right/--wrong", help="whether it named all causes and no others")],
+) -> None:
+    """Say whether an answer in words is right: of HolmesGPT's no code can tell."""
+    desk = Desk.at(behind)
+    path = next((desk.result(run) for run in desk.prepared() if run.name == name and run.arm.is_holmes), None)
+    if path is None or not path.exists():
+        raise typer.BadParameter(f"no run of HolmesGPT's that has ended is called {name}")
+    write_json(path, {**json.loads(path.read_bytes()), "right": right})
 
 
 @app.command("table")

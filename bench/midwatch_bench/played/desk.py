@@ -28,6 +28,12 @@ class Arm(StrEnum):
     SURVEYS = "statistics first"
     NO_SURVEYS = "no surveys"
     HOLMES = "HolmesGPT"
+    HOLMES_RAW = "HolmesGPT, no surveys"
+
+    @property
+    def is_holmes(self) -> bool:
+        """Whether HolmesGPT investigates."""
+        return self in (Arm.HOLMES, Arm.HOLMES_RAW)
 
 
 class Run(Record):

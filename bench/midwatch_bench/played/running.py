@@ -5,22 +5,24 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from midwatch_bench.bridge import Bridge, serving
-from midwatch_bench.played import midwatch_arm
+from midwatch_bench.played import holmes_arm, midwatch_arm
 from midwatch_bench.played.bill import billed
-from midwatch_bench.played.desk import ENDED, Arm, Desk, Run
+from midwatch_bench.played.desk import ENDED, Desk, Run
 
 _ANSWER_SECONDS: Final = 7200.0
 
 
 @dataclass(frozen=True)
 class Running:
-    """How runs are run: at which desk, and with which HolmesGPT."""
+    """How runs are run: at which desk, and with which HolmesGPT (the path of its command)."""
 
     desk: Desk
+    holmes: Path | None = None
 
     def all_of(self, runs: Sequence[Run], at_once: int) -> Iterator[dict[str, Any]]:
         """Yield results as runs end, so many at once."""
@@ -33,7 +35,7 @@ class Running:
         seat = self.desk.seat(run)
         self._clear(run)
         (self.desk.work(run) / "begun").touch()
-        with serving(Bridge(seat, _ANSWER_SECONDS, strict=run.arm is not Arm.HOLMES)) as url:
+        with serving(Bridge(seat, _ANSWER_SECONDS, strict=not run.arm.is_holmes).app()) as url:
             try:
                 came: dict[str, Any] = self._how(run)(run, self.desk, url)
             except Exception as error:  # one run that breaks must not stop the others
@@ -51,7 +53,11 @@ class Running:
         return (self.desk.work(run) / "begun").exists()
 
     def _how(self, run: Run) -> Callable[[Run, Desk, str], dict[str, Any]]:
-        return midwatch_arm.investigate
+        if not run.arm.is_holmes:
+            return midwatch_arm.investigate
+        if self.holmes is None:
+            raise ValueError("it is not said where HolmesGPT's command is: --holmes PATH")
+        return partial(holmes_arm.investigate, holmes=self.holmes)
 
     def _clear(self, run: Run) -> None:
         """Leave nothing of an earlier try."""
