@@ -8,6 +8,7 @@ import anyio
 
 from midwatch.host import Host
 from midwatch.links import Unanswered
+from midwatch.runbook_check import check_binding
 from midwatch.toolbox import Tool
 from midwatch.trust import Standing, Use
 from midwatch_kit.server import Role
@@ -42,7 +43,8 @@ async def examine(host: Host) -> list[Finding]:
     async with anyio.create_task_group() as group:
         for tool in tools:
             group.start_soon(check, tool)
-    return [*gone, *trust(host.eyes.standings()), *(finding for tool in tools for finding in found[tool])]
+    bound = [finding for name in host.eyes.runbooks() if name not in down for finding in await _runbooks(host, name)]
+    return [*gone, *trust(host.eyes.standings()), *bound, *(finding for tool in tools for finding in found[tool])]
 
 
 def trust(standings: Iterable[Standing]) -> list[Finding]:
@@ -68,6 +70,11 @@ def _used(server: str, tools: Sequence[Standing]) -> Finding:
 def _void(tool: Standing) -> Finding:
     what, _, do = tool.why.partition(": ")
     return Finding(tool.server, tool.tool, ok=False, detail=what, do=do or "correct the servers file")
+
+
+async def _runbooks(host: Host, server: str) -> list[Finding]:
+    held = await check_binding(server, host.eyes.runbooks()[server], host.eyes, host.settings.call_seconds)
+    return [Finding(server, one.part, one.ok, one.detail, one.do) for one in held]
 
 
 async def _check(host: Host, tool: Tool) -> list[Finding]:

@@ -47,6 +47,8 @@ from midwatch.records import (
     Steer,
     Verdict,
 )
+from midwatch.runbook_record import Runbook
+from midwatch.runbooks import find_runbooks
 from midwatch.scoping import before, find_scope, survey_arguments
 from midwatch.settings import Settings
 from midwatch.steering import Steering, forbidden_by
@@ -111,11 +113,12 @@ class Investigation:
         if known:
             return known, Topology.merge({"journal": known.topology})
         self._note_missing_servers()
-        self._note_missing_runbook()
         end = self.incident.first_seen + timedelta(seconds=self.settings.gather_seconds)
         lookback = timedelta(seconds=self.settings.lookback_seconds)
         declared = declared_topology(self.settings)
-        found, topology = await find_scope(self.inquiry, self.incident, lookback, end, declared)
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._find_runbooks)
+            found, topology = await find_scope(self.inquiry, self.incident, lookback, end, declared)
         return self.journal.note(self.incident.id, "topology", "scope", found), topology
 
     async def _survey(self, scope: Scope, topology: Topology) -> tuple[Scene, list[Observation]]:
@@ -311,10 +314,17 @@ class Investigation:
         for server, why in sorted(self.inquiry.eyes.missing().items()):
             self.inquiry.gap(f"server {server}", why, f"everything that only {server} knows")
 
-    def _note_missing_runbook(self) -> None:
+    async def _find_runbooks(self) -> None:
+        """Find what documents there are of this alert, and say when the one that it names is not among them."""
+        found: list[Runbook] = []
+        try:
+            found = await find_runbooks(self.inquiry, self.incident)
+        except Exception as error:  # whatever a wiki says must not stop an investigation
+            self.inquiry.gap("runbooks", f"it broke: {type(error).__name__}", "what the team knows of this alert")
         named = self.incident.runbook
-        if named and not any(s.is_runbook(named) for s in self.steering):
-            why = "the alert names it, and no steering file has its name"
+        if named and not any(s.is_runbook(named) for s in self.steering) and not any(r.named for r in found):
+            places = "".join(f", nor a document of {server}" for server in self.inquiry.eyes.runbooks())
+            why = f"the alert names it, and no steering file has its name{places}"
             self.inquiry.gap(f"runbook {named}", why, "what the team knows of this alert")
 
     def _becomes(self, status: Status) -> None:

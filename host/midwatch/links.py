@@ -134,6 +134,18 @@ class Link:
             result = await client.read_resource(uri)
         return "".join(part.text for part in result.contents if isinstance(part, types.TextResourceContents))
 
+    async def resources(self, seconds: float) -> list[types.Resource]:
+        """Return the resources that the server lists, as many as its first pages hold; raises `Unanswered`."""
+        listed: list[types.Resource] = []
+        cursor: str | None = None
+        with self._translated(seconds) as client, anyio.fail_after(seconds):
+            for _ in range(_MOST_PAGES):
+                page = await client.list_resources(cursor=cursor)
+                listed += page.resources
+                if not (cursor := page.next_cursor):
+                    break
+        return listed
+
     async def _stay_connected(self) -> None:
         with anyio.fail_after(self.connect_seconds) as limit:
             async with self.reach(self.spec, self.connect_seconds, self.log_path) as client:
@@ -203,7 +215,12 @@ async def _all_tools(client: Client) -> list[types.Tool]:
     tools: list[types.Tool] = []
     cursor: str | None = None
     for _ in range(_MOST_PAGES):
-        page = await client.list_tools(cursor=cursor)
+        try:
+            page = await client.list_tools(cursor=cursor)
+        except MCPError as error:
+            if error.code == types.METHOD_NOT_FOUND:  # it has resources alone
+                return tools
+            raise
         tools += page.tools
         if not (cursor := page.next_cursor):
             return tools

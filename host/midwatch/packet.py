@@ -8,7 +8,20 @@ from textwrap import shorten, wrap
 from typing import TypeVar
 
 from midwatch.journal import Journal
-from midwatch.records import Action, Conclusion, Decision, Gap, Health, Incident, Limit, Outcome, Plan, Scope, Verdict
+from midwatch.records import (
+    Action,
+    Conclusion,
+    Decision,
+    Gap,
+    Health,
+    Incident,
+    Limit,
+    Outcome,
+    Plan,
+    Scope,
+    Verdict,
+)
+from midwatch.runbook_record import Runbook
 from midwatch_kit.records import EntityId
 from midwatch_kit.window import clock
 from midwatch_topology import Topology
@@ -42,6 +55,7 @@ def packet(incident: Incident, journal: Journal, *, asks: bool = True) -> str:
         *_health(journal.values(incident.id, Health)),
         *_plan(incident, journal, asks=asks),
         *(f"Not looked at: {gap.what}: {gap.why}" for gap in _few(conclusion.gaps)),
+        *_runbooks(journal.values(incident.id, Runbook)),
         *(f"Next check: {check.what} ({check.cost})" for check in conclusion.next_checks),
         f"Evidence: midwatch report {incident.id} --check",
     ]
@@ -120,6 +134,12 @@ def _plan(incident: Incident, journal: Journal, *, asks: bool) -> Iterable[str]:
         yield f"{'Approved' if decision.approved else 'Not approved'} by {decision.by}: {decision.reason}"
     latest = {action.step: action for action in actions}
     yield from (f"- {action.outcome}: {action.step}" for action in latest.values())
+
+
+def _runbooks(found: list[Runbook]) -> Iterable[str]:
+    for one in found[:_MOST]:
+        where = one.link or f"{one.document} at {one.server}"
+        yield f"{'Runbook' if one.named else 'May be a runbook'}: {one.title}, {where}"
 
 
 def _share(look: Health) -> str:

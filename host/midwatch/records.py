@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, model_validator
 
+from midwatch.runbook_record import Runbook
 from midwatch_kit.records import (
     Citation,
     EntityId,
@@ -461,6 +462,7 @@ class Feedback(Record):
 RecordType = Literal[
     "incident", "topology", "hypothesis", "tool_call", "observation", "verdict", "gap", "steer", "conclusion",
     "plan", "decision", "action", "health", "message", "budget", "report", "recommendation", "feedback", "model_call",
+    "runbook",
 ]  # fmt: skip
 
 BODIES: dict[RecordType, type[Record]] = {
@@ -483,4 +485,5 @@ BODIES: dict[RecordType, type[Record]] = {
     "recommendation": Message,
     "feedback": Feedback,
     "model_call": ModelCall,
+    "runbook": Runbook,
 }

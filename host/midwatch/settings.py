@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from pydantic_settings import SettingsConfigDict
 
 from midwatch.model_settings import ModelSettings
+from midwatch.runbook_settings import RunbookBinding
 
 _SECRET = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 _SHORTEST_SECRET = 6
@@ -49,6 +50,7 @@ class ServerSpec(BaseModel):
 
     The shape is that of Claude Desktop's settings. `allow` names the tools that may be asked, `hands` those that an
     approved plan may call; of a server of the `suite` what it declares is believed, and nothing need be named.
+    `runbooks` says how its documents are found and read.
     `${NAME}` in a header or a client secret stands for a variable of the environment.
     """
 
@@ -63,6 +65,7 @@ class ServerSpec(BaseModel):
     allow: tuple[str, ...] = ()
     hands: tuple[str, ...] = ()
     suite: bool = False
+    runbooks: RunbookBinding | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -91,6 +94,14 @@ class ServerSpec(BaseModel):
         names = [entry.partition("@")[0] for entry in (*self.allow, *self.hands)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"allow and hands name {', '.join(twice)} twice: name each tool once, in one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _may_ask_for_runbooks(self) -> "ServerSpec":
+        allowed = {entry.partition("@")[0] for entry in self.allow}
+        wanted = self.runbooks.tools if self.runbooks and not self.suite else ()
+        if unnamed := [tool for tool in wanted if tool not in allowed]:
+            raise ValueError(f"runbooks names the tool {unnamed[0]}, and allow does not: what is asked stands in allow")
         return self
 
 

@@ -17,6 +17,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from midwatch import plain
 from midwatch.failing import failure_in, is_denial
 from midwatch.links import Link, Unanswered, without
+from midwatch.runbook_settings import RunbookBinding
 from midwatch.settings import ServerSpec
 from midwatch.trust import Standing, Use, standings, use_of
 from midwatch_kit.errors import KitError
@@ -27,6 +28,7 @@ from midwatch_kit.server import Role
 _OBSERVATIONS = TypeAdapter(tuple[Observation, ...])
 _MOST_PAGES = 1000
 _FIRST_LOOKED_AT = 3
+LIST_RESOURCES, READ_RESOURCE = "resources/list", "resources/read"
 _NONE_ALLOWED = "the settings allow none of its tools: see midwatch doctor"
 
 
@@ -36,7 +38,7 @@ class Tool:
 
     `read_only` says that it may be asked freely; `barred` says why it may not be used at all, and is mostly empty.
     `said` and `schema` are its own description, and the JSON Schema of its arguments; `ours` is whether it is the
-    suite's.
+    suite's, `of_protocol` whether it is no tool but a question of the protocol's own, about resources.
     """
 
     server: str
@@ -51,6 +53,7 @@ class Tool:
     said: str = ""
     schema: Mapping[str, JsonValue] = field(default_factory=dict, compare=False)
     ours: bool = False
+    of_protocol: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,18 @@ class Eyes:
         """Return every reading tool that may be used, also one without a role, by server and name."""
         return [tool for tool in tools_of(self._links.values()) if tool.read_only]
 
+    def runbooks(self) -> dict[str, RunbookBinding]:
+        """Return how runbooks are found, by server, for those whose settings say so; whether up or not."""
+        return {name: link.spec.runbooks for name, link in sorted(self._links.items()) if link.spec.runbooks}
+
+    def bound(self, server: str, name: str) -> Tool:
+        """Return what a binding asks of a server: a tool by its name, or a question about resources."""
+        if name in (LIST_RESOURCES, READ_RESOURCE):
+            return Tool(server, name, None, "", None, frozenset(), read_only=True, of_protocol=True)
+        found = next((tool for tool in tools_of([self._links[server]]) if tool.name == name), None)
+        why = f"{server} offers no tool {name}"
+        return found or Tool(server, name, None, "", None, frozenset(), read_only=False, barred=why)
+
     def missing(self) -> dict[str, str]:
         """Return the servers that never came up or are gone, or may not be asked anything, each with the reason."""
         mute = {name: _NONE_ALLOWED for name, link in self._links.items() if _unheard(link)}
@@ -123,6 +138,8 @@ class Eyes:
         """Ask a reading tool and keep the bytes behind its answer; raises `Unanswered`."""
         if not tool.read_only:
             raise Unanswered(tool.barred or f"{tool.name} is not declared read-only", down=False, asked=False)
+        if tool.of_protocol:
+            return await _of_resources(self._links[tool.server], tool.name, arguments, seconds, self.kept)
         return await ask(self._links[tool.server], tool.name, arguments, seconds, self.kept)
 
 
@@ -212,6 +229,23 @@ def _unfounded(seen: Sequence[Observation], stored: dict[str, bytes]) -> str:
     return faults[0] if faults and all(faults) else ""
 
 
+async def _of_resources(
+    link: Link, name: str, arguments: Mapping[str, JsonValue], seconds: float, kept: EvidenceStore
+) -> Answer:
+    """Return what a server says of its resources as one keeps what a tool says; raises `Unanswered`."""
+    try:
+        if name == READ_RESOURCE:
+            said = await link.read(str(arguments.get("uri", "")), seconds)
+        else:
+            listed = await link.resources(seconds)
+            said = json.dumps([each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in listed])
+    except Unanswered as error:
+        raise error.without(link.spec.secrets) from None
+    content = types.TextContent(type="text", text=said)
+    document = plain.document_of(link.name, name, types.CallToolResult(content=[content]))
+    return Answer(plain.reply_of(document), kept.put(plain.stored(document)), None, kept)
+
+
 async def _fetch(link: Link, where: object, seconds: float, kept: EvidenceStore) -> str:
     known = where if isinstance(where, dict) else {}
     name, count = known.get("id"), known.get("pages")
@@ -239,7 +273,9 @@ def _has_role(link: Link, name: str) -> bool:
 
 
 def _unheard(link: Link) -> bool:
-    """Whether a server offers tools of which none may be used."""
+    """Whether a server offers tools of which none may be used, and nothing else that is."""
+    if link.spec.runbooks and link.spec.runbooks.resources:
+        return False
     return bool(link.tools) and all(use_of(tool, link.spec)[0] is Use.NOTHING for tool in link.tools)
 
 

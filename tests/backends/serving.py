@@ -4,6 +4,7 @@ import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 import anyio
 import uvicorn
@@ -57,10 +58,10 @@ def served(app: ASGIApp) -> Generator[tuple[str, Trouble]]:
 
 
 @contextmanager
-def listening(app: ASGIApp) -> Generator[str]:
+def listening(app: ASGIApp, lifespan: Literal["on", "off"] = "off") -> Generator[str]:
     """Serve `app` on a free port in a thread; gives its address. A stalled answer ends when the block is left."""
     socket_of_it = loopback()
-    web = PromptServer(uvicorn.Config(app, log_config=None, lifespan="off"))
+    web = PromptServer(uvicorn.Config(app, log_config=None, lifespan=lifespan))
     thread = threading.Thread(target=web.run, kwargs={"sockets": [socket_of_it]}, daemon=True)
     thread.start()
     try:

@@ -39,14 +39,20 @@ def investigate(reach: Reach, incident: Incident, played: Played) -> Investigate
         why_not: str = "",
         settings: Settings = SETTINGS,
         steering: Sequence[Steering] = (),
+        runbook: str = "",
+        **servers: Any,
     ) -> tuple[Report, MessagesApi]:
+        about = incident.model_copy(update={"runbook": runbook})
         case = ServerSpec(command=sys.executable, args=["-S", str(CASE)], suite=True)
-        journal.note(incident.id, "incident", "1", incident)
-        async with reach(case=case) as host, played(play or (lambda _: Fails(500)), seconds=10) as (model, api):
+        journal.note(incident.id, "incident", "1", about)
+        async with (
+            reach(case=case, **servers) as host,
+            played(play or (lambda _: Fails(500)), seconds=10) as (model, api),
+        ):
             models = Models(why_not=why_not) if why_not else Models(model, model)
             asked = AtTheTerminal(Console(file=io.StringIO()))
             given = models if play or why_not else None
-            begun = begin(incident, settings, journal, host.eyes, host.hands, steering, asked, given)
+            begun = begin(about, settings, journal, host.eyes, host.hands, steering, asked, given)
             done = await begun.run()
             assert audit(incident.id, journal, host.eyes.kept).faults == ()
         return done, api

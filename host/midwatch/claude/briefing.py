@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from midwatch.builtin.scene import Scene
+from midwatch.claude.library import catalogue
 from midwatch.claude.model import Block
 from midwatch.claude.prompts import prompt
 from midwatch.claude.untrusted import DataMark
 from midwatch.records import Gap, Hypothesis, Incident, Verdict
+from midwatch.runbook_record import Runbook
 from midwatch.steering import Steering
 from midwatch_kit.records import Observation, ObservationKind, Window
 from midwatch_kit.window import rfc3339
@@ -22,7 +24,12 @@ _RELATIONS: Final = 60
 
 
 def briefing(
-    incident: Incident, scene: Scene, gaps: Sequence[Gap], steering: Iterable[Steering], mark: DataMark
+    incident: Incident,
+    scene: Scene,
+    gaps: Sequence[Gap],
+    steering: Iterable[Steering],
+    mark: DataMark,
+    runbooks: Sequence[Runbook] = (),
 ) -> tuple[Block, ...]:
     """Return the rules and the incident as the blocks of a system prompt, which end where a cache may keep them."""
     scope = scene.scope
@@ -36,7 +43,7 @@ def briefing(
         topology=mark.around("\n".join(_relations(scene)), "what servers know of the application"),
         observations=mark.around("\n".join(_seen(scene)), "statistics over telemetry"),
         gaps=mark.around("\n".join(f"- {gap.what}: {gap.why}" for gap in gaps) or "- nothing", "what servers refused"),
-        steering=_guidance(steering),
+        steering=_guidance(steering) + catalogue(runbooks, mark),
     )
     rules = prompt("rules", data_rule=mark.rule)
     return {"type": "text", "text": rules}, {"type": "text", "text": told, "cache_control": {"type": "ephemeral"}}

@@ -20,6 +20,7 @@ from midwatch.claude.reasoner import Means, examine, propose
 from midwatch.claude.shelf import Shelf
 from midwatch.inquiry import Inquiry
 from midwatch.records import Gap, Hypothesis, Incident, Message, ModelCall, Verdict
+from midwatch.runbook_record import Runbook
 from midwatch.settings import Settings
 from midwatch.steering import Steering
 from midwatch_kit.records import Observation
@@ -83,7 +84,8 @@ class Judgement:
     @cached_property
     def _system(self) -> tuple[Block, ...]:
         gaps = self.inquiry.journal.values(self.incident.id, Gap)
-        told = briefing(self.incident, self.scene, gaps, self.steering, self._means.mark)
+        runbooks = self._means.runbooks
+        told = briefing(self.incident, self.scene, gaps, self.steering, self._means.mark, runbooks)
         mask = self._means.mask  # once: it is the same for all, so that it is paid for once
         return tuple({**block, "text": mask.masked(block["text"])} for block in told)
 
@@ -104,6 +106,7 @@ class Judgement:
             shelf=Shelf(self.inquiry.kept),
             noted=self._note,
             steering=self.steering,
+            runbooks=self.inquiry.journal.values(self.incident.id, Runbook),
         )
         means.mask.know(o.attributes.get("author", "") for o in self.scene.observations)
         return means

@@ -18,6 +18,7 @@ from midwatch.builtin.weights import PRIORS
 from midwatch.claude.agent import Ability, Agent, Bounds, Ended
 from midwatch.claude.briefing import suggested
 from midwatch.claude.conversation import Told
+from midwatch.claude.library import reading_runbooks
 from midwatch.claude.masking import Mask
 from midwatch.claude.menu import Looking
 from midwatch.claude.model import Block, Model, Turn
@@ -28,6 +29,7 @@ from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import DataMark, shortened, visible
 from midwatch.inquiry import Inquiry
 from midwatch.records import Hypothesis, HypothesisKind, Verdict
+from midwatch.runbook_record import Runbook
 from midwatch.steering import Phase, Steering
 from midwatch_kit.records import EntityId
 
@@ -71,6 +73,7 @@ class Means:
     shelf: Shelf
     noted: Callable[[str, Model, Turn | Exception], None]
     steering: Sequence[Steering] = ()
+    runbooks: Sequence[Runbook] = ()
     mask: Mask = field(default_factory=Mask)
     mark: DataMark = field(default_factory=DataMark)
 
@@ -82,6 +85,7 @@ class Means:
     def looking(self, by: str, about: str) -> list[Ability]:
         """Return what one model can look at things with: what the team wrote, and the tools that fit the matter."""
         tools = Looking(by, self.inquiry, self.shelf, self.mask, self.mark).abilities(about)
+        tools = [*reading_runbooks(self.runbooks, self.shelf, self.mark), *tools]
         return [reading(self.steering), *tools] if any(file.text for file in self.steering) else tools
 
     def meant(self, phase: Phase, kind: HypothesisKind | None = None) -> str:

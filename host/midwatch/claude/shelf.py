@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from midwatch.claude.quoting import cited
 from midwatch_kit.errors import KitError
-from midwatch_kit.evidence import EvidenceStore
+from midwatch_kit.evidence import EvidenceStore, value_at
 from midwatch_kit.records import Citation
 
 
@@ -55,6 +55,12 @@ class Shelf:
             return self.kept.grep(evidence, text)
         except KitError:
             return []
+
+    def text_at(self, name: str, where: str) -> str:
+        """Return the text that stands at a place (RFC 6901) of a document, or its lines there; raises `KitError`."""
+        value = value_at(json.loads(self.kept.get(self.id_of(name) or "")), where)
+        lines = value if isinstance(value, list) else [value]
+        return "\n".join(line for line in lines if isinstance(line, str))
 
     def _document(self, evidence: str) -> JsonValue:
         try:

@@ -151,6 +151,15 @@ def cite(name: str, document: JsonValue, pointers: Iterable[str]) -> tuple[Citat
     return tuple(Citation(evidence=name, where=where, quote=resolve_pointer(document, where)) for where in pointers)
 
 
+def value_at(document: JsonValue, pointer: str) -> JsonValue:
+    """Return what stands where a JSON Pointer (RFC 6901) leads, the whole for ''; None when nothing stands there."""
+    try:
+        found: JsonValue = resolve_pointer(document, pointer)
+    except JsonPointerException:
+        return None
+    return found
+
+
 def broken_citations(observation: Observation, stored: dict[str, bytes]) -> Sequence[str]:
     """Return what is wrong with an observation's citations, in words; nothing when each one checks out.
 
