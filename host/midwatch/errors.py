@@ -7,6 +7,7 @@ HostError
 ├── BadSettings      the settings contradict each other or name something that isn't there
 ├── Unreachable      a server cannot be connected to
 ├── UnknownIncident  no such incident is in the journal
+├── UnknownRecommendation  no such recommendation is in the journal
 └── JournalDamaged   the journal cannot be used, or its chain of hashes is broken
 """
 
@@ -43,6 +44,10 @@ class Unreachable(HostError):
 
 class UnknownIncident(HostError):
     """Raised when no incident has the id that was given."""
+
+
+class UnknownRecommendation(HostError):
+    """Raised when no recommendation, or more than one, has the id that was given."""
 
 
 class JournalDamaged(HostError):

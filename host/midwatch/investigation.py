@@ -20,6 +20,7 @@ from midwatch.builtin.contradictions import contradictions
 from midwatch.builtin.excess import excesses, without_doubles
 from midwatch.builtin.hypothesize import hypothesize
 from midwatch.builtin.judge import judge_all
+from midwatch.builtin.lessons import lessons
 from midwatch.builtin.planning import plan_for, sealed
 from midwatch.builtin.scene import Scene
 from midwatch.claude.models import Models
@@ -31,6 +32,7 @@ from midwatch.inquiry import Inquiry, Limits
 from midwatch.journal import Journal
 from midwatch.last_words import last_words, worth_asking
 from midwatch.packet import packet
+from midwatch.recommendations import put_on_record
 from midwatch.records import (
     Budget,
     Conclusion,
@@ -105,6 +107,8 @@ class Investigation:
         conclusion = self._conclude(scene, hypotheses, verdicts)
         heed(self.journal, self.incident.id, self.heard, [(h, verdicts[h.id]) for h in hypotheses], noise)
         plan = self._plan(conclusion, scene)
+        learnt = lessons(conclusion, scene, self.incident.owner)
+        put_on_record(self.journal, self.incident.id, self.look, learnt, datetime.now(UTC))
         mitigated = await self._mitigate(plan, scope)
         return await self._report(conclusion, plan, scope, mitigated=mitigated)
 

@@ -166,6 +166,10 @@ class Journal:
             spent = connection.execute(sa.select(_spending.c.usd).where(_spending.c.day == day.isoformat())).scalar()
         return None if spent is None else float(spent)
 
+    def everywhere(self, kind: RecordType) -> Iterator[Entry]:
+        """Yield the records of one type of all investigations."""
+        yield from self._entries(_records.c.type == kind)
+
     def investigations(self) -> list[str]:
         """Return the ids of all investigations, oldest first."""
         query = sa.select(_records.c.investigation).where(_records.c.seq == 1).order_by(_records.c.at)

@@ -8,6 +8,7 @@ from textwrap import shorten, wrap
 from typing import TypeVar
 
 from midwatch.journal import Journal
+from midwatch.recommendations import learnt_from
 from midwatch.records import (
     Action,
     Conclusion,
@@ -54,6 +55,10 @@ def packet(incident: Incident, journal: Journal, *, asks: bool = True) -> str:
         *_ruled_out(conclusion, index),
         *_health(journal.values(incident.id, Health)),
         *_plan(incident, journal, asks=asks),
+        *(
+            f"Long-term fix: {r.title} (midwatch recommendations show {r.id})"
+            for r in learnt_from(journal, incident.id)[:1]
+        ),
         *(f"Not looked at: {gap.what}: {gap.why}" for gap in _few(conclusion.gaps)),
         *_runbooks(journal.values(incident.id, Runbook)),
         *(f"Next check: {check.what} ({check.cost})" for check in conclusion.next_checks),

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, model_validator
 
+from midwatch.long_term import Recommendation
 from midwatch.runbook_record import Runbook
 from midwatch_kit.records import (
     Citation,
@@ -482,7 +483,7 @@ BODIES: dict[RecordType, type[Record]] = {
     "message": Message,
     "budget": Budget,
     "report": Report,
-    "recommendation": Message,
+    "recommendation": Recommendation,
     "feedback": Feedback,
     "model_call": ModelCall,
     "runbook": Runbook,

@@ -21,6 +21,7 @@ from midwatch_kit.server import Role
 from midwatch_kit.window import rfc3339
 
 _EXEMPLARS = 3
+_MOST_FILES = 50
 
 
 @dataclass
@@ -94,6 +95,8 @@ def _content_of(hypothesis: Hypothesis, change: str, answer: Answer) -> Observat
     diff = str(row.get("diff") or "")
     touched = "\n".join(line[1:] for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---"))
     names = sorted(names_in(touched or diff))
+    files = row.get("files")
+    told = ",".join(map(str, files[:_MOST_FILES])) if isinstance(files, list) else ""
     where = "/rows/0/diff" if diff else "/rows/0"
     return Observation(
         id=_id("content", change, answer.evidence),
@@ -103,7 +106,12 @@ def _content_of(hypothesis: Hypothesis, change: str, answer: Answer) -> Observat
         subject="content",
         statement=f"the change touches {', '.join(names[:6]) or 'nothing that has a name'}"[:200],
         onset=hypothesis.trigger.onset if hypothesis.trigger else None,
-        attributes={"change_id": change, "names": ",".join(names[:200]), "alters_data": _altering(row, diff)},
+        attributes={
+            "change_id": change,
+            "names": ",".join(names[:200]),
+            "alters_data": _altering(row, diff),
+            "files": told,
+        },
         citations=cite(answer.evidence, {"rows": rows}, [where]),
         by=hypothesis.id,
     )

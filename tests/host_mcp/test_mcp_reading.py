@@ -65,6 +65,18 @@ async def test_questions_are_answered_from_the_records(seen: Seen, question: str
     assert reply["lines"][0].startswith(ANSWERED[question]), reply["lines"]
 
 
+async def test_the_long_term_fix_is_listed_and_read_as_a_coding_agent_needs_it(seen: Seen) -> None:
+    listed = await told(seen.client, "list_recommendations")
+    (line,) = [line for line in listed["lines"] if "Test what broke service:forge" in line]
+    name = line.split()[1]
+    (first, *_) = json.loads(await text_of(seen.client, "midwatch://recommendations"))
+    assert first["id"] == name
+    reply = await told(seen.client, "read_recommendation", recommendation=name[:8])
+    assert "## What not to touch" in reply["lines"]
+    assert await text_of(seen.client, f"midwatch://recommendation/{name}/spec") == "\n".join(reply["lines"])
+    assert "is no recommendation" in await refused(seen.client, "read_recommendation", recommendation="nope")
+
+
 @pytest.mark.parametrize("said", REFUSED)
 async def test_a_steer_that_cannot_be_heeded_is_refused_in_words(seen: Seen, said: str) -> None:
     given = {"incident": seen.incident, "words": "look there", **REFUSED[said]}

@@ -78,6 +78,11 @@ def versions_of(cause: Cause) -> tuple[str, str]:
     return facts.get("version", ""), facts.get("previous_version", "")
 
 
+def is_plain(word: str) -> bool:
+    """Return whether a word is a name or a version, and nothing that a shell or a reader could take for more."""
+    return _PLAIN.fullmatch(word) is not None
+
+
 def runs(entity: EntityId, version: str) -> Condition:
     """Return the condition that a service runs a version."""
     return Condition(entity=entity, signal=Signal.CHANGES, subject="version", comparison="equals", value=version)
@@ -118,10 +123,10 @@ def _undoing(cause: Cause) -> tuple[str, str]:
 
 def _by_version(cause: Cause, subject: str, facts: dict[str, str]) -> tuple[str, str]:
     service = cause.entity.partition(":")[2]
-    bad, good = (version if _PLAIN.fullmatch(version) else "" for version in versions_of(cause))
+    bad, good = (version if is_plain(version) else "" for version in versions_of(cause))
     revision = facts.get("revision") or bad
     where = facts.get("repository", "")
-    of = f" in {where}" if _PLAIN.fullmatch(where) else ""
+    of = f" in {where}" if is_plain(where) else ""
     if subject == "flag":
         title = facts.get("title", "")
         return f"switch the flag of {service} back: {title}"[:_LONGEST], f"switch it again: {title}"[:_LONGEST]

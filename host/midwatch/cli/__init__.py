@@ -2,7 +2,19 @@
 something else; `--json` prints the same for programs. Each module registers its commands with the application.
 """
 
-from midwatch.cli import bench, cases, incidents, login, mcp, server, steering, system
+from midwatch.cli import bench, cases, incidents, login, mcp, recommendations, server, steering, system
 from midwatch.cli.app import app, main
 
-__all__ = ["app", "bench", "cases", "incidents", "login", "main", "mcp", "server", "steering", "system"]
+__all__ = [
+    "app",
+    "bench",
+    "cases",
+    "incidents",
+    "login",
+    "main",
+    "mcp",
+    "recommendations",
+    "server",
+    "steering",
+    "system",
+]

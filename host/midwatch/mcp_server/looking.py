@@ -1,11 +1,13 @@
 """The tools that only read: incidents, packets, conclusions, plans, records, evidence, topology; and answers."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from mcp import types
 from pydantic import Field
 
+from midwatch.handout import handout
 from midwatch.investigation import find_incident
 from midwatch.mcp_server.answers import answer
 from midwatch.mcp_server.following import wait_for_news
@@ -19,6 +21,7 @@ from midwatch.mcp_server.reading import (
 from midwatch.mcp_server.reply import BUDGET_CHARS, fitting, offered, tell
 from midwatch.mcp_server.running import Running
 from midwatch.packet import drawn, packet
+from midwatch.recommendations import find, in_short, standing
 from midwatch.records import Incident, Plan, RecordType
 from midwatch_kit.errors import BadInput
 from midwatch_kit.strict import StrictTool
@@ -47,6 +50,8 @@ class Looking:
             offered(self.read_records, "Read records"),
             offered(self.read_evidence, "Read evidence"),
             offered(self.ask_investigation, "Ask about an investigation"),
+            offered(self.list_recommendations, "List recommendations"),
+            offered(self.read_recommendation, "Read a recommendation"),
             offered(self.draw_topology, "Draw the topology", world=True, seconds=120),
             offered(self.trace_harm, "Trace harm", world=True, seconds=120),
         ]
@@ -142,6 +147,23 @@ class Looking:
         """Ask about an investigation; answered from its journal by code, or with what can be asked."""
         found = self._find(incident)
         return tell(answer(self.running.journal, found, question), cursor=cursor, incident=found.id)
+
+    def list_recommendations(self, cursor: Cursor = None) -> types.CallToolResult:
+        """List what would have prevented incidents, the most useful first, with what was decided on it."""
+        known = standing(self.running.journal, datetime.now(UTC))
+        lines = [in_short(each) for each in known]
+        return tell(lines, cursor=cursor, hint=None if lines else "None yet: they come with causes that were found.")
+
+    def read_recommendation(
+        self,
+        recommendation: Annotated[str, Field(description="its id, or the beginning of it")],
+        cursor: Cursor = None,
+    ) -> types.CallToolResult:
+        """Read a recommendation as a coding agent needs it: problem, change, files, tests, stages, evidence."""
+        journal = self.running.journal
+        found = find(journal, recommendation, datetime.now(UTC))
+        lines = handout(found, journal).split("\n")
+        return tell(lines, cursor=cursor, recommendation=found.id, status=found.status)
 
     async def draw_topology(
         self,

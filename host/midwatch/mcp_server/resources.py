@@ -5,6 +5,7 @@ Records come fifty a page by their numbers, so a page that is full never changes
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -12,10 +13,12 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from pydantic import JsonValue
 
-from midwatch.errors import HostError, UnknownIncident
+from midwatch.errors import HostError, UnknownIncident, UnknownRecommendation
+from midwatch.handout import handout
 from midwatch.investigation import current, find_incident
 from midwatch.mcp_server.running import Running
 from midwatch.packet import packet
+from midwatch.recommendations import find, standing
 from midwatch.records import Conclusion, Plan
 from midwatch_kit.errors import BadInput, KitError, NotFound
 
@@ -50,6 +53,16 @@ def offer_resources(server: MCPServer[Any], running: Running) -> None:
     async def incident_records(id: str, page: str) -> str:
         """Fifty records of the journal: `records`, and `next`, the resource that follows, when there is one."""
         return await _text(lambda: _records(running, id, page))
+
+    @server.resource("midwatch://recommendations", mime_type="application/json", title="Recommendations")
+    async def recommendations() -> str:
+        """What would have prevented incidents, the most useful first."""
+        return await _text(lambda: _json([r.model_dump(mode="json") for r in standing(journal, datetime.now(UTC))]))
+
+    @server.resource("midwatch://recommendation/{id}/spec", mime_type="text/markdown", title="Long-term fix")
+    async def recommendation_spec(id: str) -> str:
+        """What a coding agent needs to make the fix."""
+        return await _text(lambda: handout(find(journal, id, datetime.now(UTC)), journal))
 
     @server.resource("midwatch://evidence/{id}/page/{number}", mime_type="text/plain", title="Evidence")
     async def evidence_page(id: str, number: str) -> str:
@@ -90,7 +103,7 @@ def _json(value: JsonValue) -> str:
 async def _text(read: Callable[[], str]) -> str:
     try:
         return await anyio.to_thread.run_sync(read)
-    except (UnknownIncident, BadInput, NotFound) as error:
+    except (UnknownIncident, UnknownRecommendation, BadInput, NotFound) as error:
         raise ResourceNotFoundError(str(error)) from None
     except (HostError, KitError) as error:
         raise ResourceError(str(error)) from None

@@ -51,6 +51,7 @@ def facts_of(change: Change) -> dict[str, str]:
         "version": change.version,
         "previous_version": change.previous_version,
         "files": ",".join(change.files[:_NAMED_FILES]),
+        "repository": change.repository,
         "url": change.url,
         "outcome": change.outcome,
         "rolls_back": change.attributes.get("rolls_back", ""),
