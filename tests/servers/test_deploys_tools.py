@@ -95,6 +95,7 @@ async def test_each_change_is_a_finding_with_its_facts_newest_first(
         "version": "3f2c1ab",
         "previous_version": "9a8b7c6",
         "files": "app/forge/blueprint.py",
+        "repository": "https://git.example/robots/app.git",
         "outcome": "succeeded",
     }
 
