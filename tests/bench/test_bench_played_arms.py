@@ -96,6 +96,7 @@ def test_holmes_has_the_suites_servers_with_or_without_surveys_and_nothing_of_th
     whole, raw = config_of(tmp_path, surveys=True), config_of(tmp_path, surveys=False)
     assert whole["mcp_servers"]["logs"]["config"]["args"] == ["-m", "midwatch_logs"]
     assert raw["mcp_servers"]["logs"]["config"]["args"] == ["-m", "midwatch_bench.played.raw", "logs"]
+    assert raw["mcp_servers"]["deploys"]["config"]["args"] == ["-m", "midwatch_deploys"]
     assert whole["mcp_servers"]["traces"]["config"]["env"]["MIDWATCH_STORE"] == str(tmp_path / "store")
     assert whole["toolsets"]["bash"] == {"enabled": False}
 

@@ -105,7 +105,8 @@ def config_of(work: Path, *, surveys: bool) -> dict[str, Any]:
 
 
 def _started(name: str, *, surveys: bool) -> list[str]:
-    return ["-m", f"midwatch_{name}"] if surveys else ["-m", "midwatch_bench.played.raw", name]
+    """Return how a server is started; the survey of changes is a list and no statistics, and the only one there is."""
+    return ["-m", f"midwatch_{name}"] if surveys or name == "deploys" else ["-m", "midwatch_bench.played.raw", name]
 
 
 def _environment(work: Path, url: str) -> dict[str, str]:
