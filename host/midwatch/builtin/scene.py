@@ -25,7 +25,7 @@ from midwatch.builtin.observed import (
     words_of,
 )
 from midwatch.builtin.rollouts import Rollouts
-from midwatch.builtin.vocabulary import is_full, is_gone
+from midwatch.builtin.vocabulary import is_full, is_gone, quoted_in
 from midwatch.builtin.weights import NEARLY_ALL, SHIFTED
 from midwatch.records import Hypothesis, HypothesisKind, Scope
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
@@ -174,13 +174,21 @@ class Scene:
 
         Who asks for what may not be, or cannot be, is refused where it asks; who gives up too early gives up on
         somebody who is as quick as before; who lacks connections fails where it needs one. Too many requests hurt
-        whatever is asked next. What fell silent fails nothing itself: those who need it do.
+        whatever is asked next. What fell silent fails nothing itself: those who need it do. Who is given an answer in
+        which a name is missing that a change took away fails by himself.
         """
         own = self.service_of(hypothesis.entity)
         found = {own}
         asked = {place: seen for place, seen in self.beginnings.items() if seen.related == own}
         if hypothesis.kind in (HypothesisKind.ACCESS, *BY_PEOPLE):
             found |= {place for place, seen in asked.items() if self._blames_caller(seen)}
+        if hypothesis.kind is HypothesisKind.CHANGE and hypothesis.trigger is not None:
+            users = self.users(own)
+            found |= {
+                place
+                for place, seen in self.beginnings.items()
+                if place in users and self.named_by(seen, hypothesis.trigger)
+            }
         if hypothesis.kind is HypothesisKind.RESOURCE:
             found |= {place for place, seen in asked.items() if waits_for_connection(seen)}
         if hypothesis.kind is HypothesisKind.TRAFFIC and own in self.topology:
@@ -188,6 +196,16 @@ class Scene:
         if hypothesis.trigger is not None and hypothesis.trigger in self.silences:
             found |= {place for place in self.beginnings if self.can_hurt(own, place)}
         return frozenset(found)
+
+    def named_by(self, failing: Observation, change: Observation) -> frozenset[str]:
+        """Return the names that failures quote and that a change touched, as far as its content was read."""
+        return quoted_in(words_of(failing)) & self.touched_by(change)
+
+    def touched_by(self, change: Observation) -> frozenset[str]:
+        """Return the names that a change touched; none while its content was not read."""
+        name = change.attributes.get("change_id")
+        contents = (o for o in self.observations if o.subject == "content" and o.attributes.get("change_id") == name)
+        return frozenset(touched for o in contents for touched in o.attributes.get("names", "").split(",") if touched)
 
     def explained(self, hypothesis: Hypothesis) -> tuple[Observation, ...]:
         """Return the beginnings that a hypothesis explains, in order of their entities.

@@ -60,6 +60,7 @@ _DATA_DEFINITION = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{3,}")
+_QUOTED = re.compile(r"""(?P<mark>['"`])(?P<name>[A-Za-z_][A-Za-z0-9_]{3,})(?P=mark)""")
 _EVERYWHERE = frozenset({
     "error", "errors", "exception", "file", "files", "line", "lines", "self", "none", "true", "false", "return",
     "import", "from", "class", "with", "that", "this", "failed", "failure", "service", "index", "async",
@@ -110,6 +111,11 @@ def alters_data(diff: str) -> bool:
 def speaks_of_name(name: str, text: str) -> bool:
     """Return whether a name stands in a text as a word of its own."""
     return bool(name) and re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text, re.IGNORECASE) is not None
+
+
+def quoted_in(text: str) -> frozenset[str]:
+    """Return the identifiers that stand in quotes in a text: what an error misses, as in KeyError: 'mass_kg'."""
+    return frozenset(found["name"].casefold() for found in _QUOTED.finditer(text)) - _EVERYWHERE
 
 
 def names_in(text: str) -> frozenset[str]:

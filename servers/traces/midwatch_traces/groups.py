@@ -15,7 +15,7 @@ from midwatch_traces.series import Measured, Sample, Timeline, distinct, measure
 from midwatch_traces.spans import Bools, Floats, Ints, Spans
 
 _FEWEST_SIBLINGS = 10
-"""Requests of other versions in the window, under which a version has nobody to be compared with."""
+"""Requests of other versions while a version served, under which it has nobody to be compared with."""
 _MOST_VERSIONS = 50
 ON_THE_WAY = "network_time"
 """The subject of the time that calls spend between caller and callee."""
@@ -158,10 +158,12 @@ def _versions(spans: Spans, line: Timeline, served: Ints) -> Iterator[Family]:
     total = {s: sum(int(counts[n]) for n, pair in enumerate(pairs) if pair[0] == s) for s, _ in pairs}
     compared = [n for n, (s, _) in enumerate(pairs) if total[s] - counts[n] >= _FEWEST_SIBLINGS]
     chosen = sorted(compared, key=lambda n: -int(counts[n]))[:_MOST_VERSIONS]
-    if not chosen:
+    found = {number: _against_siblings(spans, line, served, group, number, pairs) for number in chosen}
+    beside = {number: sample for number, sample in found.items() if (~sample.after).sum() >= _FEWEST_SIBLINGS}
+    if not beside:
         return
-    samples = [_against_siblings(spans, line, served, group, number, pairs) for number in chosen]
-    labels = [(service_names[s], names[v]) for s, v in (pairs[number] for number in chosen)]
+    samples = [*beside.values()]
+    labels = [(service_names[s], names[v]) for s, v in (pairs[number] for number in beside)]
     groups = tuple(Group(f"service:{s}", None, f"{s} at version {v}", {"version": v}) for s, v in labels)
     yield Family("versions", groups, measure(_joined(samples, len(groups)), line), breakdown=True)
 
@@ -169,9 +171,12 @@ def _versions(spans: Spans, line: Timeline, served: Ints) -> Iterator[Family]:
 def _against_siblings(
     spans: Spans, line: Timeline, served: Ints, group: Ints, number: int, pairs: tuple[tuple[int, ...], ...]
 ) -> Sample:
+    """Return a version's requests, and those that its siblings took from its first to its last, `after` and not."""
+    start, mine = spans.start[served], group == number
     siblings = np.array([pair[0] == pairs[number][0] for pair in pairs], dtype=np.bool_)[group]
+    siblings &= (start >= start[mine].min()) & (start <= start[mine].max())
     sample = _requests(spans, line, served[siblings])
-    return Sample(sample.group, sample.start, sample.ms, sample.failed, group[siblings] == number, 1)
+    return Sample(sample.group, sample.start, sample.ms, sample.failed, mine[siblings], 1)
 
 
 def _joined(samples: list[Sample], groups: int) -> Sample:

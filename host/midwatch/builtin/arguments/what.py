@@ -34,6 +34,22 @@ def content(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
             yield argument("content", w.FAIR, text, touched, *errors[:2])
 
 
+def untouched(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """A change that leaves alone what the errors quote is not to blame where another one, of a callee, touched it."""
+    change = hypothesis.trigger
+    if change is None or hypothesis.kind not in BY_PEOPLE or not scene.touched_by(change):
+        return
+    for failing in scene.explained(hypothesis):
+        asked = (o for o in scene.changes if failing.entity in scene.users(scene.service_of(o.entity)))
+        other = next((o for o in asked if scene.named_by(failing, o)), None)
+        if other is not None and not scene.named_by(failing, change):
+            names = ", ".join(sorted(scene.named_by(failing, other)))
+            text = (
+                f"the errors quote {names}, which this change leaves alone and another one touched: {other.statement}"
+            )
+            yield argument("untouched", -w.STRONG, text, failing, other)
+
+
 def words(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """Errors say, in standard words, what sort of thing is wrong; where they do, it is less likely another sort."""
     if hypothesis.kind not in _BY_WORDS:
@@ -120,4 +136,4 @@ def _errors(hypothesis: Hypothesis, scene: Scene) -> list[Observation]:
     return [o for o in scene.anomalies if says_what_failed(o) and o.entity in where]
 
 
-ALL = (content, words, arrivals, unexplained, flooded, shortage)
+ALL = (content, untouched, words, arrivals, unexplained, flooded, shortage)

@@ -97,8 +97,14 @@ def health(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     members = scene.members(hypothesis.entity)
     troubled = [o for o in scene.anomalies if o.entity in members and o.score >= w.SHIFTED]
     healthy = scene.normal(hypothesis.entity) or scene.normal(scene.service_of(hypothesis.entity))
-    if healthy and not troubled and not _silent(hypothesis, scene):
+    if healthy and not troubled and not _silent(hypothesis, scene) and not _is_misread(hypothesis, scene):
         yield argument("health", KILLS, f"it stayed healthy: {healthy.statement}", healthy)
+
+
+def _is_misread(hypothesis: Hypothesis, scene: Scene) -> bool:
+    """Whether a change took something out of what a service answers, quickly and without error, to others who need it."""
+    change = hypothesis.trigger
+    return change is not None and any(scene.named_by(seen, change) for seen in scene.explained(hypothesis))
 
 
 def spread(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
