@@ -148,6 +148,32 @@ def test_a_change_that_names_what_the_errors_name_is_likelier_for_it() -> None:
     assert "both name finish" in " ".join(argument.text for argument in verdict.arguments)
 
 
+def touched(deploy: Observation, names: str) -> Observation:
+    facts = {"change_id": deploy.attributes["change_id"], "names": names}
+    return seen(deploy.entity, "content", ObservationKind.CHANGE, signal=Signal.CHANGES, attributes=facts)
+
+
+@pytest.mark.parametrize(
+    ("names", "said", "guilty"),
+    [
+        ("depot,row", "KeyError: 'mass_kg'", "service:forge"),
+        ("depot,mass_kg", "KeyError: 'mass_kg'", "service:bot"),
+        ("depot,row", "KeyError: 'depot'", "service:bot"),
+        ("depot,row", "no mass_kg was told", "service:bot"),
+    ],
+    ids=["only the callee's change", "also its own", "only its own", "nothing that is quoted"],
+)
+def test_who_fails_over_a_name_that_only_a_callee_changed_is_not_to_blame(names: str, said: str, guilty: str) -> None:
+    own, callee = change("service:bot", -3), change("service:forge", -2)
+    failing = origin("service:bot", instances="bot-1:118", attributes={"instances": "bot-1:118", "exception": said})
+    read = touched(own, names), touched(callee, "mass_kg,rigged_mass_kg")
+    judged = reason(a_scene(own, callee, *read, failing, healthy("service:forge")))
+    assert judged.cause == (HypothesisKind.CHANGE, guilty)
+    other = {"service:bot": "service:forge", "service:forge": "service:bot"}[guilty]
+    if names == "depot,row":
+        assert judged.verdict(HypothesisKind.CHANGE, other).result == "refuted"
+
+
 def test_a_clean_scene_is_no_incident_and_names_no_cause() -> None:
     everything = [healthy(f"service:{name}") for name in ("gateway", "bot", "forge", "schedule")]
     judged = reason(a_scene(*everything, change("service:schedule", -100), symptoms=()))

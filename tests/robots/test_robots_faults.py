@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from robots import listing
 from robots.configuration import DEFAULTS
-from robots.faults import FAULTS, config_operation, health_check, memory_leak, wrong_deploy
+from robots.faults import FAULTS, config_operation, health_check, memory_leak, renamed_field, wrong_deploy
 from robots.herrings.deploy import PATCHES
 from robots.history import commit_patch, commit_time, make_history
 from robots.load import TASKS
@@ -108,6 +108,16 @@ async def test_of_two_bad_deploys_one_fails_arms_with_three_joints_and_the_other
     assert b"can't write the audit trail" in complained.stderr
     failed = done.stdout.decode().splitlines()
     assert failed == [f"{model} tuple index out of range" for model in ("picker", "welder", "painter", "packer")]
+
+
+async def test_of_two_harmless_looking_deploys_one_renames_what_the_other_service_reads(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    await make_history(repository, 1)
+    for number, patch in enumerate(renamed_field.PATCHES.values()):
+        await commit_patch(repository, patch, commit_time(1, 6 + number))
+    app = repository.path / "app"
+    assert '"rigged_mass_kg": blueprint.mass_kg' in (app / "forge" / "blueprint.py").read_text(encoding="utf-8")
+    assert 'blueprint["mass_kg"]' in (app / "bot" / "__main__.py").read_text(encoding="utf-8")
 
 
 def test_the_readme_has_the_table_that_the_command_prints() -> None:

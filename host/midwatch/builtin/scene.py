@@ -183,12 +183,7 @@ class Scene:
         if hypothesis.kind in (HypothesisKind.ACCESS, *BY_PEOPLE):
             found |= {place for place, seen in asked.items() if self._blames_caller(seen)}
         if hypothesis.kind is HypothesisKind.CHANGE and hypothesis.trigger is not None:
-            users = self.users(own)
-            found |= {
-                place
-                for place, seen in self.beginnings.items()
-                if place in users and self.named_by(seen, hypothesis.trigger)
-            }
+            found |= {place for place, seen in self.beginnings.items() if self.missed_from(hypothesis.trigger, seen)}
         if hypothesis.kind is HypothesisKind.RESOURCE:
             found |= {place for place, seen in asked.items() if waits_for_connection(seen)}
         if hypothesis.kind is HypothesisKind.TRAFFIC and own in self.topology:
@@ -197,9 +192,16 @@ class Scene:
             found |= {place for place in self.beginnings if self.can_hurt(own, place)}
         return frozenset(found)
 
-    def named_by(self, failing: Observation, change: Observation) -> frozenset[str]:
-        """Return the names that failures quote and that a change touched, as far as its content was read."""
-        return quoted_in(words_of(failing)) & self.touched_by(change)
+    def missed_from(self, change: Observation, failing: Observation) -> frozenset[str]:
+        """Return the names that failures quote and that a change of somebody who is asked there touched.
+
+        None that a change of the place itself touched: then nobody can say who took it away.
+        """
+        if failing.entity not in self.users(self.service_of(change.entity)):
+            return frozenset()
+        own = (other for other in self.changes if other.entity in self.family(failing.entity))
+        touched = frozenset(name for other in own for name in self.touched_by(other))
+        return (quoted_in(words_of(failing)) & self.touched_by(change)) - touched
 
     def touched_by(self, change: Observation) -> frozenset[str]:
         """Return the names that a change touched; none while its content was not read."""

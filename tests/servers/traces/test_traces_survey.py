@@ -179,22 +179,6 @@ async def test_six_of_a_hundred_failures_after_four_hundred_sound_requests_are_t
         assert of(found, "error_origin")["service:forge"].magnitude == failing
 
 
-async def test_the_bad_one_of_two_versions_is_named(survey: Survey, story: Any, trouble: Any) -> None:
-    def version(at: float, instance: str) -> str:
-        return "v2" if instance == "pay-3" and at >= ONSET else "v1"
-
-    def fault(at: float, place: str, instance: str) -> Any:
-        bad = place == "pay" and version(at, instance) == "v2"
-        return trouble(exception="KeyError", message="finish") if bad else None
-
-    _, found = await survey(story(fault=fault, version=version).tell())
-    versions = {(one.entity, one.attributes["version"]) for one in found if "version" in one.attributes}
-    assert versions == {("service:pay", "v2")}
-    [bad] = [one for one in found if one.attributes.get("version") == "v2" and one.subject == "error_rate"]
-    assert bad.magnitude == 100.0
-    assert bad.baseline == 0.0
-
-
 async def test_a_version_that_serves_alone_is_not_blamed_for_what_its_callee_does(
     survey: Survey, story: Any, trouble: Any
 ) -> None:

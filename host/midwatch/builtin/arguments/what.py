@@ -40,13 +40,12 @@ def untouched(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     if change is None or hypothesis.kind not in BY_PEOPLE or not scene.touched_by(change):
         return
     for failing in scene.explained(hypothesis):
-        asked = (o for o in scene.changes if failing.entity in scene.users(scene.service_of(o.entity)))
-        other = next((o for o in asked if scene.named_by(failing, o)), None)
-        if other is not None and not scene.named_by(failing, change):
-            names = ", ".join(sorted(scene.named_by(failing, other)))
-            text = (
-                f"the errors quote {names}, which this change leaves alone and another one touched: {other.statement}"
-            )
+        missed = (
+            (other, scene.missed_from(other, failing)) for other in scene.changes if other.entity != change.entity
+        )
+        other, names = next(((other, names) for other, names in missed if names), (None, frozenset()))
+        if other is not None:
+            text = f"the errors quote {', '.join(sorted(names))}, which another change touched: {other.statement}"
             yield argument("untouched", -w.STRONG, text, failing, other)
 
 

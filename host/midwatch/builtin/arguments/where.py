@@ -102,9 +102,9 @@ def health(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
 
 
 def _is_misread(hypothesis: Hypothesis, scene: Scene) -> bool:
-    """Whether a change took something out of what a service answers, quickly and without error, to others who need it."""
+    """Whether a change took something out of the answers of a service, which it gives without error."""
     change = hypothesis.trigger
-    return change is not None and any(scene.named_by(seen, change) for seen in scene.explained(hypothesis))
+    return change is not None and any(scene.missed_from(change, seen) for seen in scene.explained(hypothesis))
 
 
 def spread(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
