@@ -1,6 +1,7 @@
 """Investigations whose model is played by file: prepare, run, play, and see what they cost.
 
 python -m midwatch_bench.played prepare CASES… --behind DIR --seats DIR
+python -m midwatch_bench.played elsewhere DIR CASE server
 python -m midwatch_bench.played run DIR
 python -m midwatch_bench.played next SEATS/r01…
 python -m midwatch_bench.played answer SEATS/r01/001 < answer.json
@@ -19,6 +20,7 @@ from midwatch_bench.bridge import write_json
 from midwatch_bench.played import seat
 from midwatch_bench.played.cases import take_case
 from midwatch_bench.played.desk import Arm, Desk
+from midwatch_bench.played.elsewhere import Teller, move
 from midwatch_bench.played.running import Running
 from midwatch_bench.played.table import lines_of
 
@@ -44,6 +46,19 @@ def prepare(
     except HostError as error:
         raise typer.BadParameter(str(error)) from None
     for run in desk.add(names, [_ARMS[name] for name in arm or _ARMS], times):
+        typer.echo(f"{run.name}  {run.arm:<18} {run.case}")
+
+
+@app.command()
+def elsewhere(
+    behind: Behind,
+    case: Annotated[str, typer.Argument(help="a case that was prepared there, by its name")],
+    teller: Annotated[Teller, typer.Argument(help="who tells of changed settings, in place of the telemetry")],
+    page: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="the page, as a steering file")] = None,
+) -> None:
+    """Make a case whose cause statistics cannot see out of one whose cause is a changed setting, and a seat for it."""
+    desk = Desk.at(behind)
+    for run in desk.add([move(desk, case, teller, page)], [Arm.SURVEYS], 1):
         typer.echo(f"{run.name}  {run.arm:<18} {run.case}")
 
 

@@ -20,6 +20,7 @@ from midwatch.errors import HostError
 from midwatch.journal import Journal
 from midwatch.records import Conclusion, Gap, Message, ToolCall
 from midwatch_bench.played.desk import Arm, Desk, Run
+from midwatch_bench.played.elsewhere import SERVERS
 
 _PATIENCE: Final = {
     "MIDWATCH_MODEL_CALL_SECONDS": "7200",
@@ -87,7 +88,7 @@ def came_of(data: Path, run: Run, desk: Desk) -> dict[str, Any]:
 def _environment(run: Run, desk: Desk, url: str) -> dict[str, str]:
     """Return the settings: those under which the case was investigated at first, and the model."""
     work, conditions = desk.work(run), desk.conditions(run.case)
-    declared = work / "store" / DECLARED
+    declared, servers = work / "store" / DECLARED, desk.case(run.case) / SERVERS
     own = {name: value for name, value in os.environ.items() if not name.startswith(("MIDWATCH_", "ANTHROPIC_"))}
     own.pop("CI", None)  # with it, plans are approved
     return {
@@ -104,6 +105,7 @@ def _environment(run: Run, desk: Desk, url: str) -> dict[str, str]:
         "MIDWATCH_SUBAGENT_CALLS": str(conditions.subagent_calls),
         **({"MIDWATCH_ROLL_BACK_URL": _NOWHERE} if conditions.can_roll_back else {}),
         **({"MIDWATCH_DECLARED_TOPOLOGY": str(declared)} if declared.exists() else {}),
+        **({"MIDWATCH_SERVERS_FILE": str(servers)} if servers.exists() else {}),
     }
 
 
