@@ -31,7 +31,8 @@ def desk(tmp_path: Path) -> Desk:
         for kind, service, version, diff in rows:
             engine.execute(
                 "COPY (SELECT TIMESTAMP '2026-11-22 08:53:02' AS Timestamp, $1 AS Kind, $2 AS ServiceName,"
-                f" 'tickets' AS Title, 'Jonas Weber' AS Author, $3 AS Version, $4 AS Diff) TO '{changes / kind}.parquet' (FORMAT parquet)",
+                " 'tickets' AS Title, 'Jonas Weber' AS Author, $3 AS Version, $4 AS Diff)"
+                f" TO '{changes / kind}.parquet' (FORMAT parquet)",
                 [kind, service, version, diff],
             )
     return made
