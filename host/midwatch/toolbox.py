@@ -38,7 +38,8 @@ class Tool:
 
     `read_only` says that it may be asked freely; `barred` says why it may not be used at all, and is mostly empty.
     `said` and `schema` are its own description, and the JSON Schema of its arguments; `ours` is whether it is the
-    suite's, `of_protocol` whether it is no tool but a question of the protocol's own, about resources.
+    suite's, `of_protocol` whether it is no tool but a question of the protocol's own, about resources, and `for_models`
+    whether the settings let a model use it.
     """
 
     server: str
@@ -54,6 +55,7 @@ class Tool:
     schema: Mapping[str, JsonValue] = field(default_factory=dict, compare=False)
     ours: bool = False
     of_protocol: bool = False
+    for_models: bool = True
 
 
 @dataclass(frozen=True)
@@ -304,6 +306,7 @@ def _described(server: str, tool: types.Tool, spec: ServerSpec) -> Tool:
         said=tool.description or "",
         schema=tool.input_schema,
         ours=spec.suite,
+        for_models=spec.models is None or tool.name in spec.models,
     )
 
 
