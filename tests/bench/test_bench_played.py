@@ -156,5 +156,5 @@ def test_the_table_has_each_run_and_the_median_of_each_arm_with_what_is_above_a_
     broken = {"run": "r03", "fault": "clean", "arm": "HolmesGPT", "failed": "it broke"}
     lines = [*lines_of([result("r01", 50_000, 0.16, right=None), result("r02", 90_000, 0.24, right=True), broken])]
     assert "| clean | HolmesGPT | - | 3 | 50,000 | 0 | 0 | 0 | 0 | **0.160** | 0.080 |" in lines
-    assert "| 2 runs | HolmesGPT | 1/1 | 3 | **70,000** | 0 | 0 | 0 | 0 | **0.200** | 0.100 |" in lines
+    assert "| all 2 | HolmesGPT | 1/1 | 3 | **70,000** | 0 | 0 | 0 | 0 | **0.200** | 0.100 |" in lines
     assert lines[-1] == "- r03 (clean, HolmesGPT) broke: it broke"

@@ -9,7 +9,7 @@ from statistics import median
 from midwatch_bench.accuracy.measured import Measured
 
 _HEAD = ("group", "cases", "top-1", "top-3", "top-5", "MRR", "kind", "path", "outcomes", "s", "CPU s", "calls", "kB")
-_FIGURE = re.compile(r"-|[\d./ ]+")
+_FIGURE = re.compile(r"-|[\d.,/ *]+")
 
 
 def lines_of(results: Sequence[Measured]) -> Iterator[str]:

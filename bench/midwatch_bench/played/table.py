@@ -25,7 +25,7 @@ def lines_of(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     arms = [(arm, list(members)) for arm, members in groupby(by_arm, key=lambda r: str(r["arm"]))]
     yield f"Medians; below {MOST_TOKENS:,} tokens sent and ${MOST_USD} is the aim."
     yield ""
-    yield from table(_HEAD, [_cells(f"{len(members)} runs", arm, members) for arm, members in arms])
+    yield from table(_HEAD, [_cells(f"all {len(members)}", arm, members) for arm, members in arms])
     for result in results:
         if "failed" in result:
             yield f"- {result['run']} ({result['fault']}, {result['arm']}) broke: {result['failed']}"
