@@ -3,7 +3,7 @@
 The front matter says when a file applies and what it changes; the text below it is for people and for models. A file
 can add hypotheses to test, say that a signal lags, name noise to leave out, and forbid questions. It cannot grant
 anything. A file may as well be a skill by the Agent Skills specification (https://agentskills.io/specification): a
-folder with a SKILL.md, whose further fields are read over.
+folder with a SKILL.md, whose further fields are read over, and whose other files are read when its text names them.
 """
 
 import re
@@ -17,10 +17,13 @@ from pydantic import Field, ValidationError
 
 from midwatch.errors import BadSteering
 from midwatch.records import HypothesisKind
+from midwatch.skill_files import named_in
 from midwatch_kit.records import EntityId, Observation, Record, Signal
 
 _OF_SKILLS = frozenset({"license", "compatibility", "metadata", "allowed-tools"})
 """What a skill may say besides; `allowed-tools` allows nothing here."""
+_NOT_SAID = frozenset({"text", "folder", "beside"})
+"""What no front matter says: it follows from the file."""
 _FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 
 
@@ -62,6 +65,8 @@ class Steering(Record):
     never_roll_back: tuple[EntityId, ...] = Field((), description="what only a person may take back to an old version")
     forbid: tuple[str, ...] = Field((), description="tools that are not asked, as server.tool, with * for any")
     text: str = ""
+    folder: Path | None = Field(None, description="where a skill is; the rest is of this file alone")
+    beside: tuple[str, ...] = Field((), description="files of a skill's folder that its text names")
 
     def applies(self, services: Iterable[EntityId]) -> bool:
         """Return whether the file has a say when these services are in scope."""
@@ -115,10 +120,14 @@ def read(path: Path) -> Steering:
         parts = _FENCE.split(path.read_text(encoding="utf-8-sig"), maxsplit=2)
         if len(parts) != 3 or parts[0].strip():
             raise ValueError("the file must begin with a line ---, and a second one must follow")
-        front = yaml.safe_load(parts[1]) or {}
-        if path.name == "SKILL.md":
-            front = {name: value for name, value in front.items() if name not in _OF_SKILLS}
-        return Steering.model_validate({**front, "text": parts[2].strip()})
+        front, text = yaml.safe_load(parts[1]) or {}, parts[2].strip()
+        if taken := sorted(_NOT_SAID & {*front}):
+            raise ValueError(f"{taken[0]} is no field of it")
+        if path.name != "SKILL.md":
+            return Steering.model_validate({**front, "text": text})
+        said = {name: value for name, value in front.items() if name not in _OF_SKILLS}
+        beside = named_in(text, path.parent)
+        return Steering.model_validate({**said, "text": text, "folder": path.parent, "beside": beside})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise BadSteering(f"{path}: {faults}") from None

@@ -101,6 +101,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         writer.append({"otel_logs": [{"Timestamp": STORY.ns(-9000), "ServiceName": "web", "Body": "long before"}]})
     (desk.folder / "steering").mkdir()
     (desk.folder / "steering" / "web.md").write_text("---\nname: web\ndescription: of web\n---\nNothing to say.\n")
+    (desk.folder / "steering" / "cart").mkdir()
+    skill = "---\nname: cart\ndescription: of cart\n---\nSee [more](more.md).\n"
+    (desk.folder / "steering" / "cart" / "SKILL.md").write_text(skill)
+    (desk.folder / "steering" / "cart" / "more.md").write_text("It asks stock.")
+    (desk.folder / "steering" / "cart" / "private.md").write_text("Nobody names it.")
     anyio.run(investigate, desk)
     done = desk.midwatch("snapshot", "", "--to", str(desk.snapshot))
     assert done.exit_code == 0, done.output

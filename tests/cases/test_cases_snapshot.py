@@ -57,7 +57,9 @@ def test_it_holds_alerts_as_they_came_topology_steering_and_conditions(desk: Des
     assert [alert["raw"]["title"] for alert in told["received"]] == [STORY.alert()["title"]]
     graph = json.loads((desk.snapshot / "topology.json").read_text())
     assert {"service:web", "service:stock", "database:shop"} <= {entity["id"] for entity in graph["entities"]}
-    assert (desk.snapshot / "steering" / "web.md").exists()
+    steering = desk.snapshot / "steering"
+    kept = {path.relative_to(steering).as_posix() for path in steering.rglob("*") if path.is_file()}
+    assert kept == {"web.md", "cart/SKILL.md", "cart/more.md"}
     conditions = manifest_of(desk.snapshot).conditions
     assert (conditions.lookback_seconds, conditions.gather_seconds, conditions.can_roll_back) == (40, 2.5, True)
 

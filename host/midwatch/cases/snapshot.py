@@ -20,10 +20,11 @@ from pydantic import BaseModel, ValidationError
 from midwatch.cases.archive import is_archive, pack
 from midwatch.cases.looked import alerts_of, calls_of, scope_of, window_of
 from midwatch.cases.manifest import Conditions, Manifest, read_manifest, write_manifest
-from midwatch.errors import BadSnapshot
+from midwatch.errors import BadSnapshot, BadSteering
 from midwatch.journal import Journal
 from midwatch.records import Alert, Budget, Incident, Plan, Steer
 from midwatch.settings import Settings
+from midwatch.steering import files_of, read
 from midwatch.steers import told
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Moment, Record, Window
@@ -138,11 +139,21 @@ def _write_json(path: Path, value: Record) -> None:
 
 def _copy_guidance(settings: Settings, folder: Path) -> None:
     """Copy what people wrote down for investigations: steering files, and relations that no server can see."""
-    for path in sorted(settings.steering_dir.glob("*.md")):
-        (folder / STEERING).mkdir(exist_ok=True)
-        shutil.copyfile(path, folder / STEERING / path.name)
+    for path in files_of(settings.steering_dir):
+        for file in (path, *(path.parent / name for name in _beside(path))):
+            copy = folder / STEERING / file.relative_to(settings.steering_dir)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
     if settings.declared_topology:
         shutil.copyfile(settings.declared_topology, folder / DECLARED)
+
+
+def _beside(path: Path) -> tuple[str, ...]:
+    """Return the files of a skill that its text names; a file that cannot be read now held none of them."""
+    try:
+        return read(path).beside
+    except BadSteering:
+        return ()
 
 
 def _conditions(incident: Incident, source: Source) -> Conditions:

@@ -27,9 +27,11 @@ from midwatch.claude.purse import Purse
 from midwatch.claude.reporting import Reporting
 from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import DataMark, shortened, visible
+from midwatch.errors import BadSteering
 from midwatch.inquiry import Inquiry
 from midwatch.records import Hypothesis, HypothesisKind, Verdict
 from midwatch.runbook_record import Runbook
+from midwatch.skill_files import read_named
 from midwatch.steering import Phase, Steering
 from midwatch_kit.records import EntityId
 
@@ -191,14 +193,29 @@ async def examine(
 
 def reading(steering: Sequence[Steering]) -> Ability:
     """Return what a model reads steering files with; the team wrote them, so they are no data of others."""
-    texts = {file.name: file.text for file in steering if file.text}
+    files = {file.name: file for file in steering if file.text}
 
     async def read(told: Mapping[str, JsonValue]) -> Told:
-        name = str(told.get("name", ""))
-        if name not in texts:
-            return Told(f"there is no file {name!r}: {', '.join(sorted(texts))}", failed=True)
-        return Told(f"# {name}\n{shortened(texts[name], _STEERING_CHARS)}", f"{name} (read; left out to save room)")
+        name, beside = str(told.get("name", "")), str(told.get("file") or "").removeprefix("./")
+        if (file := files.get(name)) is None:
+            return Told(f"there is no file {name!r}: {', '.join(sorted(files))}", failed=True)
+        if not beside:
+            more = f"\n\nFiles of it, to be read with file: {', '.join(file.beside)}" if file.beside else ""
+            text = f"# {name}\n{shortened(file.text, _STEERING_CHARS)}{more}"
+            return Told(text, f"{name} (read; left out to save room)")
+        if file.folder is None or beside not in file.beside:
+            return Told(f"{name} has no file {beside!r}: {', '.join(file.beside) or 'it has none'}", failed=True)
+        try:
+            text = read_named(file.folder, beside)
+        except BadSteering as error:
+            return Told(str(error), failed=True)
+        return Told(
+            f"# {name}: {beside}\n{shortened(text, _STEERING_CHARS)}", f"{beside} (read; left out to save room)"
+        )
 
-    names = {"type": "string", "enum": sorted(texts)}
-    schema = {"type": "object", "properties": {"name": names}, "required": ["name"]}
+    properties = {
+        "name": {"type": "string", "enum": sorted(files)},
+        "file": {"type": "string", "description": "a file that belongs to it, as its text names it"},
+    }
+    schema = {"type": "object", "properties": properties, "required": ["name"]}
     return Ability("read_steering", "What the team wrote of its own systems.", schema, read, looks=True)

@@ -7,6 +7,7 @@ import typer
 
 from midwatch.cli.app import app, console_for, fail, settings_or_fail
 from midwatch.errors import BadSteering
+from midwatch.skill_files import missing_from
 from midwatch.steering import Steering, files_of, read
 
 _LONG_TEXT = 6_000
@@ -60,5 +61,9 @@ def _doubts(file: Steering) -> list[str]:
     if len(file.text) > _LONG_TEXT:
         doubts.append(f"a model reads the first {_LONG_TEXT} characters of its {len(file.text)}")
     doubts += [f"forbid {entry!r} names no server: write server.tool" for entry in file.forbid if "." not in entry]
+    if file.folder:
+        doubts += [f"a skill has the name of its folder: {file.folder.name}"] if file.name != file.folder.name else []
+        gone = missing_from(file.text, file.folder)
+        doubts += [f"it names {name}: there is no such file in its folder" for name in gone]
     doubts += [f"check of {c.entity!r}: an entity is kind:name" for c in file.checks if ":" not in c.entity]
     return doubts
