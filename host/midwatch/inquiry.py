@@ -74,7 +74,7 @@ class Inquiry:
 
     async def ask(self, tool: Tool, arguments: Mapping[str, JsonValue], by: str) -> Answer | None:
         """Return the answer to a question, asked once; None when there is none, and then a gap is on record."""
-        key = _key(tool, arguments)
+        key = self.key_of(tool, arguments)
         async with self._asking.setdefault(key, anyio.Lock()):
             if known := self._known(key):
                 return known
@@ -110,7 +110,11 @@ class Inquiry:
 
     def why_not(self, tool: Tool, arguments: Mapping[str, JsonValue]) -> str:
         """Return why a question that was asked has no answer."""
-        return self._unanswered.get(_key(tool, arguments)) or self._over_budget() or "it has not been asked"
+        return self._unanswered.get(self.key_of(tool, arguments)) or self._over_budget() or "it has not been asked"
+
+    def key_of(self, tool: Tool, arguments: Mapping[str, JsonValue]) -> str:
+        """Return the key under which a question is on record: the same one is not asked twice."""
+        return f"{tool.server}.{tool.name}:{hashlib.sha256(canonical(dict(arguments))).hexdigest()[:16]}"
 
     def checked(self, observations: Iterable[Observation]) -> list[Observation]:
         """Return the observations whose every citation stands in the stored bytes; the others become gaps.
@@ -204,10 +208,6 @@ class Inquiry:
 
     def _gap(self, tool: Tool, why: str) -> None:
         self.gap(f"{tool.server}: {tool.name}", why, _HIDES.get(tool.signal, f"what only {tool.server} knows"))
-
-
-def _key(tool: Tool, arguments: Mapping[str, JsonValue]) -> str:
-    return f"{tool.server}.{tool.name}:{hashlib.sha256(canonical(dict(arguments))).hexdigest()[:16]}"
 
 
 def _door(tool: Tool) -> str:

@@ -250,7 +250,8 @@ class Investigation:
         return self.journal.note(self.incident.id, "conclusion", str(self.look), conclusion)
 
     def _spent(self) -> Budget:
-        calls = self.journal.values(self.incident.id, ModelCall)
+        every = self.journal.values(self.incident.id, ModelCall)
+        calls = [call for call in every if call.purpose == "investigation"]
         money = round(sum(call.usd for call in calls), 6)
         return self.inquiry.spent().model_copy(update={"tokens": sum(c.tokens for c in calls), "money_usd": money})
 
@@ -381,9 +382,9 @@ def current(journal: Journal, investigation: str) -> Incident | None:
 
 
 def find_incident(journal: Journal, name: str) -> Incident:
-    """Return the incident whose id ends so, or the latest for an empty name; raises `UnknownIncident`."""
+    """Return the incident whose id ends or begins so, or the latest for an empty name; raises `UnknownIncident`."""
     known = [found for each in journal.investigations() if (found := current(journal, each))]
-    matching = [found for found in known if found.id.endswith(name.upper())]
+    matching = [found for found in known if found.id.endswith(name.upper()) or found.id.startswith(name.upper())]
     if not matching or (name and len(matching) > 1):
         listed = ", ".join(found.id for found in known[-5:]) or "none"
         raise UnknownIncident(f"{name or 'the latest incident'} is not on record, or not alone; the last are: {listed}")

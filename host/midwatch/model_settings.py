@@ -43,6 +43,8 @@ class ModelSettings(BaseSettings):
     model_task_usd: float = Field(0.10, ge=0, description="dollars for one task")
     model_incident_tokens: int = Field(800_000, gt=0, description="tokens for one investigation")
     model_incident_usd: float = Field(0.50, ge=0, description="dollars for one investigation")
+    model_question_tokens: int = Field(150_000, gt=0, description="tokens for the answer to one question of a person")
+    model_question_usd: float = Field(0.10, ge=0, description="dollars for the answer to one question of a person")
     model_day_usd: float = Field(20.0, ge=0, description="dollars for a day (UTC), all investigations together")
     model_output_tokens: int = Field(2_000, gt=0, description="tokens that a model may say at once")
     model_prompt_tokens: int = Field(25_000, gt=0, description="tokens from which on a conversation is shortened")

@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from midwatch.long_term import Recommendation
 from midwatch.runbook_record import Runbook
+from midwatch.statements import Statement
 from midwatch_kit.records import (
     Citation,
     EntityId,
@@ -411,9 +412,13 @@ class Budget(Record):
 
 
 class ModelCall(Record):
-    """One call of a model: what it took and cost, and how it ended; `error` is why there was no answer."""
+    """One call of a model: what it took and cost, and how it ended; `error` is why there was no answer.
+
+    What a `question` cost comes out of the question's own purse, and not out of that of the investigation.
+    """
 
     model: str
+    purpose: Literal["investigation", "question"] = "investigation"
     input_tokens: int = 0
     cache_write_tokens: int = 0
     cache_read_tokens: int = 0
@@ -438,10 +443,14 @@ class Report(Record):
 
 
 class Message(Record):
-    """Something said in the course of an investigation; `evidence` is the id of the document it speaks of."""
+    """Something said in the course of an investigation; `evidence` is the id of the document it speaks of.
+
+    The `statements` are those of an answer to a question.
+    """
 
     text: str
     evidence: str | None = None
+    statements: tuple[Statement, ...] = ()
 
 
 class NamedCause(Record):

@@ -16,7 +16,7 @@ from midwatch.builtin.ties import is_tied
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.records import Incident, Scope
-from midwatch.toolbox import Tool
+from midwatch.toolbox import Answer, Tool
 from midwatch_kit.records import Entity, EntityId, Observation, ObservationKind, Signal, TopologyFragment, Window
 from midwatch_kit.server import Role
 from midwatch_kit.window import rfc3339
@@ -148,13 +148,18 @@ async def _look(inquiry: Inquiry, incident: Incident, window: Window, baseline: 
 
 async def discover(inquiry: Inquiry, window: Window, declared: Topology = _NOTHING) -> Topology:
     """Return what all servers together know of the application, and what people declared of it."""
+    topology = declared
+    for tool, answer in await discovered(inquiry, window):
+        topology |= Topology.merge({tool.server: answer.fragment})
+    return topology
+
+
+async def discovered(inquiry: Inquiry, window: Window) -> list[tuple[Tool, Answer]]:
+    """Return what each server answers when it is asked what it knows of the application."""
     times: dict[str, JsonValue] = {"start": rfc3339(window.start), "end": rfc3339(window.end)}
     tools = inquiry.eyes.tools(Role.DISCOVER)
     asked = [(tool, {name: times[name] for name in times if name in tool.arguments}) for tool in tools]
-    topology = declared
-    for tool, answer in await inquiry.ask_all(asked, "topology"):
-        topology |= Topology.merge({tool.server: answer.fragment})
-    return topology
+    return await inquiry.ask_all(asked, "topology")
 
 
 def survey_arguments(tool: Tool, window: Window, baseline: Window, entities: Iterable[str]) -> dict[str, JsonValue]:

@@ -137,3 +137,5 @@ class Settings(ModelSettings):
     connect_seconds: float = Field(60, gt=0, description="time for a server to come up")
     parallel_subagents: int = Field(8, gt=0, description="subagents at work at the same time")
     parallel_calls: int = Field(16, gt=0, description="tool calls of one investigation at the same time")
+    question_seconds: float = Field(60, gt=0, description="time for the fresh looks that one question leads to")
+    question_calls: int = Field(20, gt=0, description="tool calls that one question leads to")

@@ -187,7 +187,7 @@ def attacked(played: Played, incident: Incident, journal: Journal, tmp_path: Pat
         scene = a_scene(SYMPTOM, origin("service:forge"), change("service:forge", -5))
         known = hypothesize(scene, ())
         hypothesis = next(h for h in known if h.entity == "service:forge")
-        async with played(play) as (model, api), _reached(world, tmp_path) as eyes:
+        async with played(play) as (model, api), reached(world, tmp_path) as eyes:
             inquiry = Inquiry(incident.id, journal, eyes, eyes.kept, Limits(60, 100, 10))
             bounds, purse = Bounds(turns, 30.0, 50_000, 500), Purse("the investigation", 10**6, 1.0)
             means = Means(model, model, purse, 10**6, 1.0, bounds, inquiry, Shelf(eyes.kept), lambda *_: None)
@@ -205,7 +205,7 @@ def attacked(played: Played, incident: Incident, journal: Journal, tmp_path: Pat
 
 
 @asynccontextmanager
-async def _reached(world: World, folder: Path) -> AsyncIterator[Eyes]:
+async def reached(world: World, folder: Path) -> AsyncIterator[Eyes]:
     servers = {
         "logs": world.logs(folder / "logs").build(),
         "deploys": world.deploys(folder / "deploys").build(),

@@ -66,7 +66,7 @@ async def test_what_a_person_says_is_heeded_by_further_looks_and_earlier_conclus
         assert len(await noted(client, incident, "conclusion")) == 3
     assert (steers[0]["entity"], steers[0]["by"], steers[0]["effect"]) == ("service:bot", "the person at mcp", "")
     assert steers[1]["effect"].startswith("tested resource at service:bot: ")
-    assert why["lines"][0] == "resource at service:bot: the person at mcp: the pool ran dry last week"
+    assert why["lines"][0].startswith("resource at service:bot: the person at mcp: the pool ran dry last week  [r")
     assert "Root cause: change at service:forge" in second["lines"]
     assert "Root cause: change at service:forge" not in third["lines"]
     assert sum(line.startswith("An earlier look said: root_cause: ") for line in conclusion["lines"]) == 2

@@ -1,6 +1,7 @@
 """The host as an MCP server: what its reading tools, its resources and its prompts tell of one investigation."""
 
 import json
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -22,6 +23,17 @@ ANSWERED = {
     "what was seen at forge": "traces: error_origin of service:forge since ",
     "what is missing": "Nothing: everything that was asked was answered.",
     "What is the cause, and how sure?": "root_cause: deploy of service:forge",
+    "what is the plan?": "plan ",
+    "how would we undo it": "roll service:forge back",
+    "what would it touch": "it would: ",
+    "what was it like before?": "before, compared with now: error_rate of service:gateway",
+    "how far has it come": "status: awaiting_approval",
+    "what did it cost": "one look: ",
+    "who owns forge": "nobody told midwatch who owns service:forge",
+    "how bad is the impact": "impact: ",
+    "what happened, in order?": "2026-11-20T02:46:00Z  changes: deploy of service:schedule",
+    "what breaks if forge goes": "service:bot is hurt by an outage of service:forge, 1 away",
+    "what does gateway depend on": "service:gateway needs service:bot, 1 away",
     "why not the moon": "Name what it is about",
     "why not platform at bot": "No hypothesis says that it was platform at service:bot",
     "sing": "That cannot be answered from the journal.",
@@ -75,6 +87,65 @@ async def test_the_long_term_fix_is_listed_and_read_as_a_coding_agent_needs_it(s
     assert "## What not to touch" in reply["lines"]
     assert await text_of(seen.client, f"midwatch://recommendation/{name}/spec") == "\n".join(reply["lines"])
     assert "is no recommendation" in await refused(seen.client, "read_recommendation", recommendation="nope")
+
+
+async def test_every_line_that_states_something_cites_what_can_be_opened(seen: Seen) -> None:
+    for question in ("what is the cause?", "why not schedule?", "what is the plan?", "what depends on forge?"):
+        reply = await told(seen.client, "ask_investigation", incident=seen.incident, question=question)
+        cited = [re.search(r"\[([^\[\]]+)\]$", said) for said in reply["lines"]]
+        assert all(cited), reply["lines"]
+        for handle in dict.fromkeys(found[1].split(", ")[0] for found in cited if found):
+            assert (await told(seen.client, "read_evidence", evidence=handle, incident=seen.incident))["lines"]
+
+
+async def test_a_fresh_look_is_taken_when_asked_for_and_goes_on_record(seen: Seen) -> None:
+    before = len(await noted(seen.client, seen.incident, "tool_call"))
+    asked = {"incident": seen.incident, "question": "how is forge now, since 2026-11-20T02:40:00Z?"}
+    without = await told(seen.client, "ask_investigation", **asked)
+    reply = await told(seen.client, "ask_investigation", look=True, **asked)
+    assert without["lines"] == ["The journal ends with the investigation: ask for a fresh look (--look, look: true)."]
+    assert reply["lines"][0].startswith("A fresh look at service:forge, 2026-11-20T02:40:00Z to ")
+    assert any("error_origin of service:forge  [" in said for said in reply["lines"])
+    calls = await noted(seen.client, seen.incident, "tool_call")
+    assert {call["tool"] for call in calls[before:]} == {"survey_case", "survey_deploys"}
+    messages = await noted(seen.client, seen.incident, "message")
+    assert messages[-2]["text"] == asked["question"]
+    assert messages[-1]["statements"]
+
+
+AROUND = {
+    "what depends on forge?": "service:bot is hurt by an outage of service:forge, 1 away",
+    "and schedule?": "service:bot is hurt by an outage of service:schedule, 1 away",
+    "what does bot depend on": "service:bot needs service:forge, 1 away",
+    "how does forge hurt gateway": "service:forge → service:bot → service:gateway",
+    "who owns forge": "Nobody told midwatch who owns service:forge.",
+    "what changed at forge since 2026-11-20T02:40:00Z": "changes: 2026-11-20T02:47:40Z deploy of service:forge",
+    "how is fourge now": "Name what it is about. Did you mean service:forge?",
+    "what is there": "4 service: bot, forge, gateway, schedule",
+    "sing": "That cannot be answered from what servers tell.",
+}
+
+
+async def test_a_question_about_the_environment_needs_no_incident(seen: Seen) -> None:
+    for question, answer in AROUND.items():
+        reply = await told(seen.client, "ask_environment", question=question)
+        assert reply["lines"][0].startswith(answer), reply["lines"]
+        assert ("incident" in reply, bool(reply["answered_by"])) == (False, question != "sing")
+    assert [each["id"] for each in json.loads(await text_of(seen.client, "midwatch://incidents"))] == [seen.incident]
+
+
+async def test_a_further_page_of_an_answer_asks_nobody_again(seen: Seen) -> None:
+    asked = {"incident": seen.incident, "question": "what was seen at forge?", "look": True}
+    first = await told(seen.client, "ask_investigation", **asked)
+    noted_then = len(await noted(seen.client, seen.incident, "message"))
+    again = await told(seen.client, "ask_investigation", cursor="1", **asked)
+    assert again["lines"] == first["lines"][1:]
+    assert len(await noted(seen.client, seen.incident, "message")) == noted_then
+
+
+async def test_a_time_that_is_none_is_told(seen: Seen) -> None:
+    question = "what changed between 2026-11-20T03:00:00Z and 2026-11-20T02:00:00Z"
+    assert "is no window" in await refused(seen.client, "ask_environment", question=question)
 
 
 @pytest.mark.parametrize("said", REFUSED)

@@ -70,6 +70,20 @@ def test_what_is_not_an_id_is_refused_before_any_file_is_touched(store: Evidence
         store.get(name)
 
 
+def test_the_first_digits_of_an_id_name_a_document_when_no_other_begins_so(store: EvidenceStore) -> None:
+    names = [store.put(canonical({"rows": [number]})) for number in range(3)]
+    assert [store.named(name[:8]) for name in names] == names
+    (store.folder / names[0][:2] / f"{names[0][:12]}{'0' * 52}.json").write_bytes(b"{}")
+    for beginning, fault, said in (
+        (names[0][:8], BadInput, "2 documents begin with"),
+        (names[0][:7], BadInput, "8 or more name it"),
+        ("../../etc", BadInput, "is not an evidence id"),
+        ("0" * 8, NotFound, "no evidence 00000000 is kept here"),
+    ):
+        with pytest.raises(fault, match=said):
+            store.named(beginning)
+
+
 def test_the_oldest_documents_make_room_and_say_so_when_asked_for(tmp_path: Path) -> None:
     store = EvidenceStore(tmp_path, 2**20)
     names = [store.put(f"{number:03}".encode() * 40_000) for number in range(30)]

@@ -114,7 +114,8 @@ class Judgement:
     def _purse(self) -> Purse:
         """What is left of the day and of the incident, by what the journal says was spent."""
         journal = self.inquiry.journal
-        before = journal.values(self.incident.id, ModelCall)
+        every = journal.values(self.incident.id, ModelCall)
+        before = [call for call in every if call.purpose == "investigation"]
         day = DayPurse.of_today(journal, self.settings.model_day_usd)
         limits = self.settings.model_incident_tokens, self.settings.model_incident_usd
         return Purse(
@@ -123,12 +124,13 @@ class Judgement:
 
     def _note(self, by: str, model: Model, turn: Turn | Exception) -> None:
         self._calls += 1
-        called = _as_record(model.name, turn)
+        called = as_record(model.name, turn)
         key = f"{self.look}:{by}:{self._calls}:{datetime.now(UTC).timestamp()}"
         self.inquiry.journal.note(self.incident.id, "model_call", key, called, by)
 
 
-def _as_record(model: str, turn: Turn | Exception) -> ModelCall:
+def as_record(model: str, turn: Turn | Exception) -> ModelCall:
+    """Return a call of a model, or what kept it from answering, as it goes on record."""
     if isinstance(turn, Exception):
         return ModelCall(model=model, error=str(turn)[:300])
     return ModelCall(

@@ -2,13 +2,14 @@
 something else; `--json` prints the same for programs. Each module registers its commands with the application.
 """
 
-from midwatch.cli import bench, cases, incidents, login, mcp, recommendations, server, steering, system
+from midwatch.cli import bench, cases, chat, incidents, login, mcp, recommendations, server, steering, system
 from midwatch.cli.app import app, main
 
 __all__ = [
     "app",
     "bench",
     "cases",
+    "chat",
     "incidents",
     "login",
     "main",

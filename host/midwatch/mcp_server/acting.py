@@ -15,24 +15,22 @@ from mcp.server.mcpserver.resolve import AcceptedElicitation, Elicit, Elicitatio
 from pydantic import Field, JsonValue
 
 from midwatch.approvals import decide_by_name
-from midwatch.correlate import new_incident, service_id
+from midwatch.chat.names import entity_of
+from midwatch.correlate import new_incident
 from midwatch.errors import BadAlert, HostError
 from midwatch.host import read_from_snapshot
 from midwatch.investigation import find_incident
-from midwatch.mcp_server.answers import known_entities
 from midwatch.mcp_server.asking import Approval, NotAsked, question, who_is_at
 from midwatch.mcp_server.following import Say, wait_until_settled
 from midwatch.mcp_server.looking import IncidentName
-from midwatch.mcp_server.reading import is_unfinished, plan_lines
 from midwatch.mcp_server.reply import offered, tell
 from midwatch.mcp_server.running import Running
 from midwatch.mcp_server.triggers import Trigger, trigger_of
 from midwatch.packet import packet
-from midwatch.records import HypothesisKind, Incident, Scope, Steer
+from midwatch.reading import is_unfinished, plan_lines
+from midwatch.records import HypothesisKind, Incident, Steer
 from midwatch.steers import tell as tell_investigation
-from midwatch_kit.records import EntityId
 from midwatch_kit.strict import StrictTool
-from midwatch_topology import UnknownEntity
 
 Wait = Annotated[bool, Field(description="stay until there is a conclusion, and tell of progress meanwhile")]
 Timeout = Annotated[float, Field(gt=0, le=600, description="how many seconds to stay at most")]
@@ -115,8 +113,8 @@ class Acting:
             text=words,
             by=who_is_at(ctx),
             kind=kind,
-            entity=self._entity(found, entity) if entity else None,
-            leave_out=self._entity(found, leave_out) if leave_out else None,
+            entity=entity_of(self.running.journal, found, entity) if entity else None,
+            leave_out=entity_of(self.running.journal, found, leave_out) if leave_out else None,
             ignore=ignore or None,
         )
         tell_investigation(self.running.journal, found.id, steer)
@@ -146,15 +144,6 @@ class Acting:
         now = find_incident(self.running.journal, name)
         lines = packet(now, self.running.journal).split("\n")
         return tell(lines, incident=name, status=now.status.value)
-
-    def _entity(self, incident: Incident, name: str) -> EntityId:
-        """Return the id that a name stands for; before anything is known, a bare name is taken for a service's."""
-        known = known_entities(self.running.journal, incident)
-        meant = [each for each in (name, service_id(name)) if each in known]
-        meant += [each for each in known if each.partition(":")[2] == name]
-        if not meant and self.running.journal.values(incident.id, Scope):
-            raise UnknownEntity(name, known)
-        return meant[0] if meant else service_id(name)
 
 
 def _asking(running: Running) -> Callable[..., types.CallToolResult]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from midwatch.approvals import told_of
 from midwatch.journal import Journal
-from midwatch.mcp_server.reading import decision_on, plan_lines, plan_state
+from midwatch.reading import decision_on, plan_lines, plan_state
 from midwatch.records import Call, Incident, Plan
 
 

@@ -1,5 +1,6 @@
 """The tools that only read: incidents, packets, conclusions, plans, records, evidence, topology; and answers."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -7,20 +8,21 @@ from typing import Annotated, Literal
 from mcp import types
 from pydantic import Field
 
+from midwatch.chat.handles import is_evidence, names_record, opened
+from midwatch.chat.questions import LONGEST
 from midwatch.handout import handout
 from midwatch.investigation import find_incident
-from midwatch.mcp_server.answers import answer
 from midwatch.mcp_server.following import wait_for_news
-from midwatch.mcp_server.reading import (
+from midwatch.mcp_server.reply import BUDGET_CHARS, fitting, offered, tell
+from midwatch.mcp_server.running import Running
+from midwatch.packet import drawn, packet
+from midwatch.reading import (
     conclusion_lines,
     in_a_line,
     plan_lines,
     record_line,
     stands,
 )
-from midwatch.mcp_server.reply import BUDGET_CHARS, fitting, offered, tell
-from midwatch.mcp_server.running import Running
-from midwatch.packet import drawn, packet
 from midwatch.recommendations import find, in_short, standing
 from midwatch.records import Incident, Plan, RecordType
 from midwatch_kit.errors import BadInput
@@ -29,6 +31,10 @@ from midwatch_kit.window import resolve_window
 from midwatch_topology import Topology, to_json, to_mermaid
 
 IncidentName = Annotated[str, Field(description="an incident's id, or its end; the latest when left out")]
+Question = Annotated[str, Field(min_length=1, max_length=LONGEST, description="in plain words, with names as they are")]
+Model = Annotated[bool, Field(description="also ask a model, if midwatch has one, where code has an answer")]
+_PATIENT_SECONDS = 330.0
+"""Servers come up, then they are asked, then a model may be: each within limits of its own."""
 Cursor = Annotated[str | None, Field(description="next_cursor of the page before")]
 
 
@@ -49,9 +55,10 @@ class Looking:
             offered(self.read_plan, "Read the plan"),
             offered(self.read_records, "Read records"),
             offered(self.read_evidence, "Read evidence"),
-            offered(self.ask_investigation, "Ask about an investigation"),
             offered(self.list_recommendations, "List recommendations"),
             offered(self.read_recommendation, "Read a recommendation"),
+            offered(self.ask_investigation, "Ask about an investigation", world=True, seconds=_PATIENT_SECONDS),
+            offered(self.ask_environment, "Ask about the environment", world=True, seconds=_PATIENT_SECONDS),
             offered(self.draw_topology, "Draw the topology", world=True, seconds=120),
             offered(self.trace_harm, "Trace harm", world=True, seconds=120),
         ]
@@ -126,27 +133,58 @@ class Looking:
 
     def read_evidence(
         self,
-        evidence: Annotated[str, Field(description="the id that an observation cites: 64 hexadecimal digits")],
+        evidence: Annotated[
+            str,
+            Field(description="what a line cites: an id or its first 8 digits, a place in it (0656d7f6/rows/1), r37"),
+        ],
+        incident: IncidentName = "",
         page: Annotated[int, Field(ge=0, description="page of the document, from 0")] = 0,
     ) -> types.CallToolResult:
-        """Read the stored bytes that a claim cites, a page at a time."""
-        text = self.running.kept.get(evidence).decode("ascii")
-        pages = max(1, -(-len(text) // BUDGET_CHARS))
-        if page >= pages:
-            raise BadInput(f"evidence {evidence} has pages 0 to {pages - 1}, not {page}")
-        shown = text[page * BUDGET_CHARS : (page + 1) * BUDGET_CHARS]
-        lines = [shown[at : at + 500] for at in range(0, len(shown), 500)]
-        return tell(lines, evidence=evidence, page=page, pages=pages)
+        """Read what a claim cites, a page at a time: stored bytes, a place in them, or a record of an incident."""
+        if not is_evidence(evidence):
+            found = find_incident(self.running.journal, incident) if names_record(evidence) else None
+            value = opened(evidence, self.running.kept, self.running.journal, found)
+            text = json.dumps(value, ensure_ascii=False, indent=1)
+            return tell(_page(text, page), evidence=evidence, page=page, pages=_pages(text))
+        name = self.running.kept.named(evidence)
+        text = self.running.kept.get(name).decode("ascii")
+        return tell(_page(text, page), evidence=name, page=page, pages=_pages(text))
 
-    def ask_investigation(
+    async def ask_investigation(
         self,
-        question: Annotated[str, Field(description="as in: why not service:web · what changed · what was seen at web")],
+        question: Question,
         incident: IncidentName = "",
+        look: Annotated[bool, Field(description="also ask the servers afresh; the person wants that")] = False,
+        model: Model = False,
         cursor: Cursor = None,
     ) -> types.CallToolResult:
-        """Ask about an investigation; answered from its journal by code, or with what can be asked."""
-        found = self._find(incident)
-        return tell(answer(self.running.journal, found, question), cursor=cursor, incident=found.id)
+        """Ask about an investigation: why not X, what changed, what was seen at X, the plan, how to undo it, the cost…
+
+        Answered from its journal, with what each line rests on; with `look` also from the servers. Both are kept.
+        """
+        return await self._answered(self._find(incident), question, cursor, look=look, model=model)
+
+    async def ask_environment(
+        self, question: Question, model: Model = False, cursor: Cursor = None
+    ) -> types.CallToolResult:
+        """Ask about the application, without an incident: what depends on X, who owns X, what runs where, how is X now,
+        what changed at X in the last hour. Servers are asked afresh.
+        """
+        return await self._answered(None, question, cursor, look=True, model=model)
+
+    async def _answered(
+        self, incident: Incident | None, question: str, cursor: str | None, *, look: bool, model: bool
+    ) -> types.CallToolResult:
+        """Return an answer, or with a cursor the further page of one that was given before."""
+        talk = self.running.talk
+        given = talk.answered(question, incident) if cursor else None
+        reply = given or await talk.ask(question, incident, look=look, model=model, by="an MCP client")
+        by = ", ".join(reply.answered_by)
+        facts = {"incident": incident.id} if incident else {}
+        hint = "What a line cites: read_evidence." if by else None
+        return tell(
+            reply.lines, cursor=cursor, hint=hint, answered_by=by, dropped=reply.dropped, usd=reply.usd, **facts
+        )
 
     def list_recommendations(self, cursor: Cursor = None) -> types.CallToolResult:
         """List what would have prevented incidents, the most useful first, with what was decided on it."""
@@ -204,3 +242,14 @@ class Looking:
 
     def _find(self, incident: str) -> Incident:
         return find_incident(self.running.journal, incident)
+
+
+def _pages(text: str) -> int:
+    return max(1, -(-len(text) // BUDGET_CHARS))
+
+
+def _page(text: str, page: int) -> list[str]:
+    if page >= (pages := _pages(text)):
+        raise BadInput(f"it has pages 0 to {pages - 1}, not {page}")
+    shown = text[page * BUDGET_CHARS : (page + 1) * BUDGET_CHARS]
+    return [shown[at : at + 500] for at in range(0, len(shown), 500)]

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 from mcp.server import MCPServer
 from pydantic import Field
 
+from midwatch.chat.answers import from_the_journal
+from midwatch.chat.handles import line
 from midwatch.errors import UnknownIncident
 from midwatch.investigation import find_incident
-from midwatch.mcp_server.answers import answer
-from midwatch.mcp_server.reading import conclusion_lines, plan_lines, stands
 from midwatch.mcp_server.running import Running
 from midwatch.packet import packet
+from midwatch.reading import conclusion_lines, plan_lines, stands
 
 IncidentName = Annotated[str, Field(description="an incident's id, or its end; the latest when left out")]
 _MOST_CHARS = 12_000
@@ -52,10 +53,10 @@ def _filled(running: Running, name: str, task: str, *parts: str) -> str:
     texts = {
         "stands": lambda: stands(journal, found, runs=running.runs(found.id)),
         "packet": lambda: packet(found, journal).split("\n"),
-        "changes": lambda: answer(journal, found, "what changed"),
+        "changes": lambda: [*map(line, from_the_journal(journal, found, "what changed"))],
         "conclusion": lambda: conclusion_lines(journal, found.id),
         "plan": lambda: plan_lines(journal, found),
-        "missing": lambda: answer(journal, found, "what is missing"),
+        "missing": lambda: [*map(line, from_the_journal(journal, found, "what is missing"))],
     }
     said = [f"## {part}\n" + "\n".join(texts[part]()) for part in parts]
     rule = "Say nothing that these records do not say. More is in midwatch's tools: ask_investigation, read_evidence."

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from midwatch.errors import HostError, UnknownIncident, UnknownRecommendation
 from midwatch.handout import handout
 from midwatch.investigation import current, find_incident
+from midwatch.journal import Journal
 from midwatch.mcp_server.running import Running
 from midwatch.packet import packet
 from midwatch.recommendations import find, standing
@@ -32,7 +33,7 @@ def offer_resources(server: MCPServer[Any], running: Running) -> None:
     @server.resource("midwatch://incidents", mime_type="application/json", title="Incidents")
     async def incidents() -> str:
         """Every incident as it stands, the oldest first."""
-        return await _text(lambda: _json([_incident(running, name) for name in journal.investigations()]))
+        return await _text(lambda: _incidents(running.journal))
 
     @server.resource("midwatch://incident/{id}/packet", mime_type="text/plain", title="Packet")
     async def incident_packet(id: str) -> str:
@@ -70,9 +71,9 @@ def offer_resources(server: MCPServer[Any], running: Running) -> None:
         return await _text(lambda: running.kept.page(id, int(number) if number.isdecimal() else -1))
 
 
-def _incident(running: Running, name: str) -> JsonValue:
-    known = current(running.journal, name)
-    return known.model_dump(mode="json") if known else None
+def _incidents(journal: Journal) -> str:
+    known = (current(journal, name) for name in journal.investigations())
+    return _json([incident.model_dump(mode="json") for incident in known if incident])
 
 
 def _latest(running: Running, name: str, shape: type[Conclusion] | type[Plan]) -> str:

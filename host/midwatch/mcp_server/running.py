@@ -7,11 +7,13 @@ place to another.
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import anyio
 from anyio.abc import TaskGroup
 
 from midwatch.approvals import ThroughTheJournal
+from midwatch.chat.talk import Talk
 from midwatch.claim import claim
 from midwatch.errors import HostError
 from midwatch.gate import Approver
@@ -63,6 +65,11 @@ class Running:
         """Whether an investigation runs, or waits for a place, in this process."""
         return investigation in self._begun
 
+    @cached_property
+    def talk(self) -> Talk:
+        """Who answers questions; servers are asked only where the journal holds no answer."""
+        return Talk(self.settings, self.journal, self.kept, self.host_for)
+
     async def keep_host(self) -> None:
         """Hold the connections to the configured servers, once they are wanted, until cancelled."""
         await self._wanted.wait()
@@ -86,13 +93,13 @@ class Running:
 
     async def _run(self, incident: Incident) -> None:
         approver = ThroughTheJournal(self.journal, self.settings.approval_seconds)
-        async with self._places, self._host_for(incident) as host:
+        async with self._places, self.host_for(incident) as host:
             await host.investigation(incident, _OutOfTheWay(approver, self._places)).run()
 
     @asynccontextmanager
-    async def _host_for(self, incident: Incident) -> AsyncGenerator[Host]:
+    async def host_for(self, incident: Incident | None) -> AsyncGenerator[Host]:
         """Yield the host whose servers hold an incident's telemetry: for a snapshot, servers of its own."""
-        snapshot = snapshot_of(self.journal, incident.id)
+        snapshot = snapshot_of(self.journal, incident.id) if incident else None
         if snapshot in (None, self.settings.store):
             yield await self.host()
             return

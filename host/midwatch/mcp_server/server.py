@@ -29,8 +29,9 @@ _INSTRUCTIONS = """\
 midwatch investigates production incidents: evidence first, every claim checked against stored bytes.
 start_investigation takes a sentence that names a service, an alert's body or a snapshot; follow_investigation tells
 what it notes; read_packet is what came of it. ask_investigation answers "why not X", "what changed", "what was seen
-at X" and "what is missing" from the records. What a person knows goes in through steer_investigation. A plan changes
-production only after a person approved it as a whole: request_approval asks them, and nothing else can."""
+at X", "what is the plan" and the like from the records, ask_environment "what depends on X", "how is X now" without an
+incident. What a person knows goes in through steer_investigation. A plan changes production only after a person
+approved it as a whole: request_approval asks them, and nothing else can."""
 
 
 def build(running: Running) -> MCPServer[Any]:

@@ -25,6 +25,7 @@ PAGE_CHARS = 64_000
 """Characters (and bytes) in one page of a document."""
 
 _ID = re.compile(r"[0-9a-f]{64}")
+_BEGINNING = re.compile(r"[0-9a-f]{8,64}")
 
 
 def canonical(document: JsonValue) -> bytes:
@@ -73,6 +74,22 @@ class EvidenceStore:
             return self._path(name).read_bytes()
         except FileNotFoundError:
             raise NotFound(f"no evidence {name} is kept here: repeat the query that gave it") from None
+
+    def named(self, beginning: str) -> str:
+        """Return the id of the one document whose id begins so, with eight digits or more.
+
+        Raises `BadInput` for what begins no id, and for more than one document, and `NotFound`.
+        """
+        if not _BEGINNING.fullmatch(beginning):
+            raise BadInput(
+                f"{beginning[:80]!r} is not an evidence id: an id is 64 hexadecimal digits, and 8 or more name it"
+            )
+        found = [path.stem for path in self.folder.glob(f"{beginning[:2]}/{beginning}*.json")]
+        if not found:
+            raise NotFound(f"no evidence {beginning} is kept here: repeat the query that gave it")
+        if len(found) > 1:
+            raise BadInput(f"{len(found)} documents begin with {beginning}: give more digits")
+        return found[0]
 
     def page(self, name: str, number: int) -> str:
         """Return page `number` (from 0) of a document, `PAGE_CHARS` characters long but for the last."""

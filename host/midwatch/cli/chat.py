@@ -1,0 +1,241 @@
+"""Commands for questions: ask one, hold a conversation, open what an answer cites."""
+
+import os
+import stat
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final
+
+import anyio
+import typer
+
+from midwatch.chat.handles import names_record, opened
+from midwatch.chat.names import entity_of
+from midwatch.chat.talk import Reply, Talk
+from midwatch.cli.app import Json, app, open_journal, print_json, run_async, settings_or_fail, told
+from midwatch.errors import HostError, UnknownIncident
+from midwatch.host import Host, open_host, snapshot_of
+from midwatch.investigation import find_incident
+from midwatch.journal import Journal
+from midwatch.records import HypothesisKind, Incident, Steer
+from midwatch.settings import Settings
+from midwatch.steers import tell
+from midwatch_kit.errors import KitError
+from midwatch_kit.evidence import EvidenceStore
+from midwatch_topology import UnknownEntity
+
+LATEST: Final = "latest"
+_SHORTEST: Final = 4
+_KEEP_ALL: Final = 2**62
+_BY: Final = "the person at the terminal"
+_HELP: Final = """\
+Ask in plain words; a question that nobody can answer says what can be asked. Besides:
+/look QUESTION            ask the servers afresh, and keep what they say
+/model QUESTION           ask a model as well, if there is one
+/steer KIND ENTITY WORDS  have a cause tested, as in: /steer resource bot the pool ran dry last week
+/leave-out ENTITY WORDS   an entity that is noise
+/ignore TEXT              observations that say it are noise
+/quit                     or Ctrl-D"""
+Look = Annotated[bool, typer.Option("--look", help="ask the servers afresh, and keep what they say")]
+ByModel = Annotated[bool, typer.Option("--model", help="ask a model as well, even where code has an answer")]
+
+
+@app.command()
+@told()
+def ask(
+    words: Annotated[
+        list[str],
+        typer.Argument(help="[INCIDENT] QUESTION; INCIDENT is 'latest', or an id's end; none: the environment"),
+    ],
+    look: Look = False,
+    model: ByModel = False,
+    as_json: Json = False,
+) -> None:
+    """Ask about an investigation, or about the environment; every line says what it rests on."""
+    settings = settings_or_fail()
+    with closing(Journal(settings.data_dir / "journal.db")) as journal:
+        incident, question = _meant(journal, words)
+        reply = run_async(_asked, settings, journal, incident, question, look, model)
+    if as_json:
+        print_json(_as_json(reply, incident))
+        return
+    typer.echo("\n".join(reply.lines))
+
+
+@app.command()
+@told()
+def chat(
+    incident: Annotated[str, typer.Argument(help="'latest', or an id's end; none: the environment")] = "",
+    look: Look = False,
+    model: ByModel = False,
+) -> None:
+    """Hold a conversation, a line a question, until Ctrl-D; /help says what else can be typed."""
+    settings = settings_or_fail()
+    with closing(Journal(settings.data_dir / "journal.db")) as journal:
+        found = find_incident(journal, _name(incident)) if incident else None
+        run_async(_converse, settings, journal, found, look, model)
+
+
+@app.command()
+@told()
+def show(
+    handle: Annotated[str, typer.Argument(help="what a line cites: 0656d7f6/rows/1, r37, or E3 of a packet")],
+    incident: Annotated[str, typer.Option(help="whose record it is; the latest when left out")] = "",
+) -> None:
+    """Open what an answer cites: stored bytes, a place in them, or a record."""
+    with open_journal() as journal:
+        kept = EvidenceStore(settings_or_fail().data_dir / "evidence", _KEEP_ALL)
+        found = find_incident(journal, _name(incident)) if names_record(handle) else None
+        print_json(opened(handle, kept, journal, found))
+
+
+async def _asked(
+    settings: Settings, journal: Journal, incident: Incident | None, question: str, look: bool, model: bool
+) -> Reply:
+    async with _talking(settings, journal) as talk:
+        return await talk.ask(question, incident, look=look, model=model, by=_BY)
+
+
+async def _converse(settings: Settings, journal: Journal, incident: Incident | None, look: bool, model: bool) -> None:
+    about = f"{incident.id}: {incident.title}" if incident else "the environment"
+    _prompt(f"About {about}. /help says what can be typed.\n")
+    async with _talking(settings, journal) as talk:
+        async for typed in _typed():
+            if typed in ("/quit", "/exit"):
+                return
+            if typed:
+                await _heed(typed, talk, incident, look=look, model=model)
+            _prompt()
+
+
+async def _heed(typed: str, talk: Talk, incident: Incident | None, *, look: bool, model: bool) -> None:
+    """Answer a line, or do what it says; what is wrong with it is told, and the conversation goes on."""
+    command, _, rest = typed.partition(" ") if typed.startswith("/") else ("", "", typed)
+    try:
+        match command:
+            case "" | "/look" | "/model":
+                looks, models = look or command == "/look", model or command == "/model"
+                reply = await talk.ask(rest, incident, look=looks, model=models, by=_BY)
+                typer.echo("\n".join([*reply.lines, ""]))
+            case "/steer" | "/leave-out" | "/ignore":
+                typer.echo(_steer(talk.journal, incident, command, rest.strip()))
+            case _:
+                typer.echo(_HELP)
+    except (HostError, KitError, UnknownEntity) as error:
+        typer.echo(f"midwatch: {error}")
+
+
+def _steer(journal: Journal, incident: Incident | None, command: str, rest: str) -> str:
+    """Put what a person says on record; raises `HostError` for what cannot be heeded."""
+    if incident is None:
+        raise HostError("there is no investigation to steer: midwatch chat INCIDENT")
+    kind, _, more = rest.partition(" ") if command == "/steer" else ("", "", rest)
+    entity, _, words = more.partition(" ") if command != "/ignore" else ("", "", more)
+    if command == "/steer" and (kind not in set(HypothesisKind) or not entity):
+        raise HostError(f"write /steer KIND ENTITY WORDS; kinds are {', '.join(HypothesisKind)}")
+    if command == "/leave-out" and not entity:
+        raise HostError("write /leave-out ENTITY WORDS")
+    if command == "/ignore" and len(words) < 3:
+        raise HostError("write /ignore TEXT, with three characters or more")
+    place = entity_of(journal, incident, entity) if entity else None
+    steer = Steer(
+        text=(words or rest)[:1000],
+        by=_BY,
+        kind=HypothesisKind(kind) if kind else None,
+        entity=place if kind else None,
+        leave_out=place if command == "/leave-out" else None,
+        ignore=words[:200] if command == "/ignore" else None,
+    )
+    tell(journal, incident.id, steer)
+    return "On record; a host that runs (midwatch up, midwatch mcp) takes a further look that heeds it."
+
+
+@asynccontextmanager
+async def _talking(settings: Settings, journal: Journal) -> AsyncIterator[Talk]:
+    """Yield who answers; servers are started when they are first needed, and stay for the conversation."""
+    async with AsyncExitStack() as stack:
+        doors = _Doors(settings, journal, stack)
+        kept = EvidenceStore(settings.data_dir / "evidence", _KEEP_ALL)
+        yield Talk(settings, journal, kept, doors.open)
+
+
+@dataclass
+class _Doors:
+    """Hosts that were opened, by the snapshot that their servers read; None is what the settings name."""
+
+    settings: Settings
+    journal: Journal
+    stack: AsyncExitStack
+    _hosts: dict[Path | None, Host] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def open(self, incident: Incident | None) -> AsyncIterator[Host]:
+        snapshot = snapshot_of(self.journal, incident.id) if incident else None
+        if snapshot not in self._hosts:
+            reads = self.settings.model_copy(update={"store": snapshot}) if snapshot else self.settings
+            self._hosts[snapshot] = await self.stack.enter_async_context(open_host(reads))
+        yield self._hosts[snapshot]
+
+
+def _meant(journal: Journal, words: Sequence[str]) -> tuple[Incident | None, str]:
+    """Return the incident that is named first, if one is, and the question; raises `HostError`."""
+    first, rest = words[0], words[1:]
+    if rest and first == LATEST:
+        return find_incident(journal, ""), " ".join(rest)
+    if rest and (len(first) >= _SHORTEST or len(rest) == 1):
+        try:
+            return find_incident(journal, first), " ".join(rest)
+        except UnknownIncident:
+            if len(rest) == 1 and " " in rest[0]:  # the question was put in quotes, so what is before it is a name
+                raise
+    return None, " ".join(words)
+
+
+def _name(incident: str) -> str:
+    return "" if incident == LATEST else incident
+
+
+def _as_json(reply: Reply, incident: Incident | None) -> dict[str, object]:
+    return {
+        "incident": incident.id if incident else None,
+        "question": reply.question,
+        "answered_by": reply.answered_by,
+        "statements": [statement.model_dump(mode="json") for statement in reply.statements],
+        "remarks": reply.remarks,
+        "dropped": reply.dropped,
+        "usd": reply.usd,
+    }
+
+
+def _prompt(text: str = "") -> None:
+    """Show that a line is waited for, where a person types."""
+    if sys.stdin.isatty():
+        typer.echo(f"{text}> ", nl=False)
+
+
+async def _typed() -> AsyncIterator[str]:
+    """Yield the lines of the standard input as they come; no thread waits for them, since none could be stopped."""
+    try:
+        number = sys.stdin.fileno()
+    except OSError:  # it is no file, as in a test
+        for line in sys.stdin.read().splitlines():
+            yield line.strip()
+        return
+    waits = not stat.S_ISREG(os.fstat(number).st_mode)
+    pending = b""
+    while True:
+        if waits:
+            try:
+                await anyio.wait_readable(number)
+            except PermissionError:  # a device that is always ready
+                waits = False
+        if not (read := os.read(number, 65536)):
+            break
+        *lines, pending = (pending + read).split(b"\n")
+        for line in lines:
+            yield line.decode(errors="replace").strip()
+    if pending:
+        yield pending.decode(errors="replace").strip()
