@@ -6,25 +6,31 @@ incidents or evidence; it moves questions and answers.
 
 import logging
 import re
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import anyio
 from mcp import Client, MCPError, StdioServerParameters, stdio_client, types
+from mcp.client.session import IncomingMessage, MessageHandlerFnT
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import JsonValue
 
 from midwatch.failing import is_denial
 from midwatch.login import LogIn, NotLoggedIn, authorization
 from midwatch.settings import ServerSpec
+from midwatch.trust import pin_of
 from midwatch.wire import DENIED, http_client
 from midwatch_kit.secrets import HIDDEN
 
 _LONGEST_PAUSE = 30.0
 _MOST_PAGES = 50
+_FRESH_SECONDS = 10.0
+"""For so long a list of tools is taken for what a server offers, unless it says that it changed."""
 _ENDED = re.compile(r"session (not found|terminated)", re.IGNORECASE)
 """How the SDK and servers of the protocol's older era say that a session is over; the code for it is one of many."""
 
@@ -58,25 +64,31 @@ def without(text: str, secrets: Iterable[str]) -> str:
 
 @asynccontextmanager
 async def connect(
-    spec: ServerSpec, connect_seconds: float, log_path: Path, era: str = "auto", log_in: LogIn | None = None
+    spec: ServerSpec,
+    connect_seconds: float,
+    log_path: Path,
+    era: str = "auto",
+    log_in: LogIn | None = None,
+    heard: MessageHandlerFnT | None = None,
 ) -> AsyncGenerator[Client]:
     """Connect to a server for the length of a block; a server that is started writes its stderr to `log_path`.
 
-    Beside it is the login, of a server that wants one; `log_in` takes a person there.
+    Beside it is the login, of a server that wants one; `log_in` takes a person there. `heard` gets what the server says
+    by itself.
     """
     if spec.url:
         login = log_path.with_suffix(".login")
         auth = authorization(spec.url, spec.oauth, login, log_in) if spec.oauth else None
         async with (
             http_client(spec.headers, connect_seconds, auth) as http,
-            Client(streamable_http_client(spec.url, http_client=http), mode=era) as client,
+            Client(streamable_http_client(spec.url, http_client=http), mode=era, message_handler=heard) as client,
         ):
             yield client
         return
     command = StdioServerParameters(command=spec.command or "", args=spec.args, env=spec.env)
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("a", encoding="utf-8") as log:
-        async with Client(stdio_client(command, errlog=log), mode=era) as client:
+        async with Client(stdio_client(command, errlog=log), mode=era, message_handler=heard) as client:
             yield client
 
 
@@ -94,7 +106,10 @@ class Link:
     log_path: Path
     reach: Reach = connect
     tools: list[types.Tool] = field(default_factory=list)
+    instructions: str = ""
     trouble: str | None = None
+    _first: dict[str, str] = field(default_factory=dict)
+    _listed: float = 0.0
     _client: Client | None = None
     _tried: anyio.Event = field(default_factory=anyio.Event)
     _lost: anyio.Event = field(default_factory=anyio.Event)
@@ -134,6 +149,28 @@ class Link:
             result = await client.read_resource(uri)
         return "".join(part.text for part in result.contents if isinstance(part, types.TextResourceContents))
 
+    async def refresh(self, seconds: float) -> None:
+        """List the tools anew when the list is old, or the server said that it changed; raises `Unanswered`."""
+        if time.monotonic() - self._listed >= _FRESH_SECONDS:
+            with self._translated(seconds) as client, anyio.fail_after(seconds):
+                self._take_in(await _all_tools(client))
+
+    def has_changed(self, tool: types.Tool) -> bool:
+        """Whether a tool is not what it was when this host first saw it."""
+        return self._first.get(tool.name) not in (None, pin_of(tool))
+
+    async def prompts(self, seconds: float) -> list[types.Prompt]:
+        """Return the prompts of the first page that the server lists; raises `Unanswered`."""
+        with self._translated(seconds) as client, anyio.fail_after(seconds):
+            return (await client.list_prompts()).prompts
+
+    async def prompt(self, name: str, arguments: Mapping[str, str], seconds: float) -> str:
+        """Return what a prompt says, filled in; raises `Unanswered`."""
+        with self._translated(seconds) as client, anyio.fail_after(seconds):
+            result = await client.get_prompt(name, dict(arguments))
+        texts = [said.content.text for said in result.messages if isinstance(said.content, types.TextContent)]
+        return "\n".join(texts)
+
     async def resources(self, seconds: float) -> list[types.Resource]:
         """Return the resources that the server lists, as many as its first pages hold; raises `Unanswered`."""
         listed: list[types.Resource] = []
@@ -148,12 +185,23 @@ class Link:
 
     async def _stay_connected(self) -> None:
         with anyio.fail_after(self.connect_seconds) as limit:
-            async with self.reach(self.spec, self.connect_seconds, self.log_path) as client:
-                self.tools = await _all_tools(client)
+            reach = partial(connect, heard=self._heard) if self.reach is connect else self.reach
+            async with reach(self.spec, self.connect_seconds, self.log_path) as client:
+                self._take_in(await _all_tools(client))
+                self.instructions = client.instructions or ""
                 limit.deadline = float("inf")  # only connecting is bounded
                 self._client, self.trouble, self._lost = client, None, anyio.Event()
                 self._tried.set()
                 await self._lost.wait()
+
+    def _take_in(self, tools: list[types.Tool]) -> None:
+        self.tools, self._listed = tools, time.monotonic()
+        for tool in tools:
+            self._first.setdefault(tool.name, pin_of(tool))
+
+    async def _heard(self, message: IncomingMessage) -> None:
+        if isinstance(message, types.ToolListChangedNotification):
+            self._listed = 0.0
 
     @contextmanager
     def _translated(self, seconds: float) -> Iterator[Client]:

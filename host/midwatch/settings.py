@@ -51,7 +51,8 @@ class ServerSpec(BaseModel):
     The shape is that of Claude Desktop's settings. `allow` names the tools that may be asked, `hands` those that an
     approved plan may call; of a server of the `suite` what it declares is believed, and nothing need be named.
     `runbooks` says how its documents are found and read.
-    `models` are those that a model may use, of the reading ones; all of them when it is left out.
+    `models` are those that a model may use, of the reading ones; all of them when it is left out. `resources` and
+    `prompts` are what a model may read of the server beside its tools: patterns of URIs and of names.
     `${NAME}` in a header or a client secret stands for a variable of the environment.
     """
 
@@ -66,6 +67,8 @@ class ServerSpec(BaseModel):
     allow: tuple[str, ...] = ()
     hands: tuple[str, ...] = ()
     models: tuple[str, ...] | None = None
+    resources: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
     suite: bool = False
     runbooks: RunbookBinding | None = None
 

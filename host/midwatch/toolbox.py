@@ -18,8 +18,7 @@ from midwatch import plain
 from midwatch.failing import failure_in, is_denial
 from midwatch.links import Link, Unanswered, without
 from midwatch.runbook_settings import RunbookBinding
-from midwatch.settings import ServerSpec
-from midwatch.trust import Standing, Use, standings, use_of
+from midwatch.trust import Standing, Use, pin_of, standings, use_of
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore, broken_citations, evidence_id
 from midwatch_kit.records import Observation, TopologyFragment
@@ -29,6 +28,7 @@ _OBSERVATIONS = TypeAdapter(tuple[Observation, ...])
 _MOST_PAGES = 1000
 _FIRST_LOOKED_AT = 3
 LIST_RESOURCES, READ_RESOURCE = "resources/list", "resources/read"
+LIST_PROMPTS, GET_PROMPT = "prompts/list", "prompts/get"
 _NONE_ALLOWED = "the settings allow none of its tools: see midwatch doctor"
 
 
@@ -93,6 +93,20 @@ class Answer:
         return _document(self.kept.get(self.records)) if self.records else {}
 
 
+@dataclass(frozen=True)
+class Words:
+    """What a server says of itself, and which of its resources (by URI) and prompts (by name) may be read: patterns."""
+
+    instructions: str
+    resources: tuple[str, ...]
+    prompts: tuple[str, ...]
+
+    @property
+    def readable(self) -> bool:
+        """Whether anything of it may be read."""
+        return bool(self.resources or self.prompts)
+
+
 class Eyes:
     """The tools that only read: declared so by a server of the suite, or allowed by the settings."""
 
@@ -113,9 +127,16 @@ class Eyes:
         """Return how runbooks are found, by server, for those whose settings say so; whether up or not."""
         return {name: link.spec.runbooks for name, link in sorted(self._links.items()) if link.spec.runbooks}
 
+    def words(self) -> dict[str, Words]:
+        """Return what servers that are not of the suite say of themselves, or may be asked of: those that are up."""
+        others = {name: link for name, link in sorted(self._links.items()) if link.up and not link.spec.suite}
+        said = {n: Words(link.instructions, link.spec.resources, link.spec.prompts) for n, link in others.items()}
+        used = {tool.server for tool in self.all() if tool.for_models}
+        return {n: each for n, each in said.items() if each.readable or (each.instructions and n in used)}
+
     def bound(self, server: str, name: str) -> Tool:
-        """Return what a binding asks of a server: a tool by its name, or a question about resources."""
-        if name in (LIST_RESOURCES, READ_RESOURCE):
+        """Return what is asked of a server: a tool by its name, or a question about resources or prompts."""
+        if name in (LIST_RESOURCES, READ_RESOURCE, LIST_PROMPTS, GET_PROMPT):
             return Tool(server, name, None, "", None, frozenset(), read_only=True, of_protocol=True)
         found = next((tool for tool in tools_of([self._links[server]]) if tool.name == name), None)
         why = f"{server} offers no tool {name}"
@@ -140,8 +161,14 @@ class Eyes:
         """Ask a reading tool and keep the bytes behind its answer; raises `Unanswered`."""
         if not tool.read_only:
             raise Unanswered(tool.barred or f"{tool.name} is not declared read-only", down=False, asked=False)
+        link = self._links[tool.server]
         if tool.of_protocol:
-            return await _of_resources(self._links[tool.server], tool.name, arguments, seconds, self.kept)
+            return await _of_protocol(link, tool.name, arguments, seconds, self.kept)
+        if not tool.ours:
+            await link.refresh(seconds)
+            use, why = _use_of(link, tool.name)
+            if use is not Use.EYES:
+                raise Unanswered(why or f"{tool.name} may not be asked any more", down=False, asked=False)
         return await ask(self._links[tool.server], tool.name, arguments, seconds, self.kept)
 
 
@@ -164,7 +191,9 @@ class Hands:
         """Call a tool by name, whatever it does, unless it may not be used; raises `Unanswered`."""
         if server not in self._links:
             raise Unanswered(f"no server {server} is configured", down=True, asked=False)
-        if why := _barred(self._links[server], tool):
+        if not self._links[server].spec.suite:
+            await self._links[server].refresh(seconds)
+        if why := _use_of(self._links[server], tool)[1]:
             raise Unanswered(why, down=False, asked=False)
         return await ask(self._links[server], tool, arguments, seconds, self.kept)
 
@@ -172,7 +201,7 @@ class Hands:
 def tools_of(links: Iterable[Link]) -> list[Tool]:
     """Return every tool that the servers offered when last seen, ordered by server and name."""
     by_name = sorted(links, key=lambda link: link.name)
-    return [_described(link.name, tool, link.spec) for link in by_name for tool in _sorted(link)]
+    return [_described(link, tool) for link in by_name for tool in _sorted(link)]
 
 
 async def ask(link: Link, tool: str, arguments: Mapping[str, JsonValue], seconds: float, kept: EvidenceStore) -> Answer:
@@ -231,21 +260,28 @@ def _unfounded(seen: Sequence[Observation], stored: dict[str, bytes]) -> str:
     return faults[0] if faults and all(faults) else ""
 
 
-async def _of_resources(
+async def _of_protocol(
     link: Link, name: str, arguments: Mapping[str, JsonValue], seconds: float, kept: EvidenceStore
 ) -> Answer:
-    """Return what a server says of its resources as one keeps what a tool says; raises `Unanswered`."""
+    """Return what a server says of its resources and prompts as one keeps what a tool says; raises `Unanswered`."""
     try:
-        if name == READ_RESOURCE:
-            said = await link.read(str(arguments.get("uri", "")), seconds)
-        else:
-            listed = await link.resources(seconds)
-            said = json.dumps([each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in listed])
+        said = await _said_of(link, name, arguments, seconds)
     except Unanswered as error:
         raise error.without(link.spec.secrets) from None
     content = types.TextContent(type="text", text=said)
     document = plain.document_of(link.name, name, types.CallToolResult(content=[content]))
     return Answer(plain.reply_of(document), kept.put(plain.stored(document)), None, kept)
+
+
+async def _said_of(link: Link, name: str, arguments: Mapping[str, JsonValue], seconds: float) -> str:
+    if name == READ_RESOURCE:
+        return await link.read(str(arguments.get("uri", "")), seconds)
+    if name == GET_PROMPT:
+        given = arguments.get("arguments")
+        texts = {key: str(value) for key, value in given.items()} if isinstance(given, dict) else {}
+        return await link.prompt(str(arguments.get("name", "")), texts, seconds)
+    listed = await (link.prompts(seconds) if name == LIST_PROMPTS else link.resources(seconds))
+    return json.dumps([each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in listed])
 
 
 async def _fetch(link: Link, where: object, seconds: float, kept: EvidenceStore) -> str:
@@ -278,19 +314,32 @@ def _unheard(link: Link) -> bool:
     """Whether a server offers tools of which none may be used, and nothing else that is."""
     if link.spec.runbooks and link.spec.runbooks.resources:
         return False
-    return bool(link.tools) and all(use_of(tool, link.spec)[0] is Use.NOTHING for tool in link.tools)
+    return bool(link.tools) and all(_use(tool, link)[0] is Use.NOTHING for tool in link.tools)
 
 
-def _barred(link: Link, name: str) -> str:
-    """Return why a tool may not be called; of a server that is up, none is called that it does not offer."""
+def _use_of(link: Link, name: str) -> tuple[Use, str]:
+    """Return what a tool may be used for now, and why not; of a server that is up, none that it does not offer."""
     known = next((tool for tool in link.tools if tool.name == name), None)
     if known:
-        return use_of(known, link.spec)[1]
-    return f"{link.name} offers no tool {name}" if link.up else ""
+        return _use(known, link)
+    return Use.NOTHING, f"{link.name} offers no tool {name}" if link.up else ""
 
 
-def _described(server: str, tool: types.Tool, spec: ServerSpec) -> Tool:
-    use, barred = use_of(tool, spec)
+def _use(tool: types.Tool, link: Link) -> tuple[Use, str]:
+    """Return what a tool may be used for; one that is not what it was is as good as unknown, unless it is pinned."""
+    use, barred = use_of(tool, link.spec)
+    pinned = f"{tool.name}@{pin_of(tool)}"
+    if link.spec.suite or use is Use.NOTHING or not link.has_changed(tool):
+        return use, barred
+    if pinned in (*link.spec.allow, *link.spec.hands):
+        return use, barred
+    why = f"{tool.name} is not what it was when midwatch first saw it: read it again, and if it is well name {pinned}"
+    return Use.NOTHING, why
+
+
+def _described(link: Link, tool: types.Tool) -> Tool:
+    server, spec = link.name, link.spec
+    use, barred = _use(tool, link)
     meta, arguments = tool.meta or {}, tool.input_schema.get("properties")
     role, key = meta.get("midwatch/role"), meta.get("midwatch/key")
     return Tool(

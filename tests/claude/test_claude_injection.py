@@ -141,6 +141,7 @@ LOOKS = [
     use("logs-search_logs", 1, text=""),
     use("deploys-get_change", 2, change_id="c1"),
     use("tickets-read_ticket", 3, number="7"),
+    use("read_server", 4, server="tickets", what="about"),
 ]
 
 

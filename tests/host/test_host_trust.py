@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,10 @@ from mcp import types
 
 from midwatch.doctor import trust
 from midwatch.errors import BadSettings
+from midwatch.inquiry import Inquiry, Limits
+from midwatch.journal import Journal
 from midwatch.links import Unanswered
+from midwatch.records import Gap
 from midwatch.servers import server_specs
 from midwatch.settings import ServerSpec, Settings
 from midwatch.trust import Use, pin_of, use_of
@@ -139,3 +143,54 @@ def test_a_servers_file_may_add_to_the_suite_and_replace_a_part_of_it(tmp_path: 
     found = server_specs(Settings(servers_file=tmp_path / "servers.json"))
     assert set(found) == {"logs", "metrics", "traces", "deploys", "fish"}
     assert {name for name, spec in found.items() if spec.suite} == {"logs", "traces", "deploys"}
+
+
+TURNS = {
+    "turn destructive": "look declares that it writes",
+    "turn words": "look is not what it was when midwatch first saw it: read it again, and if it is well name look@",
+    "turn away": "odd offers no tool look",
+}
+
+
+@pytest.mark.parametrize(("turn", "why"), TURNS.items())
+async def test_a_tool_that_turns_into_another_is_used_no_more(
+    reach: Reach, journal: Journal, turn: str, why: str
+) -> None:
+    async with reach(odd=odd(allow=["look"])) as host:
+        inquiry = Inquiry("one", journal, host.eyes, host.eyes.kept, Limits(60, 50, 5))
+        (look,) = host.eyes.all()
+        assert await inquiry.ask(look, {"do": turn}, "somebody")
+        assert await inquiry.ask(look, {"n": 1}, "somebody") is None
+        assert why in inquiry.why_not(look, {"n": 1})
+        assert host.eyes.all() == []
+        with pytest.raises(Unanswered, match=re.escape(why)):
+            await host.hands.act("odd", "look", {}, 5)
+    assert [gap.what for gap in journal.values("one", Gap)] == ["odd: look"]
+
+
+async def test_a_tool_that_turns_silently_is_found_out_once_its_list_is_old(
+    reach: Reach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with reach(odd=odd(allow=["look"])) as host:
+        (look,) = host.eyes.all()
+        await host.eyes.ask(look, {"do": "turn silently"}, 5)
+        assert (await host.eyes.ask(look, {}, 5)).rows
+        monkeypatch.setattr("midwatch.links._FRESH_SECONDS", 0.0)
+        with pytest.raises(Unanswered, match="is not what it was"):
+            await host.eyes.ask(look, {}, 5)
+
+
+async def test_a_tool_of_the_suite_may_change_its_words_and_one_that_is_pinned_may_become_what_was_allowed(
+    reach: Reach,
+) -> None:
+    async with reach(odd=odd(suite=True)) as host:
+        (look,) = host.eyes.all()
+        await host.eyes.ask(look, {"do": "turn words"}, 5)
+        assert (await host.eyes.ask(look, {}, 5)).rows
+    async with reach(odd=odd(allow=["look"])) as host:
+        (look,) = host.eyes.all()
+        await host.eyes.ask(look, {"do": "turn words"}, 5)
+        with pytest.raises(Unanswered) as refused:
+            await host.eyes.ask(look, {}, 5)
+        host.links["odd"].spec = odd(allow=[str(refused.value).split()[-1]])
+        assert (await host.eyes.ask(look, {}, 5)).rows

@@ -15,6 +15,7 @@ from midwatch.claude.conversation import Told
 from midwatch.claude.finding import FIND_CHARS, Finding
 from midwatch.claude.masking import Mask
 from midwatch.claude.picking import fits, for_models, name_of, picked, schema_of, size_of, words_of
+from midwatch.claude.server_words import ServerWords
 from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import DataMark, shortened
 from midwatch.inquiry import Inquiry
@@ -53,12 +54,13 @@ class Looking:
         words = "More rows of a result that was cut, by its name: all of them in turn, or those with a text."
         read_on = Ability("read_evidence", words, READ_EVIDENCE, self._read_on, looks=True)
         every = for_models(self.inquiry.eyes.all())
-        room = most_chars - size_of(read_on.block)
+        words_of_servers = ServerWords(self.by, self.inquiry, self.mark, self._look).abilities()
+        room = most_chars - sum(size_of(each.block) for each in (read_on, *words_of_servers))
         chosen = every if fits(every, room) else picked(every, about, room - FIND_CHARS)
         names = {name_of(tool) for tool in chosen}
         left_out = [tool for tool in every if name_of(tool) not in names]
         finding = Finding(left_out, self._look, self.mark)
-        return [*map(self._ability, sorted(chosen, key=name_of)), *finding.abilities(), read_on]
+        return [*map(self._ability, sorted(chosen, key=name_of)), *finding.abilities(), *words_of_servers, read_on]
 
     def _ability(self, tool: Tool) -> Ability:
         async def look(arguments: Mapping[str, JsonValue]) -> Told:
