@@ -6,7 +6,7 @@ after a crash, because the cache is the journal itself.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -72,8 +72,13 @@ class Inquiry:
             if gap.what.startswith(_CREDENTIALS):
                 self._shut[gap.what.removeprefix(_CREDENTIALS)] = gap.why
 
-    async def ask(self, tool: Tool, arguments: Mapping[str, JsonValue], by: str) -> Answer | None:
-        """Return the answer to a question, asked once; None when there is none, and then a gap is on record."""
+    async def ask(
+        self, tool: Tool, arguments: Mapping[str, JsonValue], by: str, *, may_fail: bool = False
+    ) -> Answer | None:
+        """Return the answer to a question, asked once; None when there is none.
+
+        Then a gap is on record, unless the question `may_fail`: who asks it says by itself what is missing.
+        """
         key = self.key_of(tool, arguments)
         async with self._asking.setdefault(key, anyio.Lock()):
             if known := self._known(key):
@@ -82,31 +87,38 @@ class Inquiry:
                 return None
             if no := self.forbidden(tool.server, tool.name):
                 self._unanswered[key] = no
-                self._gap(tool, no)
+                self._gap(tool, no, unless=may_fail)
                 return None
             if shut := self._shut.get(_door(tool)):  # that is one gap, which is there already
                 self._unanswered[key] = shut
                 return None
             async with self._places:
                 if over := self._over_budget():
-                    self._gap(tool, over)
+                    self._gap(tool, over, unless=may_fail)
                     return None
-                return await self._ask(tool, arguments, key, by)
+                return await self._ask(tool, arguments, key, by, may_fail=may_fail)
 
     async def ask_all(
         self, questions: Iterable[tuple[Tool, Mapping[str, JsonValue]]], by: str
     ) -> list[tuple[Tool, Answer]]:
         """Ask several questions at once and return the answers that came, with the tool, in the order asked."""
         asked = list(questions)
-        answers: list[Answer | None] = [None] * len(asked)
+        answers = await self.try_all(asked, by, may_fail=False)
+        return [(tool, answer) for (tool, _), answer in zip(asked, answers, strict=True) if answer is not None]
+
+    async def try_all(
+        self, questions: Sequence[tuple[Tool, Mapping[str, JsonValue]]], by: str, *, may_fail: bool = True
+    ) -> list[Answer | None]:
+        """Ask several questions at once and return an answer, or None, for each; see `ask` for `may_fail`."""
+        answers: list[Answer | None] = [None] * len(questions)
 
         async def put(place: int) -> None:
-            answers[place] = await self.ask(*asked[place], by)
+            answers[place] = await self.ask(*questions[place], by, may_fail=may_fail)
 
         async with anyio.create_task_group() as group:
-            for place in range(len(asked)):
+            for place in range(len(questions)):
                 group.start_soon(put, place)
-        return [(tool, answer) for (tool, _), answer in zip(asked, answers, strict=True) if answer is not None]
+        return answers
 
     def why_not(self, tool: Tool, arguments: Mapping[str, JsonValue]) -> str:
         """Return why a question that was asked has no answer."""
@@ -161,7 +173,9 @@ class Inquiry:
         except KitError:
             return None
 
-    async def _ask(self, tool: Tool, arguments: Mapping[str, JsonValue], key: str, by: str) -> Answer | None:
+    async def _ask(
+        self, tool: Tool, arguments: Mapping[str, JsonValue], key: str, by: str, *, may_fail: bool
+    ) -> Answer | None:
         self.calls += 1
         began = time.monotonic()
         try:
@@ -175,7 +189,7 @@ class Inquiry:
                 seconds=_since(began),
             )
             self.journal.note(self.investigation, "tool_call", f"{key}:failed:{self.calls}", failed, by)
-            self._gap(tool, str(error))
+            self._gap(tool, str(error), unless=may_fail)
             self._unanswered[key] = str(error)
             if error.denied:
                 self._was_denied(_door(tool), str(error))
@@ -184,7 +198,7 @@ class Inquiry:
         call = _as_record(tool, arguments, answer, _since(began))
         self.journal.note(self.investigation, "tool_call", key, call, by)
         for doubt in _doubts(tool, answer, call.evidence):
-            self._gap(tool, doubt)
+            self._gap(tool, doubt, unless=may_fail)
         return answer
 
     def _was_denied(self, door: str, said: str) -> None:
@@ -206,7 +220,9 @@ class Inquiry:
             return f"the budget of {self.limits.seconds:g} s is spent"
         return None
 
-    def _gap(self, tool: Tool, why: str) -> None:
+    def _gap(self, tool: Tool, why: str, *, unless: bool) -> None:
+        if unless:
+            return
         self.gap(f"{tool.server}: {tool.name}", why, _HIDES.get(tool.signal, f"what only {tool.server} knows"))
 
 

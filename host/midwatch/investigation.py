@@ -3,14 +3,14 @@
     Incident → Scope → Observation* → Hypothesis* → Verdict* → Conclusion → Plan → Decision → Action* → Report
 
 Running it again for the same incident gives back what was settled and goes on from there: that is all that
-resuming after a crash takes. What a person tells it once hypotheses are made starts a further look, with a conclusion
-of its own: the later one replaces the earlier one, both stay.
+resuming after a crash takes. What a person tells it once it looks ends that look, or follows its conclusion, and starts
+a further look, with a conclusion of its own: the later one replaces the earlier one, both stay.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -25,7 +25,7 @@ from midwatch.builtin.planning import plan_for, sealed
 from midwatch.builtin.scene import Scene
 from midwatch.claude.models import Models
 from midwatch.declared import declared_topology
-from midwatch.errors import UnknownIncident
+from midwatch.errors import UnknownIncident, first_of
 from midwatch.gate import Approver, Gate, Patience
 from midwatch.health import health, window_ending
 from midwatch.inquiry import Inquiry, Limits
@@ -49,14 +49,16 @@ from midwatch.records import (
     Steer,
     Verdict,
 )
+from midwatch.revisions import revised
 from midwatch.runbook_record import Runbook
 from midwatch.runbooks import find_runbooks
 from midwatch.scoping import before, find_scope, survey_arguments
 from midwatch.settings import Settings
 from midwatch.steering import Steering, forbidden_by
-from midwatch.steers import as_steering, heed, look_of, told, unheeded
+from midwatch.steers import as_steering, end, hear, heed, look_of, told, unheeded
 from midwatch.subagents import Subagent
 from midwatch.toolbox import Eyes, Hands
+from midwatch.windows import steered
 from midwatch_kit.records import Observation, ObservationKind, Signal
 from midwatch_kit.server import Role
 from midwatch_topology import Topology
@@ -64,10 +66,21 @@ from midwatch_topology import Topology
 if TYPE_CHECKING:
     from midwatch.claude.judgement import Judgement
 
+ResultT = TypeVar("ResultT")
 _LISTEN_EVERY = 0.5
 _TASKS_IN_TURN = 3
 """Of a model: the lead proposes, then all testers test, then the challenger challenges."""
 _SIGNALS = (Signal.TRACES.value, Signal.METRICS.value, Signal.LOGS.value, Signal.CHANGES.value)
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What one look came to before its conclusion; `noise` is what steering left out."""
+
+    scene: Scene
+    hypotheses: Sequence[Hypothesis]
+    verdicts: dict[str, Verdict]
+    noise: Sequence[Observation]
 
 
 @dataclass
@@ -94,23 +107,69 @@ class Investigation:
             await self._look()
             self.inquiry = _fresh(self.inquiry)
 
-    async def _look(self) -> Report:
-        """Come to a conclusion, propose a plan, carry it out if it is approved, and report."""
+    async def _look(self) -> None:
+        """Come to a conclusion, propose a plan, carry it out if it is approved, and report.
+
+        Somebody who says more meanwhile ends it before it concludes; what was found until then stays on record.
+        """
         self._becomes(Status.INVESTIGATING)
-        scope, topology = await self._scope()
-        self.heard = told(self.journal, self.incident.id)
+        whole, topology = await self._scope()
+        self.heard = hear(self.journal, self.incident.id, self.look)
+        if (looked := await self._unless_told(lambda: self._investigate(whole, topology))) is None:
+            end(self.journal, self.incident.id, self.look, self._news())
+            return
+        conclusion = self._conclude(looked)
+        scope, plan = looked.scene.scope, self._plan(conclusion, looked.scene)
+        learnt = lessons(conclusion, looked.scene, self.incident.owner)
+        put_on_record(self.journal, self.incident.id, self.look, learnt, datetime.now(UTC))
+        mitigated = await self._mitigate(plan, scope)
+        await self._report(conclusion, plan, scope, mitigated=mitigated)
+
+    async def _investigate(self, whole: Scope, topology: Topology) -> _Looked:
+        """Look at what is in scope, over the window that was chosen, and test what could explain it."""
+        scope = await self._chosen(whole)
         scene, noise = await self._survey(scope, topology)
         judgement = self._judgement(scene)
         hypotheses = await self._hypotheses(scene, judgement)
         scene, verdicts = await self._test(hypotheses, scene, judgement)
         scene, verdicts = await self._challenge(hypotheses, scene, verdicts, judgement)
-        conclusion = self._conclude(scene, hypotheses, verdicts)
-        heed(self.journal, self.incident.id, self.heard, [(h, verdicts[h.id]) for h in hypotheses], noise)
-        plan = self._plan(conclusion, scene)
-        learnt = lessons(conclusion, scene, self.incident.owner)
-        put_on_record(self.journal, self.incident.id, self.look, learnt, datetime.now(UTC))
-        mitigated = await self._mitigate(plan, scope)
-        return await self._report(conclusion, plan, scope, mitigated=mitigated)
+        return _Looked(scene, hypotheses, verdicts, noise)
+
+    async def _chosen(self, whole: Scope) -> Scope:
+        """Return the scope of this look: over the window that a person chose, on record where it is another one."""
+        key = f"scope:{self.look}"
+        if known := self.journal.recall(self.incident.id, "topology", key, Scope):
+            return known
+        scope = await steered(self.inquiry, self.incident, whole, self.heard.values())
+        return scope if scope == self._before() else self.journal.note(self.incident.id, "topology", key, scope)
+
+    def _before(self) -> Scope:
+        """Return the scope of the look before this one; of the first, the scope that follows from the alert."""
+        noted = self.journal.entries(self.incident.id, kind="topology")
+        return [Scope.model_validate(e.body) for e in noted if e.key != f"scope:{self.look}"][-1]
+
+    async def _unless_told(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT | None:
+        """Return what work gives; None when a person tells the investigation something first, which cancels it."""
+        given: list[ResultT] = []
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._listen, group.cancel_scope)
+                given.append(await work())
+                group.cancel_scope.cancel()
+        except ExceptionGroup as errors:
+            raise first_of(errors) from None  # as it was, for whoever says it
+        return given[0] if given else None
+
+    async def _listen(self, waiting: anyio.CancelScope) -> None:
+        while True:
+            if self._news():
+                waiting.cancel()
+            await anyio.sleep(_LISTEN_EVERY)
+
+    def _news(self) -> dict[str, Steer]:
+        """Return what was told since this look began."""
+        said = told(self.journal, self.incident.id)
+        return {key: steer for key, steer in said.items() if key not in self.heard}
 
     async def _scope(self) -> tuple[Scope, Topology]:
         known = self.journal.recall(self.incident.id, "topology", "scope", Scope)
@@ -173,7 +232,16 @@ class Investigation:
             known = [*suggested.values()]
             proposed = await judgement.proposals(known, judge_all(known, scene))
             suggested |= {h.id: h for h in proposed if h.entity not in left_out}
-        return [*self.journal.note_all(self.incident.id, "hypothesis", suggested).values()]
+        return self._note(suggested)
+
+    def _note(self, suggested: Mapping[str, Hypothesis]) -> list[Hypothesis]:
+        """Put hypotheses on record; one that an earlier look had with other figures is on record anew."""
+        noted = [*self.journal.entries(self.incident.id, kind="hypothesis")]
+        earlier = [(e.key, Hypothesis.model_validate(e.body)) for e in noted]
+        keys = {name: f"{name}:{self.look}" for name in suggested}
+        other = {h.id for key, h in earlier if h.id in suggested and key != keys[h.id] and h != suggested[h.id]}
+        bodies = {keys[name] if name in other else name: h for name, h in suggested.items()}
+        return [*self.journal.note_all(self.incident.id, "hypothesis", bodies).values()]
 
     def _timely(self, seen: Sequence[Observation], scope: Scope) -> list[Observation]:
         """Leave out silence from a signal that lags behind the window, and say so."""
@@ -243,11 +311,18 @@ class Investigation:
         self.journal.note_all(self.incident.id, "observation", {o.id: o for o in subagent.found}, name)
         return _without(subagent.found, self._noise(subagent.found, scene.scope))
 
-    def _conclude(self, scene: Scene, hypotheses: Sequence[Hypothesis], verdicts: dict[str, Verdict]) -> Conclusion:
-        gaps = self.journal.values(self.incident.id, Gap)
-        conclusion = conclude(scene, hypotheses, verdicts, gaps)
-        self.journal.note(self.incident.id, "budget", self._key("conclusion"), self._spent())
-        return self.journal.note(self.incident.id, "conclusion", str(self.look), conclusion)
+    def _conclude(self, looked: _Looked) -> Conclusion:
+        """Conclude, beside what was concluded before, and note what came of what people told."""
+        name, key = self.incident.id, str(self.look)
+        since = [steer for told_as, steer in unheeded(self.journal, name).items() if told_as in self.heard]
+        concluded = conclude(looked.scene, looked.hypotheses, looked.verdicts, self.journal.values(name, Gap))
+        earlier = [e for e in self.journal.entries(name, kind="conclusion") if e.key != key]
+        before = [Conclusion.model_validate(entry.body) for entry in earlier]
+        self.journal.note(name, "budget", self._key("conclusion"), self._spent())
+        conclusion = self.journal.note(name, "conclusion", key, revised(concluded, before, since))
+        tested = [(h, looked.verdicts[h.id]) for h in looked.hypotheses]
+        heed(self.journal, name, self.heard, tested, looked.noise, (self._before(), looked.scene.scope))
+        return conclusion
 
     def _spent(self) -> Budget:
         every = self.journal.values(self.incident.id, ModelCall)
@@ -270,28 +345,14 @@ class Investigation:
         decision = self.journal.recall(self.incident.id, "decision", plan.digest, Decision)
         if decision is None:
             self._becomes(Status.AWAITING_APPROVAL)
-            if (made := await self._decided(plan, self.approver)) is None:
+            approver = self.approver
+            if (made := await self._unless_told(lambda: approver.decide(self.incident, plan))) is None:
                 return False
             decision = self.journal.note(self.incident.id, "decision", plan.digest, made, made.by)
         if decision.approved:
             self._becomes(Status.MITIGATING)
         patience = Patience(self.settings.settle_seconds, self.settings.recovery_seconds)
         return await Gate(self._second_inquiry(), self.hands, patience, scope).carry_out(plan, decision)
-
-    async def _decided(self, plan: Plan, approver: Approver) -> Decision | None:
-        """Wait for the decision; None when a person tells the investigation something first."""
-        made: list[Decision] = []
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._listen, group.cancel_scope)
-            made.append(await approver.decide(self.incident, plan))
-            group.cancel_scope.cancel()
-        return made[0] if made else None
-
-    async def _listen(self, waiting: anyio.CancelScope) -> None:
-        while True:
-            if unheeded(self.journal, self.incident.id):
-                waiting.cancel()
-            await anyio.sleep(_LISTEN_EVERY)
 
     async def _report(self, conclusion: Conclusion, plan: Plan, scope: Scope, *, mitigated: bool) -> Report:
         if mitigated:

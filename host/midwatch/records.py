@@ -106,6 +106,8 @@ class Scope(Record):
     age_seconds: float | None = None
     lookback_seconds: float | None = Field(None, description="how long before the alert the onset was looked for")
     changes_since: Moment | None = Field(None, description="how far back changes are looked for: they may bite late")
+    waves: tuple[Window, ...] = Field((), description="when the symptom was bad, where somebody asked for its waves")
+    chosen: str = Field("", description="why this is the window, where a person chose it")
 
 
 class HypothesisKind(StrEnum):
@@ -135,9 +137,9 @@ class Hypothesis(Record):
 
 
 class Steer(Record):
-    """What a person told an investigation: a cause to test, or noise to leave out; `effect` is what came of it.
+    """What a person told an investigation: a cause to test, noise to leave out, or when to look.
 
-    Noted when it is told, and again, with its effect, by the look that heeded it.
+    Noted when it is told, and again, with its effect, by the look that heeded it. It can grant nothing.
     """
 
     text: str = Field(min_length=1, max_length=1000, description="the person's own words")
@@ -146,7 +148,17 @@ class Steer(Record):
     entity: EntityId | None = None
     leave_out: EntityId | None = Field(None, description="whatever is seen of this entity is noise")
     ignore: str | None = Field(None, min_length=3, max_length=200, description="what says this text is noise")
+    since: Moment | None = Field(None, description="where the window is to start")
+    until: Moment | None = Field(None, description="where the window is to end")
+    wave: int | None = Field(None, description="the wave to look at alone: 1 is the first, -1 the latest")
+    whole: bool = Field(False, description="takes an earlier choice of a window back")
+    at: Moment | None = Field(None, description="when it was told; a wave may have come until then")
     effect: str = ""
+
+    @property
+    def chooses_window(self) -> bool:
+        """Whether it says when to look."""
+        return self.whole or any(said is not None for said in (self.since, self.until, self.wave))
 
 
 class ToolCall(Record):
@@ -252,8 +264,28 @@ class Impact(Record):
     observations: tuple[str, ...] = ()
 
 
+class Difference(Record):
+    """One thing that is not as it was; `because` are the arguments that made the difference, where there are any."""
+
+    what: str
+    was: str
+    now: str
+    because: tuple[str, ...] = ()
+
+
+class Revision(Record):
+    """How a further look's conclusion differs from version `of`, and what people said since; no change, no version."""
+
+    of: int
+    steers: tuple[str, ...]
+    changes: tuple[Difference, ...] = ()
+
+
 class Conclusion(Record):
-    """What the evidence says; claims without evidence never get here."""
+    """What the evidence says; claims without evidence never get here.
+
+    A further look that comes to another outcome, cause or confidence makes a new version.
+    """
 
     outcome: Outcome
     statement: str
@@ -263,6 +295,8 @@ class Conclusion(Record):
     gaps: tuple[Gap, ...] = ()
     next_checks: tuple[NextCheck, ...] = ()
     impact: Impact | None = None
+    version: int = Field(1, ge=1)
+    revision: Revision | None = Field(None, description="what came of looking again; none for the first look")
 
 
 class Call(Record):

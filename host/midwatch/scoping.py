@@ -31,7 +31,8 @@ _SUBJECTS = {"error_rate": _ERRORS, "latency_p95": _LATENCY, "request_rate": _TR
 _ALSO = {"latency_p95": ("latency_mean",)}
 """What else a survey may call a subject, where its backend holds another statistic of it."""
 _NOTHING = Topology()
-_EDGE = timedelta(seconds=1)
+EDGE = timedelta(seconds=1)
+"""A window begins so long before the earliest time at which the symptom may have begun."""
 _FURTHER = (4, 16)
 """So many times the lookback are tried where the symptom is as unwell as it was before: it was in progress by then."""
 _CHANGES_LOOKBACKS = 24
@@ -118,11 +119,11 @@ async def _follow(inquiry: Inquiry, incident: Incident, lookback: timedelta, now
 
 async def _settle(inquiry: Inquiry, incident: Incident, lookback: timedelta, now: datetime) -> Course:
     """Look for the symptom's onset near the alert, then look again through windows that fit it."""
-    near = Window(start=min(incident.started_at, now - _EDGE) - lookback / 2, end=now)
+    near = Window(start=min(incident.started_at, now - EDGE) - lookback / 2, end=now)
     before = Window(start=near.start - 1.5 * lookback, end=near.start)
-    first = await _look(inquiry, incident, near, before)
+    first = await course_of(inquiry, incident, near, before)
     around = first.onset or await _closer(inquiry, incident, first, lookback)
-    second = await _look(inquiry, incident, *_windows(incident, around, lookback, now))
+    second = await course_of(inquiry, incident, *_windows(incident, around, lookback, now))
     return replace(second, onset=second.onset or first.onset, symptoms=second.symptoms or first.symptoms)
 
 
@@ -135,13 +136,14 @@ async def _closer(inquiry: Inquiry, incident: Incident, seen: Course, lookback: 
     if not _named_subjects(incident) or any(o.signal is not Signal.METRICS for o in seen.symptoms):
         hinted = _hint(seen.symptoms, incident)
         return hinted if hinted and hinted.earliest <= incident.started_at else None
-    start = max(seen.window.start, min(incident.started_at, seen.window.end - _EDGE) - lookback / 8)
+    start = max(seen.window.start, min(incident.started_at, seen.window.end - EDGE) - lookback / 8)
     near = Window(start=start, end=seen.window.end)
-    closer = await _look(inquiry, incident, near, Window(start=seen.baseline.start, end=start))
+    closer = await course_of(inquiry, incident, near, Window(start=seen.baseline.start, end=start))
     return closer.onset or _hint(closer.symptoms, incident)
 
 
-async def _look(inquiry: Inquiry, incident: Incident, window: Window, baseline: Window) -> Course:
+async def course_of(inquiry: Inquiry, incident: Incident, window: Window, baseline: Window) -> Course:
+    """Ask how the symptom went in a window, beside a baseline."""
     symptoms = await _symptoms(inquiry, incident.service, watched(incident), window, baseline)
     return Course(window, baseline, _onset(symptoms, incident), tuple(symptoms))
 
@@ -177,7 +179,7 @@ def survey_arguments(tool: Tool, window: Window, baseline: Window, entities: Ite
 def before(tool: Tool, scope: Scope) -> Window:
     """Return what a tool compares the scope's window with: the baseline, and for changes all that may bite late."""
     far = tool.signal == Signal.CHANGES and scope.changes_since
-    return Window(start=min(far, scope.baseline.start), end=scope.baseline.end) if far else scope.baseline
+    return Window(start=min(far, scope.baseline.start), end=scope.window.start) if far else scope.baseline
 
 
 def watched(incident: Incident) -> tuple[str, ...]:
@@ -238,7 +240,7 @@ def _earliest(shifted: Iterable[Observation], incident: Incident) -> Onset | Non
 
 def _windows(incident: Incident, onset: Onset | None, lookback: timedelta, now: datetime) -> tuple[Window, Window]:
     """Return the window from just before the onset until now, and a baseline before it, at least thrice as long."""
-    start = (onset.earliest if onset else min(incident.started_at, now) - lookback / 4) - _EDGE
+    start = (onset.earliest if onset else min(incident.started_at, now) - lookback / 4) - EDGE
     length = max(3 * (now - start), lookback / 2)
     return Window(start=start, end=now), Window(start=start - length, end=start)
 

@@ -16,8 +16,8 @@ import pytest
 from tests.e2e.story import LENGTH, SEEN_AT, Story
 from typer.testing import CliRunner, Result
 
-from midwatch.cases.findings import Findings, findings_of
 from midwatch.cli import app
+from midwatch.findings import Findings, findings_of
 from midwatch.host import open_host
 from midwatch.intake import alerts_from
 from midwatch.journal import Journal

@@ -10,7 +10,7 @@ import pytest
 from tests.cases.conftest import STORY, Desk
 
 from midwatch.cases.case import Expected, Suspect, faults
-from midwatch.cases.findings import Findings
+from midwatch.findings import Findings
 from midwatch.journal import Journal
 from midwatch.records import Feedback, HypothesisKind, Outcome
 

@@ -8,9 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.cases.conftest import Desk, Replay
 
-from midwatch.cases.diff import Difference, as_text, differences
-from midwatch.cases.findings import Findings, Judged
-from midwatch.records import Argument, Cause, Conclusion, Gap, HypothesisKind, NextCheck, Outcome, Plan, Step
+from midwatch.differences import as_text, differences
+from midwatch.findings import Findings, Judged
+from midwatch.records import (
+    Argument,
+    Cause,
+    Conclusion,
+    Difference,
+    Gap,
+    HypothesisKind,
+    NextCheck,
+    Outcome,
+    Plan,
+    Step,
+)
 
 # They share one investigation, whose servers would starve a live application that another worker runs.
 pytestmark = pytest.mark.xdist_group("live")

@@ -7,8 +7,8 @@ import pytest
 from tests.cases.conftest import HINT, Desk, Replay, found_in, records_in
 
 from midwatch.audit import audit
-from midwatch.cases.diff import differences
-from midwatch.cases.findings import Findings
+from midwatch.differences import differences
+from midwatch.findings import Findings
 from midwatch.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from midwatch.cases.findings import Findings, findings_of
 from midwatch.errors import HostError
+from midwatch.findings import Findings, findings_of
 from midwatch.journal import Journal
 from midwatch.records import NamedCause, Outcome, Scope, ToolCall
 from midwatch_kit.records import EntityId, Record

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from midwatch.cases.findings import Findings, Judged, findings_of
 from midwatch.cases.replay import replay
 from midwatch.cases.snapshot import Source, take
 from midwatch.errors import BadSnapshot
+from midwatch.findings import Findings, Judged, findings_of
 from midwatch.journal import Journal
 from midwatch.records import Cause, Feedback, HypothesisKind, Incident, Outcome, Scope
 from midwatch.settings import Settings

@@ -15,10 +15,10 @@ import anyio
 from pydantic import ValidationError
 
 from midwatch.cases.archive import unpacked
-from midwatch.cases.findings import Findings, findings_of
 from midwatch.cases.manifest import Conditions, Manifest, read_manifest, verify
 from midwatch.cases.snapshot import ALERTS, DECLARED, STEERING, TOPOLOGY, Received
 from midwatch.errors import BadSnapshot, HostError
+from midwatch.findings import Findings, findings_of
 from midwatch.host import open_host
 from midwatch.intake import alerts_from
 from midwatch.links import Reach, connect

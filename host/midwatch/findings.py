@@ -43,7 +43,7 @@ def findings_of(journal: Journal, investigation: str) -> Findings | None:
     conclusions, plans = journal.values(investigation, Conclusion), journal.values(investigation, Plan)
     if not conclusions:
         return None
-    verdicts = {verdict.hypothesis: verdict for verdict in journal.values(investigation, Verdict)}
+    verdicts = _verdicts(journal, investigation)
     hypotheses = {hypothesis.id: hypothesis for hypothesis in journal.values(investigation, Hypothesis)}
     tested = [_tested(hypotheses[name], verdict) for name, verdict in verdicts.items() if name in hypotheses]
     return Findings(
@@ -52,6 +52,17 @@ def findings_of(journal: Journal, investigation: str) -> Findings | None:
         plan=plans[-1] if plans else None,
         tested=tuple(sorted(tested, key=lambda t: (-t.probability, t.kind, t.entity, t.change))),
     )
+
+
+def _verdicts(journal: Journal, investigation: str) -> dict[str, Verdict]:
+    """Return the verdicts of the look that concluded last, by hypothesis: an earlier one may have had another window.
+
+    Their keys end in the number of the look, but for the first.
+    """
+    look = [entry.key for entry in journal.entries(investigation, kind="conclusion")][-1]
+    noted = journal.entries(investigation, kind="verdict")
+    own = [entry for entry in noted if (entry.key.partition(":")[2] or "1") == look]
+    return {verdict.hypothesis: verdict for verdict in (Verdict.model_validate(entry.body) for entry in own)}
 
 
 def findings_in(path: Path) -> Findings:

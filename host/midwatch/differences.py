@@ -1,4 +1,4 @@
-"""What changed between two conclusions on the same case: pure, from two findings to a list of differences.
+"""What changed between two conclusions on the same incident: pure, from two findings to a list of differences.
 
 Ids of observations and evidence are of a run, so they are no difference; what was said and how it was weighed is.
 """
@@ -7,23 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from textwrap import shorten
 from typing import TypeAlias
 
-from midwatch.cases.findings import Findings, Judged
-from midwatch.records import Argument, Cause
-from midwatch_kit.records import Record
+from midwatch.findings import Findings, Judged
+from midwatch.records import Argument, Cause, Conclusion, Difference
 
 Key: TypeAlias = tuple[str, str, str]
 _LEAST = 0.005
 """Log-odds; less is not told."""
 _WIDTH = 120
-
-
-class Difference(Record):
-    """One thing that is not as it was; `because` are the arguments that made the difference, where there are any."""
-
-    what: str
-    was: str
-    now: str
-    because: tuple[str, ...] = ()
+_MUCH_SURER = 0.1
+"""A confidence that moves by less makes no new version."""
 
 
 def differences(a: Findings, b: Findings) -> list[Difference]:
@@ -36,6 +28,24 @@ def differences(a: Findings, b: Findings) -> list[Difference]:
         *_many("gap", _gaps(a), _gaps(b)),
         *_many("next check", _checks(a), _checks(b)),
         *_plans(a, b),
+    ]
+
+
+def material(was: Conclusion, now: Conclusion) -> list[Difference]:
+    """Return what makes `now` another conclusion: its outcome, its causes, or a confidence that moved by 0.1 or more.
+
+    A cause that is none any more has the reason by which it was ruled out.
+    """
+    later, places = {_place(cause): cause for cause in now.root_causes}, [*map(_place, was.root_causes)]
+    out = {rule.statement.partition(": ")[0]: rule.reason for rule in now.ruled_out}
+    gone = [cause for cause in was.root_causes if _place(cause) not in later]
+    because = [f"{_place(c)}: {why}" for c in gone if (why := out.get(f"{c.kind} at {c.entity}"))]
+    same = [(c, later[_place(c)]) for c in was.root_causes if _place(c) in later]
+    surer = [(c, other) for c, other in same if round(abs(other.confidence - c.confidence), 3) >= _MUCH_SURER]
+    return [
+        *_one("outcome", was.outcome, now.outcome),
+        *_one("root cause", ", ".join(places), ", ".join(later), because),
+        *(moved for c, other in surer for moved in _confidence(c, other)),
     ]
 
 
@@ -66,8 +76,12 @@ def _causes(was: Sequence[Cause], now: Sequence[Cause]) -> Iterator[Difference]:
     later = {_place(cause): cause for cause in now}
     for cause in was:
         if same := later.get(_place(cause)):
-            yield from _one(f"confidence of {_place(cause)}", f"{cause.confidence:.2f}", f"{same.confidence:.2f}")
+            yield from _confidence(cause, same)
             yield from _one(f"path of {_place(cause)}", " → ".join(cause.path), " → ".join(same.path))
+
+
+def _confidence(was: Cause, now: Cause) -> list[Difference]:
+    return _one(f"confidence of {_place(was)}", f"{was.confidence:.2f}", f"{now.confidence:.2f}")
 
 
 def _place(cause: Cause) -> str:
