@@ -6,6 +6,7 @@ HostError
 ├── BadSnapshot      a snapshot cannot be taken, is not whole, or was changed
 ├── BadSettings      the settings contradict each other or name something that isn't there
 ├── Unreachable      a server cannot be connected to
+├── NotUnderstood    what a person tells an investigation means nothing to it
 ├── UnknownIncident  no such incident is in the journal
 ├── UnknownRecommendation  no such recommendation is in the journal
 └── JournalDamaged   the journal cannot be used, or its chain of hashes is broken
@@ -48,6 +49,10 @@ class UnknownIncident(HostError):
 
 class UnknownRecommendation(HostError):
     """Raised when no recommendation, or more than one, has the id that was given."""
+
+
+class NotUnderstood(HostError):
+    """Raised when words are no steer; the message says what can be said, or which part is wrong."""
 
 
 class JournalDamaged(HostError):

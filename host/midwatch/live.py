@@ -19,9 +19,12 @@ from midwatch.records import (
     Incident,
     Plan,
     Scope,
+    Steer,
     ToolCall,
     Verdict,
 )
+from midwatch.revisions import revision_lines
+from midwatch.steers import span
 from midwatch_kit.records import Observation, ObservationKind, Record
 from midwatch_kit.window import clock
 
@@ -60,7 +63,8 @@ class LiveView:
             return self._verdict(value)
         if isinstance(value, Conclusion):
             said = f"{value.outcome}: {escape(value.statement)} ({self._calls} tool calls)"
-            return f"[bold]{'conclusion':<11}[/bold] {said}"
+            changed = "".join(f"\n{' ' * 21}{escape(line)}" for line in revision_lines(value))
+            return f"[bold]{'conclusion':<11}[/bold] {said}{changed}"
         return next(
             (f"{_HEADS[shape]} {say(value)}" for shape, say in _LINES.items() if isinstance(value, shape)), None
         )
@@ -68,7 +72,8 @@ class LiveView:
     def _scope(self, scope: Scope) -> str:
         services = sum(entity.kind == "service" for entity in scope.topology.entities)
         began = f"symptom began {clock(scope.onset)}" if scope.onset else "no shift in the symptom's own figures"
-        return f"[bold]scope[/bold]       {services} services, {len(scope.topology.relations)} relations; {began}"
+        told = f"; window {span(scope.window)}, {escape(scope.chosen)}" if scope.chosen else ""
+        return f"[bold]scope[/bold]       {services} services, {len(scope.topology.relations)} relations; {began}{told}"
 
     def _observation(self, seen: Observation) -> str | None:
         quiet = seen.kind in (ObservationKind.NORMAL, ObservationKind.ABSENCE)
@@ -87,6 +92,7 @@ class LiveView:
 _LINES: dict[type[Record], Callable[[Any], str]] = {
     Incident: lambda it: f"{escape(it.title)} — {it.status}",
     Hypothesis: lambda it: f"{it.kind} at {it.entity}: {escape(it.rationale)}",
+    Steer: lambda it: f"{escape(it.by)}: {escape(it.text)}{f' → {escape(it.effect)}' if it.effect else ''}",
     Gap: lambda it: f"{escape(it.what)}: {escape(it.why)}",
     Plan: lambda it: f"{escape(it.action)}  [dim]{it.digest[:12]}[/dim]",
     Decision: lambda it: f"{'yes' if it.approved else 'no'}, by {escape(it.by)}",

@@ -22,7 +22,9 @@ from midwatch.records import (
     Scope,
     Verdict,
 )
+from midwatch.revisions import revision_lines
 from midwatch.runbook_record import Runbook
+from midwatch.steers import span
 from midwatch_kit.records import EntityId
 from midwatch_kit.window import clock
 from midwatch_topology import Topology
@@ -51,6 +53,8 @@ def packet(incident: Incident, journal: Journal, *, asks: bool = True) -> str:
         "Incident packet",
         f"Service: {incident.service:<28}  Severity: {incident.severity}",
         f"First seen: {clock(incident.started_at)} UTC{'':<13}Outcome: {conclusion.outcome}{_confidence(conclusion)}",
+        *_looked(incident, journal),
+        *revision_lines(conclusion),
         *_causes(conclusion, index, journal, incident),
         *_ruled_out(conclusion, index),
         *_health(journal.values(incident.id, Health)),
@@ -84,6 +88,12 @@ def evidence_index(incident: Incident, journal: Journal) -> dict[str, str]:
     named = [name for cause in conclusion.root_causes for name in (*cause.supports, *cause.contradicts)]
     named += [name for out in conclusion.ruled_out for name in out.observations]
     return {name: f"E{number}" for number, name in enumerate(dict.fromkeys(named), start=1)}
+
+
+def _looked(incident: Incident, journal: Journal) -> Iterable[str]:
+    """Say which window a person chose, where one did."""
+    if (scope := _last(journal.values(incident.id, Scope))) and scope.chosen:
+        yield f"Window: {span(scope.window)} ({scope.chosen})"
 
 
 def _causes(conclusion: Conclusion, index: dict[str, str], journal: Journal, incident: Incident) -> Iterable[str]:

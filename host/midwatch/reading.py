@@ -18,6 +18,7 @@ from midwatch.records import (
     Status,
     Steer,
 )
+from midwatch.revisions import revision_lines
 from midwatch.steers import look_of, unheeded
 from midwatch_kit.records import Observation
 from midwatch_kit.window import rfc3339
@@ -65,6 +66,7 @@ def conclusion_lines(journal: Journal, investigation: str) -> list[str]:
     earlier = [f"An earlier look said: {each.outcome}: {each.statement}" for each in conclusions[:-1]]
     return [
         f"{last.outcome}: {last.statement}",
+        *revision_lines(last),
         *(line for cause in last.root_causes for line in _cause("root cause", cause, seen)),
         *(line for cause in last.contributing for line in _cause("contributing", cause, seen)),
         *([f"impact: {last.impact.statement}"] if last.impact else []),

@@ -32,8 +32,3 @@ def revision_lines(conclusion: Conclusion) -> list[str]:
         return [f"Version {conclusion.version} stands: looked at again ({told}), and nothing changed that matters"]
     changes = [f"- {line}" if line[:1] != " " else line for line in as_text(revision.changes).split("\n")]
     return [f"Version {revision.of} → {conclusion.version}, because of {told}", *changes]
-
-
-def version_of(conclusions: Sequence[Conclusion], version: int) -> Conclusion | None:
-    """Return the latest conclusion of a version."""
-    return next((each for each in reversed(conclusions) if each.version == version), None)

@@ -27,9 +27,10 @@ from midwatch.errors import BadAlert, HostError
 from midwatch.host import Host, open_host
 from midwatch.intake import alerts_from, from_sentence
 from midwatch.investigation import current, find_incident
+from midwatch.journal import Journal
 from midwatch.live import LiveView
 from midwatch.packet import packet
-from midwatch.records import Alert
+from midwatch.records import Alert, Conclusion, Report
 from midwatch.settings import Settings
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.window import parse_time, resolve_window
@@ -57,13 +58,16 @@ def investigate(
 def report(
     incident: Annotated[str, typer.Argument(help="its id, or the end of it; the latest when left out")] = "",
     check: Annotated[bool, typer.Option("--check", help="verify every citation against the stored bytes")] = False,
+    version: Annotated[int, typer.Option("--version", min=1, help="an earlier conclusion, as it was reported")] = 0,
     as_json: Json = False,
 ) -> None:
     """Show what an investigation found, or verify that its evidence still stands."""
     with open_journal() as journal:
         found = find_incident(journal, incident)
         if not check:
-            _show(packet(found, journal), found.id, as_json=as_json)
+            key = _look_of_version(journal, found.id, version) if version else ""
+            said = journal.recall(found.id, "report", key, Report) if key else None
+            _show(said.packet if said else packet(found, journal), found.id, as_json=as_json, look=key)
             return
         kept = EvidenceStore(settings_or_fail().data_dir / "evidence", sys.maxsize)
         checked = audit(found.id, journal, kept)
@@ -147,11 +151,23 @@ def _decide(incident: str, digest: str, by: str, *, approved: bool) -> None:
     typer.echo(f"{'approved' if decision.approved else 'rejected'} by {decision.by}: plan {decision.digest[:12]}")
 
 
-def _show(text: str, incident: str, *, as_json: bool) -> None:
+def _look_of_version(journal: Journal, incident: str, version: int) -> str:
+    """Return the key of the look that reported a version last; the latest version goes on, and has none."""
+    known = {entry.key: Conclusion.model_validate(entry.body) for entry in journal.entries(incident, kind="conclusion")}
+    if not known:
+        raise HostError(f"{incident} has no conclusion yet")
+    latest = [*known.values()][-1].version
+    if version > latest:
+        raise HostError(f"{incident} has no version {version}: the latest is {latest}")
+    return [key for key, conclusion in known.items() if conclusion.version == version][-1] if version < latest else ""
+
+
+def _show(text: str, incident: str, *, as_json: bool, look: str = "") -> None:
+    """Print a packet, or for programs the latest conclusion, plan and report, or those of one look."""
     if not as_json:
         typer.echo(text)
         return
     with open_journal() as journal:
         entries = [entry.model_dump(mode="json") for entry in journal.entries(incident)]
-        last = {entry["type"]: entry["body"] for entry in entries}
+        last = {entry["type"]: entry["body"] for entry in entries if look in ("", entry["key"])}
     print_json({"incident": incident, **{name: last.get(name) for name in ("conclusion", "plan", "report")}})

@@ -96,27 +96,18 @@ class Acting:
         entity: Annotated[str, Field(description="where to test it: an entity's id or bare name")] = "",
         leave_out: Annotated[str, Field(description="an entity that is noise, whatever was seen of it")] = "",
         ignore: Annotated[str, Field(max_length=200, description="a text: observations that say it are noise")] = "",
+        window: Annotated[
+            str, Field(max_length=100, description="when to look: latest or first (wave), 2, whole, or START/END in UTC")
+        ] = "",
     ) -> types.CallToolResult:
-        """Tell an investigation what its person knows: a cause to test like any other, or noise to leave out.
+        """Tell an investigation what its person knows: a cause to test, noise to leave out, or when to look.
 
-        A further look heeds it when hypotheses were made already; the record says what came of it. To wait for that:
-        continue_investigation with wait.
+        Words alone do where they are plain: look only at the latest wave. What is under way ends, and a further look
+        heeds it; the record says what came of it. To wait for that: continue_investigation with wait.
         """
         found = find_incident(self.running.journal, incident)
-        if bool(kind) != bool(entity):
-            raise HostError("a cause to test needs both kind and entity")
-        if not (kind or leave_out or ignore):
-            raise HostError("give kind and entity, or leave_out, or ignore: words alone change nothing")
-        if ignore and len(ignore) < _SHORTEST:
-            raise HostError(f"ignore {ignore!r} would leave out too much: give {_SHORTEST} characters or more")
-        steer = Steer(
-            text=words,
-            by=who_is_at(ctx),
-            kind=kind,
-            entity=entity_of(self.running.journal, found, entity) if entity else None,
-            leave_out=entity_of(self.running.journal, found, leave_out) if leave_out else None,
-            ignore=ignore or None,
-        )
+        given = Fields(kind or "", entity, leave_out, ignore, window)
+        steer = await understood_steer(self.running.journal, self.running.settings, found, words, who_is_at(ctx), given)
         tell_investigation(self.running.journal, found.id, steer)
         return await self._go(ctx, found, wait=False, seconds=0)
 
