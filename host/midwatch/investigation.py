@@ -443,10 +443,11 @@ def current(journal: Journal, investigation: str) -> Incident | None:
 
 
 def find_incident(journal: Journal, name: str) -> Incident:
-    """Return the incident whose id ends or begins so, or the latest for an empty name; raises `UnknownIncident`."""
+    """Return the incident whose id begins or ends so, or the latest for none or `latest`; raises `UnknownIncident`."""
+    part = "" if name.casefold() == "latest" else name.upper()
     known = [found for each in journal.investigations() if (found := current(journal, each))]
-    matching = [found for found in known if found.id.endswith(name.upper()) or found.id.startswith(name.upper())]
-    if not matching or (name and len(matching) > 1):
+    matching = [found for found in known if found.id.startswith(part) or found.id.endswith(part)]
+    if not matching or (part and len(matching) > 1):
         listed = ", ".join(found.id for found in known[-5:]) or "none"
         raise UnknownIncident(f"{name or 'the latest incident'} is not on record, or not alone; the last are: {listed}")
     return matching[-1]

@@ -33,9 +33,12 @@ _KINDS: Final = {
     **dict.fromkeys(("permission", "credential", "quota"), HypothesisKind.ACCESS),
     **dict.fromkeys(("node", "network"), HypothesisKind.PLATFORM),
 }
-_TIME: Final = r"(?:\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?|\d\d:\d\d(?::\d\d)?|(?:now)?-(?:\d+[smhd])+|\+(?:\d+[smhd])+|now)"
+_DATE_TIME: Final = r"\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?"
+_TIME: Final = rf"(?:{_DATE_TIME}|\d\d:\d\d(?::\d\d)?|(?:now)?-(?:\d+[smhd])+|\+(?:\d+[smhd])+|now)"
 _ZONE: Final = r"(?: ?(?:utc|z))?"
-_LOOK: Final = r"(?:please )?(?:only |just )?(?:(?:look|focus|concentrate)(?: only| just)? ?(?:at|on)?|take|use|only|just)? ?"
+_LOOK: Final = (
+    r"(?:please )?(?:only |just )?(?:(?:look|focus|concentrate)(?: only| just)? ?(?:at|on)?|take|use|only|just)? ?"
+)
 _WAVE: Final = r"(?:wave|spike|burst|episode|peak)"
 _FAR: Final = timedelta(hours=24)
 
@@ -50,7 +53,9 @@ class Around:
 
     def time(self, text: str) -> datetime:
         """Return the moment that a text means; raises `BadInput` for none, or one that is far from the incident."""
-        text = re.sub(rf"{_ZONE}$", "", text.strip(), flags=re.I) if re.match(r"\d\d:\d\d", text.strip()) else text.strip()
+        text = (
+            re.sub(rf"{_ZONE}$", "", text.strip(), flags=re.I) if re.match(r"\d\d:\d\d", text.strip()) else text.strip()
+        )
         moment = self._time(text)
         if abs(moment - self.began) > _FAR:
             raise BadInput(f"{text} is more than a day from the incident's start ({self.began:%Y-%m-%d %H:%M:%S}Z)")
@@ -154,7 +159,8 @@ _SENTENCES: Final[tuple[tuple[str, Callable[[re.Match[str], Around], Fields]], .
     (rf"{_LOOK}(?:the )?(?:whole|entire|full) (?:window|time|incident)(?: again)?", lambda _f, _a: {"whole": True}),
     (rf"{_LOOK}all (?:the )?{_WAVE}s(?: again)?", lambda _f, _a: {"whole": True}),
     (
-        rf"{_LOOK}(?:the time )?(?:between|from) (?P<since>{_TIME}){_ZONE} (?:and|to|until|till) (?P<until>{_TIME}){_ZONE}",
+        rf"{_LOOK}(?:the time )?(?:between|from) (?P<since>{_TIME}){_ZONE} "
+        rf"(?:and|to|until|till) (?P<until>{_TIME}){_ZONE}",
         lambda found, around: _between(found["since"], found["until"], around),
     ),
     (
@@ -177,10 +183,13 @@ _SENTENCES: Final[tuple[tuple[str, Callable[[re.Match[str], Around], Fields]], .
         rf"{_ENTITY}",
         lambda found, around: {"leave_out": around.entity(found["entity"])},
     ),
-    (rf"(?:the )?{_ENTITY} is (?:only |just )?noise", lambda found, around: {"leave_out": around.entity(found["entity"])}),
     (
-        r"(?:please )?(?:(?:check|test|suspect|consider|try|look at|look into|could it be|is it|was it|what about|maybe|"
-        rf"perhaps) )?(?:it (?:was|is) )?(?:an? |the )?{_KIND} (?:of|at|in|on|from) (?:the )?{_ENTITY}",
+        rf"(?:the )?{_ENTITY} is (?:only |just )?noise",
+        lambda found, around: {"leave_out": around.entity(found["entity"])},
+    ),
+    (
+        r"(?:please )?(?:(?:check|test|suspect|consider|try|look at|look into|could it be|is it|was it|what about|"
+        rf"maybe|perhaps) )?(?:it (?:was|is) )?(?:an? |the )?{_KIND} (?:of|at|in|on|from) (?:the )?{_ENTITY}",
         _tests,
     ),
 )

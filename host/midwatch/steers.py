@@ -14,7 +14,7 @@ from midwatch.journal import Entry, Journal
 from midwatch.records import Hypothesis, Message, Scope, Steer, Verdict
 from midwatch.steering import Check, Steering
 from midwatch_kit.records import Observation, Window
-from midwatch_kit.window import clock
+from midwatch_kit.window import clock, rfc3339
 
 _HEEDED = ":heeded"
 _LOOK, _ENDED = "look:", ":ended"
@@ -104,9 +104,24 @@ def heed(
         journal.note(investigation, "steer", f"{key}{_HEEDED}", said)
 
 
+def meaning(steer: Steer) -> str:
+    """Return what a steer asks for, in words."""
+    times = f"{rfc3339(steer.since) if steer.since else '…'} to {rfc3339(steer.until) if steer.until else '…'}"
+    wave = {1: "the first wave", -1: "the latest wave"}.get(steer.wave or 0, f"wave {steer.wave}")
+    asked = [
+        f"test {steer.kind} at {steer.entity}" if steer.kind else "",
+        f"leave out {steer.leave_out}" if steer.leave_out else "",
+        f"ignore what says {steer.ignore!r}" if steer.ignore else "",
+        f"look only at {wave}" if steer.wave else "",
+        f"look at {times}" if steer.since or steer.until else "",
+        "look at the whole window again" if steer.whole else "",
+    ]
+    return "; ".join(filter(None, asked))
+
+
 def span(window: Window) -> str:
-    """Return a window for people; times of day alone where it ends within a day."""
-    return f"{clock(window.start)}–{clock(window.end)}"  # noqa: RUF001 - a dash between two times
+    """Return a window for people, in times of day (UTC)."""
+    return f"{clock(window.start)} to {clock(window.end)}"
 
 
 def _when(was: Scope, now: Scope) -> str:

@@ -10,13 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from midwatch.correlate import service_id
+from midwatch.chat.names import entity_of
 from midwatch.errors import NotUnderstood
 from midwatch.journal import Journal
-from midwatch.records import Hypothesis, HypothesisKind, Incident, Scope, Steer
+from midwatch.records import HypothesisKind, Incident, Steer
 from midwatch.steer_words import CAN_BE_SAID, Around, understood, window_of
-from midwatch_kit.records import EntityId, Observation
-from midwatch_topology import UnknownEntity
 
 _SHORTEST = 3
 
@@ -61,25 +59,6 @@ def made(words: str, by: str, fields: Mapping[str, Any], around: Around) -> Stee
         raise NotUnderstood(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-def known_entities(journal: Journal, incident: Incident) -> list[EntityId]:
-    """Return every entity that an investigation knows: in its scope, observed, or suspected; sorted."""
-    scopes = journal.values(incident.id, Scope)
-    mapped = {entity.id for scope in scopes for entity in scope.topology.entities}
-    seen = {o.entity for o in journal.values(incident.id, Observation)}
-    suspected = {h.entity for h in journal.values(incident.id, Hypothesis)}
-    return sorted({incident.service} | mapped | seen | suspected)
-
-
-def entity_of(journal: Journal, incident: Incident, name: str) -> EntityId:
-    """Return the id that a name stands for; before anything is known, a bare name is taken for a service's."""
-    known = known_entities(journal, incident)
-    meant = [each for each in (name, service_id(name)) if each in known]
-    meant += [each for each in known if each.partition(":")[2] == name]
-    if not meant and journal.values(incident.id, Scope):
-        raise UnknownEntity(name, known)
-    return meant[0] if meant else service_id(name)
-
-
 def _given(given: Fields, around: Around) -> dict[str, Any]:
     """Return the fields that were given; raises `NotUnderstood` for one that is not whole."""
     if bool(given.kind) != bool(given.entity):
@@ -95,4 +74,4 @@ def _given(given: Fields, around: Around) -> dict[str, Any]:
         fields["leave_out"] = around.entity(given.leave_out)
     if given.ignore:
         fields["ignore"] = given.ignore
-    return fields | (window_of(given.window, around) if given.window else {})
+    return {**fields, **(window_of(given.window, around) if given.window else {})}

@@ -82,7 +82,7 @@ def baseline_before(window: Window, bad: Iterable[Window], earliest: Window, edg
     long_enough = [(first, end) for first, end in calm if 2 * (end - first) >= window.length]
     if not calm:
         return Window(start=window.start - _BASELINES * window.length, end=window.start)
-    first, end = long_enough[-1] if long_enough else max(calm, key=lambda one: one[1] - one[0])
+    first, end = long_enough[-1] if long_enough else max(reversed(calm), key=lambda one: one[1] - one[0])
     return Window(start=max(first, end - max(_BASELINES * window.length, earliest.length / 2)), end=end)
 
 

@@ -28,6 +28,12 @@ def scope_of(journal: Journal, investigation: str) -> Scope:
     return scopes[-1]
 
 
+def first_scope_of(journal: Journal, investigation: str) -> Scope:
+    """Return the scope that follows from the alert, whatever window people chose later; raises `BadSnapshot`."""
+    scope_of(journal, investigation)
+    return journal.values(investigation, Scope)[0]
+
+
 def calls_of(journal: Journal, investigation: str) -> list[ToolCall]:
     """Return every question that was asked in search of the cause, in order."""
     noted = (entry for entry in journal.entries(investigation) if entry.type == "tool_call")

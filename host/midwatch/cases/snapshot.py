@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from midwatch.cases.archive import is_archive, pack
-from midwatch.cases.looked import alerts_of, calls_of, scope_of, window_of
+from midwatch.cases.looked import alerts_of, calls_of, first_scope_of, scope_of, window_of
 from midwatch.cases.manifest import Conditions, Manifest, read_manifest, write_manifest
 from midwatch.errors import BadSnapshot, BadSteering
 from midwatch.journal import Journal
@@ -158,7 +158,7 @@ def _beside(path: Path) -> tuple[str, ...]:
 
 def _conditions(incident: Incident, source: Source) -> Conditions:
     """Return the conditions under which it was really investigated, as far as the journal has them."""
-    scope, settings = scope_of(source.journal, incident.id), source.settings
+    scope, settings = first_scope_of(source.journal, incident.id), source.settings
     spent = source.journal.values(incident.id, Budget)
     plans = source.journal.values(incident.id, Plan)
     return Conditions(

@@ -54,6 +54,14 @@ class Ability:
         return {"name": self.name, "description": self.description, "input_schema": dict(self.schema)}
 
 
+class CutOff(Exception):
+    """A call that was given up before it was answered: it may be billed, so all that it may cost is taken as spent."""
+
+    def __init__(self, tokens: int, usd: float) -> None:
+        super().__init__("it was given up before it answered; what it may have cost at most is counted")
+        self.tokens, self.usd = tokens, usd
+
+
 @dataclass(frozen=True)
 class Bounds:
     """How far one conversation may go, whatever its purse holds; `prompt` is how long it may grow, in tokens."""
@@ -120,10 +128,14 @@ class Agent:
             choice={"type": "any"} if self.withdrawn_at is not None else None,
             counted=self._counted,
         )
+        tokens, usd = self.purse.spent_tokens, self.purse.spent_usd
         try:
             turn = await self.model.answer(asked, self.purse)
         except (ModelDown, NoSense) as error:
             self.noted(error)
+            raise
+        except anyio.get_cancelled_exc_class():
+            self.noted(CutOff(self.purse.spent_tokens - tokens, self.purse.spent_usd - usd))
             raise
         self.turns += 1
         self._counted = Counted(asked.sent, turn.usage.prompt)

@@ -11,6 +11,7 @@ from typing import Final
 
 from midwatch.claude.purse import HARDLY, Purse, Spent
 from midwatch.journal import Journal
+from midwatch.model_settings import ModelSettings
 from midwatch.records import ModelCall
 
 _NO_LIMIT: Final = 2**62
@@ -47,3 +48,11 @@ class DayPurse(Purse):
             return counted
         midnight = datetime(self.day.year, self.day.month, self.day.day, tzinfo=UTC)
         return float(sum(call.usd for call in self.journal.values_since(midnight, ModelCall)))
+
+
+def purse_of(journal: Journal, investigation: str, settings: ModelSettings) -> Purse:
+    """Return what is left of an investigation's money and of the day's, by what the journal says was spent on it."""
+    before = [call for call in journal.values(investigation, ModelCall) if call.purpose == "investigation"]
+    limits = settings.model_incident_tokens, settings.model_incident_usd
+    day = DayPurse.of_today(journal, settings.model_day_usd)
+    return Purse("the investigation", *limits, day, sum(c.tokens for c in before), sum(c.usd for c in before))

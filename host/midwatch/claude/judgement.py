@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from midwatch.builtin.scene import Scene
-from midwatch.claude.agent import Bounds, Ended
+from midwatch.claude.agent import Bounds, CutOff, Ended
 from midwatch.claude.briefing import briefing
-from midwatch.claude.day import DayPurse
+from midwatch.claude.day import purse_of
 from midwatch.claude.model import Block, Model, Turn
 from midwatch.claude.models import Models
 from midwatch.claude.purse import Purse
@@ -112,15 +112,7 @@ class Judgement:
         return means
 
     def _purse(self) -> Purse:
-        """What is left of the day and of the incident, by what the journal says was spent."""
-        journal = self.inquiry.journal
-        every = journal.values(self.incident.id, ModelCall)
-        before = [call for call in every if call.purpose == "investigation"]
-        day = DayPurse.of_today(journal, self.settings.model_day_usd)
-        limits = self.settings.model_incident_tokens, self.settings.model_incident_usd
-        return Purse(
-            "the investigation", *limits, day, sum(call.tokens for call in before), sum(call.usd for call in before)
-        )
+        return purse_of(self.inquiry.journal, self.incident.id, self.settings)
 
     def _note(self, by: str, model: Model, turn: Turn | Exception) -> None:
         self._calls += 1
@@ -131,6 +123,8 @@ class Judgement:
 
 def as_record(model: str, turn: Turn | Exception) -> ModelCall:
     """Return a call of a model, or what kept it from answering, as it goes on record."""
+    if isinstance(turn, CutOff):
+        return ModelCall(model=model, input_tokens=turn.tokens, usd=turn.usd, error=str(turn))
     if isinstance(turn, Exception):
         return ModelCall(model=model, error=str(turn)[:300])
     return ModelCall(

@@ -2,7 +2,7 @@
 something else; `--json` prints the same for programs. Each module registers its commands with the application.
 """
 
-from midwatch.cli import bench, cases, chat, incidents, login, mcp, recommendations, server, steering, system
+from midwatch.cli import bench, cases, chat, incidents, login, mcp, recommendations, server, steer, steering, system
 from midwatch.cli.app import app, main
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "mcp",
     "recommendations",
     "server",
+    "steer",
     "steering",
     "system",
 ]

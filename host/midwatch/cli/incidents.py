@@ -12,6 +12,8 @@ from rich.console import Console
 from midwatch.approvals import AtTheTerminal, decide_by_name
 from midwatch.audit import audit
 from midwatch.cases.replay import received_in
+from midwatch.cases.snapshot import ALERTS
+from midwatch.claim import claim
 from midwatch.cli.app import (
     Json,
     app,
@@ -24,7 +26,7 @@ from midwatch.cli.app import (
     told,
 )
 from midwatch.errors import BadAlert, HostError
-from midwatch.host import Host, open_host
+from midwatch.host import Host, open_host, read_from_snapshot
 from midwatch.intake import alerts_from, from_sentence
 from midwatch.investigation import current, find_incident
 from midwatch.journal import Journal
@@ -58,7 +60,9 @@ def investigate(
 def report(
     incident: Annotated[str, typer.Argument(help="its id, or the end of it; the latest when left out")] = "",
     check: Annotated[bool, typer.Option("--check", help="verify every citation against the stored bytes")] = False,
-    version: Annotated[int, typer.Option("--version", min=1, help="an earlier conclusion, as it was reported")] = 0,
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, help="an earlier conclusion, as it was reported")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show what an investigation found, or verify that its evidence still stands."""
@@ -116,7 +120,10 @@ async def _investigate_once(
         if not (incidents := host.receive(alerts, seen)):
             raise BadAlert("the alert is over, and no incident on record is the one that it ended")
         incident = incidents[0]
-        done = await host.investigation(incident, AtTheTerminal(console)).run()
+        if settings.store and (settings.store / ALERTS).exists():
+            read_from_snapshot(host.journal, incident.id, settings.store.absolute())
+        with claim(settings.data_dir / "claims", incident.id):  # so that who steers it knows that it runs
+            done = await host.investigation(incident, AtTheTerminal(console)).run()
     return incident.id, done.packet
 
 

@@ -15,9 +15,8 @@ from mcp.server.mcpserver.resolve import AcceptedElicitation, Elicit, Elicitatio
 from pydantic import Field, JsonValue
 
 from midwatch.approvals import decide_by_name
-from midwatch.chat.names import entity_of
 from midwatch.correlate import new_incident
-from midwatch.errors import BadAlert, HostError
+from midwatch.errors import BadAlert
 from midwatch.host import read_from_snapshot
 from midwatch.investigation import find_incident
 from midwatch.mcp_server.asking import Approval, NotAsked, question, who_is_at
@@ -28,14 +27,16 @@ from midwatch.mcp_server.running import Running
 from midwatch.mcp_server.triggers import Trigger, trigger_of
 from midwatch.packet import packet
 from midwatch.reading import is_unfinished, plan_lines
-from midwatch.records import HypothesisKind, Incident, Steer
+from midwatch.records import HypothesisKind, Incident
+from midwatch.steers import meaning
 from midwatch.steers import tell as tell_investigation
+from midwatch.telling import Fields
+from midwatch.understanding import understand
 from midwatch_kit.strict import StrictTool
 
 Wait = Annotated[bool, Field(description="stay until there is a conclusion, and tell of progress meanwhile")]
 Timeout = Annotated[float, Field(gt=0, le=600, description="how many seconds to stay at most")]
 _PATIENT_SECONDS = 660.0
-_SHORTEST = 3
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class Acting:
         leave_out: Annotated[str, Field(description="an entity that is noise, whatever was seen of it")] = "",
         ignore: Annotated[str, Field(max_length=200, description="a text: observations that say it are noise")] = "",
         window: Annotated[
-            str, Field(max_length=100, description="when to look: latest or first (wave), 2, whole, or START/END in UTC")
+            str,
+            Field(max_length=100, description="when to look: latest or first (wave), 2, whole, or START/END in UTC"),
         ] = "",
     ) -> types.CallToolResult:
         """Tell an investigation what its person knows: a cause to test, noise to leave out, or when to look.
@@ -107,19 +109,19 @@ class Acting:
         """
         found = find_incident(self.running.journal, incident)
         given = Fields(kind or "", entity, leave_out, ignore, window)
-        steer = await understood_steer(self.running.journal, self.running.settings, found, words, who_is_at(ctx), given)
+        steer = await understand(self.running.journal, self.running.settings, found, words, who_is_at(ctx), given)
         tell_investigation(self.running.journal, found.id, steer)
-        return await self._go(ctx, found, wait=False, seconds=0)
+        return await self._go(ctx, found, wait=False, seconds=0, said=f"Understood: {meaning(steer)}")
 
     async def _go(
-        self, ctx: Context, incident: Incident, *, wait: bool, seconds: float, after: int = 0
+        self, ctx: Context, incident: Incident, *, wait: bool, seconds: float, after: int = 0, said: str = ""
     ) -> types.CallToolResult:
         """Have an incident investigated, and return at once, or when there is a conclusion."""
         self.running.begin(incident)
         if wait and await wait_until_settled(self.running.journal, incident.id, seconds, _progress(ctx), after):
             return self._concluded(incident.id)
         return tell(
-            [f"{'Still at work' if wait else 'At work'} on {incident.id}: {incident.title}"],
+            [*([said] if said else []), f"{'Still at work' if wait else 'At work'} on {incident.id}: {incident.title}"],
             incident=incident.id,
             status=find_incident(self.running.journal, incident.id).status.value,
             hint=f"follow_investigation {incident.id} says what it notes, read_packet what came of it.",
