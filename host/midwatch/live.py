@@ -1,6 +1,6 @@
 """The live view: an investigation as it happens, one line for each thing worth knowing. A reading of the journal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,10 @@ class LiveView:
     _hypotheses: dict[str, Hypothesis] = field(default_factory=dict)
     _shown: int = 0
     _calls: int = 0
+
+    def know(self, hypotheses: Iterable[Hypothesis]) -> None:
+        """Take these for hypotheses that were shown before."""
+        self._hypotheses |= {hypothesis.id: hypothesis for hypothesis in hypotheses}
 
     def show(self, entry: Entry) -> None:
         """Print what an entry says, if it is worth a line."""

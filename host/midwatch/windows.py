@@ -52,8 +52,9 @@ async def steered(inquiry: Inquiry, incident: Incident, scope: Scope, heard: Ite
     if isinstance(choice, str):
         inquiry.gap(f"the waves of {scope.symptom}", choice, "to which of them the cause belongs")
         return scope.model_copy(update={"waves": found, "chosen": choice})
-    if (late := wish.at) and wish.wave is not None and late - searched.end > edge:
-        inquiry.gap(f"waves of {scope.symptom} after {clock(searched.end)}", "too long after it", "a later wave")
+    if wish.at and (wish.wave or 0) < 0 and wish.at - searched.end > edge:
+        why = "waves so long after the incident are not searched for: name their times"
+        inquiry.gap(f"waves of {scope.symptom} after {clock(searched.end)}", why, "a later wave")
     seen = await _seen(inquiry, incident, scope, choice, searched, edge, follow=wish.wave is not None)
     return seen.model_copy(update={"waves": found, "chosen": choice.why})
 

@@ -9,9 +9,10 @@ from tests.steers.conftest import SEEN, a_host, an_incident, effects, investigat
 from midwatch.audit import audit
 from midwatch.host import Host
 from midwatch.journal import Entry
-from midwatch.records import Conclusion, Gap, Incident, Message, Observation, Scope, Steer, ToolCall
+from midwatch.records import Conclusion, Gap, Incident, Message, Scope, Steer, ToolCall
 from midwatch.steers import look_of, span, tell
 from midwatch.telling import Fields, steer_of
+from midwatch_kit.records import Observation
 
 LATEST, WHOLE = "look only at the latest wave", "look at the whole window again"
 

@@ -13,7 +13,7 @@ from midwatch.cli.app import Json, app, console_for, open_journal, print_json, r
 from midwatch.host import open_host, snapshot_of
 from midwatch.investigation import find_incident
 from midwatch.live import LiveView
-from midwatch.records import Incident, Steer
+from midwatch.records import Hypothesis, Incident, Steer
 from midwatch.settings import Settings
 from midwatch.steers import meaning, tell
 from midwatch.telling import Fields
@@ -43,16 +43,15 @@ def steer(  # noqa: PLR0913, PLR0917 - each is an option of its own
         said = run_async(understand, journal, settings, found, words or _typed(given), by or _whoever(), given)
         tell(journal, found.id, said)
         at_work = _somebody_is_at_work(settings, found)
+        alone = snapshot_of(journal, found.id) is not None
     console = console_for(as_json=as_json)
     console.print(f"{found.id}: {meaning(said)}", highlight=False, markup=False, soft_wrap=True)
     if look and not at_work:
         packet = run_async(_look, settings, found, console)
         _say(found, said, as_json=as_json, packet=packet)
         return
-    who = (
-        "it is being looked into, and looks again now" if at_work else "`midwatch up` looks again; so does --look, here"
-    )
-    console.print(who, highlight=False, markup=False)
+    who = "with --look it is looked at again here" if alone else "`midwatch up` looks again; so does --look, here"
+    console.print("it is looked at again now" if at_work else who, highlight=False, markup=False)
     _say(found, said, as_json=as_json)
 
 
@@ -62,7 +61,9 @@ async def _look(settings: Settings, incident: Incident, console: Console) -> str
     where = settings.model_copy(update={"store": snapshot}) if snapshot else settings
     with claim(settings.data_dir / "claims", incident.id):
         async with open_host(where) as host:
-            host.journal.listeners.append(LiveView(console).show)
+            view = LiveView(console)
+            view.know(host.journal.values(incident.id, Hypothesis))
+            host.journal.listeners.append(view.show)
             return (await host.investigation(incident, AtTheTerminal(console)).run()).packet
 
 
