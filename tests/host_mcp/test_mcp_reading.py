@@ -10,7 +10,7 @@ from mcp import Client, MCPError
 from tests.host_mcp.conftest import investigated, noted, refused, serving, text_of, told
 
 REFUSED = {
-    "words alone change nothing": {},
+    "is not understood": {},
     "would leave out too much": {"ignore": "er"},
     "needs both kind and entity": {"kind": "resource"},
     "did you mean service:forge": {"kind": "resource", "entity": "fourge"},
