@@ -8,7 +8,8 @@ from textwrap import shorten
 from typing import TypeAlias
 
 from midwatch.findings import Findings, Judged
-from midwatch.records import Argument, Cause, Conclusion, Difference
+from midwatch.records import Argument, Cause, Conclusion
+from midwatch.revision_record import Difference
 
 Key: TypeAlias = tuple[str, str, str]
 _LEAST = 0.005

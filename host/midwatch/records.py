@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, JsonValue, model_validator
 
 from midwatch.long_term import Recommendation
+from midwatch.revision_record import Revision
 from midwatch.runbook_record import Runbook
 from midwatch.statements import Statement
 from midwatch_kit.records import (
@@ -155,11 +156,6 @@ class Steer(Record):
     at: Moment | None = Field(None, description="when it was told; a wave may have come until then")
     effect: str = ""
 
-    @property
-    def chooses_window(self) -> bool:
-        """Whether it says when to look."""
-        return self.whole or any(said is not None for said in (self.since, self.until, self.wave))
-
 
 class ToolCall(Record):
     """One question to one server; `records` is the id of the typed records that came with the evidence."""
@@ -262,23 +258,6 @@ class Impact(Record):
 
     statement: str
     observations: tuple[str, ...] = ()
-
-
-class Difference(Record):
-    """One thing that is not as it was; `because` are the arguments that made the difference, where there are any."""
-
-    what: str
-    was: str
-    now: str
-    because: tuple[str, ...] = ()
-
-
-class Revision(Record):
-    """How a further look's conclusion differs from version `of`, and what people said since; no change, no version."""
-
-    of: int
-    steers: tuple[str, ...]
-    changes: tuple[Difference, ...] = ()
 
 
 class Conclusion(Record):

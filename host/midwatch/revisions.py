@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from midwatch.differences import as_text, material
-from midwatch.records import Conclusion, Revision, Steer
+from midwatch.records import Conclusion, Steer
+from midwatch.revision_record import Revision
 
 
 def revised(conclusion: Conclusion, before: Sequence[Conclusion], since: Iterable[Steer]) -> Conclusion:

@@ -96,12 +96,17 @@ def heed(
 
     `windows` are the scope of the look before (of the first: as it would be) and its own.
     """
-    last = next((key for key, steer in reversed([*heard.items()]) if steer.chooses_window), "")
+    last = next((key for key, steer in reversed([*heard.items()]) if chooses_window(steer)), "")
     for key, steer in heard.items():
-        when = [_when(*windows) if key == last else "a later word chose the window"] if steer.chooses_window else []
+        when = [_when(*windows) if key == last else "a later word chose the window"] if chooses_window(steer) else []
         effect = "; ".join([*when, *_tested(steer, tested), *_left_out(steer, noise)])
         said = steer.model_copy(update={"effect": effect[:600] or "on record; it asked for nothing"})
         journal.note(investigation, "steer", f"{key}{_HEEDED}", said)
+
+
+def chooses_window(steer: Steer) -> bool:
+    """Return whether a steer says when to look."""
+    return steer.whole or any(said is not None for said in (steer.since, steer.until, steer.wave))
 
 
 def meaning(steer: Steer) -> str:

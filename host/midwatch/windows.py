@@ -15,6 +15,7 @@ from midwatch.builtin.waves import Slice, baseline_before, waves
 from midwatch.inquiry import Inquiry
 from midwatch.records import Incident, Scope, Steer
 from midwatch.scoping import EDGE, course_of, survey_arguments
+from midwatch.steers import chooses_window
 from midwatch_kit.records import EntityId, Observation, Signal, Window
 from midwatch_kit.server import Role
 from midwatch_kit.window import clock
@@ -41,7 +42,7 @@ async def steered(inquiry: Inquiry, incident: Incident, scope: Scope, heard: Ite
 
     A wave that cannot be told leaves the window as it is, a gap, and the reason in `chosen`.
     """
-    wish = next((steer for steer in reversed([*heard]) if steer.chooses_window), None)
+    wish = next((steer for steer in reversed([*heard]) if chooses_window(steer)), None)
     if wish is None or wish.whole:
         return scope
     searched = _searched(scope, wish)

@@ -14,7 +14,6 @@ from midwatch.records import (
     Argument,
     Cause,
     Conclusion,
-    Difference,
     Gap,
     HypothesisKind,
     NextCheck,
@@ -22,6 +21,7 @@ from midwatch.records import (
     Plan,
     Step,
 )
+from midwatch.revision_record import Difference
 
 # They share one investigation, whose servers would starve a live application that another worker runs.
 pytestmark = pytest.mark.xdist_group("live")
