@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, model_validator
 
+from midwatch.conclusion_record import Impact, NextCheck, Revision, RuledOut
 from midwatch.long_term import Recommendation
-from midwatch.revision_record import Revision
 from midwatch.runbook_record import Runbook
 from midwatch.statements import Statement
 from midwatch_kit.records import (
@@ -234,30 +234,6 @@ class Cause(Record):
     contradicts: tuple[str, ...] = ()
     trigger: Observation | None = None
     hypothesis: str
-
-
-class RuledOut(Record):
-    """A hypothesis that died, and of what."""
-
-    hypothesis: str
-    statement: str
-    reason: str
-    observations: tuple[str, ...]
-
-
-class NextCheck(Record):
-    """A look that would tell rivals apart."""
-
-    what: str
-    why: str
-    cost: str
-
-
-class Impact(Record):
-    """What was hit, how much, since when, and how that was measured."""
-
-    statement: str
-    observations: tuple[str, ...] = ()
 
 
 class Conclusion(Record):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.cases.conftest import Desk, Replay
 
+from midwatch.conclusion_record import Difference, NextCheck
 from midwatch.differences import as_text, differences
 from midwatch.findings import Findings, Judged
 from midwatch.records import (
@@ -16,12 +17,10 @@ from midwatch.records import (
     Conclusion,
     Gap,
     HypothesisKind,
-    NextCheck,
     Outcome,
     Plan,
     Step,
 )
-from midwatch.revision_record import Difference
 
 # They share one investigation, whose servers would starve a live application that another worker runs.
 pytestmark = pytest.mark.xdist_group("live")

@@ -7,16 +7,14 @@ from midwatch.builtin.caps import cap, is_decided, may_be_a_change, only_read
 from midwatch.builtin.judge import confidence
 from midwatch.builtin.observed import got_worse, harm
 from midwatch.builtin.scene import Scene
+from midwatch.conclusion_record import Impact, NextCheck, RuledOut
 from midwatch.records import (
     Cause,
     Conclusion,
     Gap,
     Hypothesis,
     HypothesisKind,
-    Impact,
-    NextCheck,
     Outcome,
-    RuledOut,
     Verdict,
 )
 from midwatch_kit.records import EntityId
