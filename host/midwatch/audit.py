@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from midwatch.errors import JournalDamaged
 from midwatch.journal import Journal
-from midwatch.records import ToolCall
+from midwatch.records import Message, ToolCall
 from midwatch_kit.errors import KitError
-from midwatch_kit.evidence import EvidenceStore, broken_citations, evidence_id
-from midwatch_kit.records import Observation
+from midwatch_kit.evidence import EvidenceStore, broken_citations, evidence_id, fault_of
+from midwatch_kit.records import Citation, Observation
 
 
 @dataclass(frozen=True)
@@ -22,36 +22,41 @@ class Audit:
 
 
 def audit(investigation: str, journal: Journal, kept: EvidenceStore) -> Audit:
-    """Check the chain of records, every document's hash and every citation of every observation."""
+    """Check the chain of records, every document's hash and every citation of every observation and answer."""
     try:
         records = journal.check(investigation)
         observations = journal.values(investigation, Observation)
         calls = journal.values(investigation, ToolCall)
+        said = [statement for message in journal.values(investigation, Message) for statement in message.statements]
     except JournalDamaged as error:  # what cannot be trusted to be what was written is not read any further
         return Audit(records=0, observations=0, citations=0, faults=(str(error),))
-    stored, faults = _documents(_named(calls, observations), kept)
+    answers = [citation for statement in said for citation in statement.citations]
+    named = {name for statement in said for name in statement.evidence}
+    stored, faults = _documents(_named(calls, observations, answers) | named, kept)
     for observation in observations:
         faults += broken_citations(observation, stored)
+    faults += [fault for citation in answers if (fault := fault_of(citation, stored))]
     return Audit(
         records=records,
         observations=len(observations),
-        citations=sum(len(observation.citations) for observation in observations),
+        citations=sum(len(observation.citations) for observation in observations) + len(answers),
         faults=tuple(dict.fromkeys(faults)),
     )
 
 
-def _named(calls: Iterable[ToolCall], observations: Iterable[Observation]) -> list[str]:
+def _named(calls: Iterable[ToolCall], observations: Iterable[Observation], answers: Iterable[Citation]) -> set[str]:
     """Return the ids of all documents that the records name, cited or not."""
-    cited = {citation.evidence for observation in observations for citation in observation.citations}
+    cited = {citation.evidence for citation in answers}
+    cited |= {citation.evidence for observation in observations for citation in observation.citations}
     given = {name for call in calls if call.evidence for name in (call.evidence.id, call.records) if name}
-    return sorted(cited | given)
+    return cited | given
 
 
 def _documents(names: Iterable[str], kept: EvidenceStore) -> tuple[dict[str, bytes], list[str]]:
     """Return the documents by name, and what is wrong with them, in the words in which a citation says it."""
     stored: dict[str, bytes] = {}
     faults: list[str] = []
-    for name in names:
+    for name in sorted(names):
         try:
             stored[name] = kept.get(name)
         except KitError:

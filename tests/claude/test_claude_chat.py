@@ -170,7 +170,9 @@ async def test_what_a_model_makes_up_is_dropped_and_counted(ask: Ask) -> None:
     assert told.refusals.count("dropped: ") == len(LIES)
     assert "the pool was full" not in told.said
     assert told.reply.dropped == len(LIES)
-    assert f"{len(LIES)} statements of the model were dropped: their quotes do not stand." in told.reply.remarks
+    assert (
+        f"statements of the model that were dropped, since their quotes do not stand: {len(LIES)}" in told.reply.remarks
+    )
     assert "What can be asked:" in told.said
 
 
@@ -226,6 +228,16 @@ async def test_a_question_ends_within_its_budget_and_what_was_stated_stays(ask: 
     assert len(told.api.bodies) <= 6
     assert "it came too late" in told.said
     assert "The model did not finish" in told.said
+
+
+async def test_what_code_answered_is_a_source_by_the_name_that_it_has_there(ask: Ask, journal: Journal) -> None:
+    [call] = journal.values("01INCIDENT", ToolCall)
+    assert call.evidence
+    told = await ask(steps([state(call.evidence.id[:8], FULL), state("r2", "x")]), "what was seen at bot", model=True)
+    assert f'the pool was full ("{FULL}")' in told.said
+    assert told.reply.answered_by == ("journal", "model")
+    later = await ask(steps(state("E1", FULL)), POETIC)
+    assert (later.reply.answered_by, later.reply.dropped) == (("model",), 0)
 
 
 @pytest.mark.parametrize("fails", [Fails(500), Fails(401, "authentication_error", KEY)], ids=["down", "bad key"])

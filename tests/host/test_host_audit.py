@@ -7,7 +7,8 @@ from pydantic import JsonValue
 
 from midwatch.audit import audit
 from midwatch.journal import Journal
-from midwatch.records import ToolCall
+from midwatch.records import Message, ToolCall
+from midwatch.statements import Statement
 from midwatch_kit.evidence import EvidenceStore, canonical, cite
 from midwatch_kit.records import Citation, Evidence, Observation, ObservationKind, Signal
 
@@ -115,3 +116,18 @@ def test_a_changed_record_is_found_whether_or_not_it_can_still_be_read(
     faults = audit("one", Journal(path), kept).faults
     assert len(faults) == 1
     assert "is not what was written" in faults[0]
+
+
+def test_what_an_answer_quotes_is_looked_up_as_well(
+    journal: Journal, kept: EvidenceStore, documents: dict[str, str]
+) -> None:
+    said = Citation(evidence=documents["cited"], where="/rows/0/errors", quote=118)
+    stands = Statement(text="118 fail", citations=(said,), evidence=(documents["uncited"],))
+    journal.note("one", "message", "answered:1", Message(text="", statements=(stands,)))
+    checked = audit("one", journal, kept)
+    assert (checked.citations, checked.faults) == (3, ())
+    lies = Statement(text="7 fail", citations=(said.model_copy(update={"quote": 7}),), evidence=("e" * 64,))
+    journal.note("one", "message", "answered:2", Message(text="", statements=(lies,)))
+    missing, false = audit("one", journal, kept).faults
+    assert missing == f"evidence {'e' * 64} is missing"
+    assert false == f"evidence {documents['cited']} says 118 at /rows/0/errors, not 7"

@@ -3,12 +3,13 @@
 What a model was shown it can cite by that number, with a quote that is looked up in the record as it was written.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import JsonValue
 
+from midwatch.chat.handles import DIGITS
 from midwatch.claude.quoting import cited
 from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import shortened
@@ -39,7 +40,10 @@ READ_JOURNAL: Final[Mapping[str, Any]] = {
 }
 _LONGEST: Final = 1_200
 _PAGE_CHARS: Final = 6_000
-_LEFT_OUT: Final = frozenset({"citations", "raw", "arguments_schema", "exemplars", "packet"})
+_LEFT_OUT: Final = frozenset(
+    {"citations", "observations", "supports", "contradicts", "exemplars", "packet", "raw", "prior"}
+)
+"""Ids, and what says nothing in words: who wants it reads the record."""
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Pages:
     entries: Sequence[Entry]
     shelf: Shelf
     shown: set[int] = field(default_factory=set)
+    _handles: dict[str, str] = field(default_factory=dict)
 
     def read(self, page: str, text: str, skip: int) -> tuple[str, list[str]]:
         """Return the head of a page and its rows, as many as fit; raises `KeyError` for a page that there is not."""
@@ -66,11 +71,19 @@ class Pages:
             self.shown.add(number)
         return f"{page}: records {skip + 1} to {skip + len(lines)} of {len(rows)}", lines
 
+    def show(self, statements: Iterable[Statement]) -> None:
+        """Let what these statements rest on be read on and cited: it is shown with them, by its short names."""
+        for statement in statements:
+            for evidence in (*(each.evidence for each in statement.citations), *statement.evidence):
+                self._handles[evidence[:DIGITS]] = self.shelf.put(evidence, "")
+            self.shown |= {number for number in statement.records if not statement.incident}
+
     def cite(self, name: str, quote: str) -> Citation | int | None:
         """Return the place, or the number of the record, in which a quote stands that a model gives; None for none."""
         source = name.strip().strip("[]")
-        if source[:1].upper() == "E":
-            return self.shelf.cite(source, quote)
+        known = self._handles.get(source[:DIGITS])
+        if known or source[:1].upper() == "E":
+            return self.shelf.cite(known or source, quote)
         number = int(source[1:]) if source[:1].casefold() == "r" and source[1:].isdecimal() else 0
         if number not in self.shown:
             return None
@@ -93,7 +106,7 @@ class Pages:
 
     def _row(self, kind: RecordType, number: int, body: Mapping[str, JsonValue]) -> str:
         named = self._named(kind, body)
-        told = "; ".join(f"{name}: {_flat(value)}" for name, value in body.items() if value and name not in _LEFT_OUT)
+        told = "; ".join(f"{name}: {_flat(value)}" for name, value in _telling(body))
         return f"r{number} {kind}{f' [{named}]' if named else ''} {told}"
 
     def _named(self, kind: RecordType, body: Mapping[str, JsonValue]) -> str:
@@ -108,7 +121,11 @@ class Pages:
 def _flat(value: JsonValue) -> str:
     """Return a value in words, so that what is quoted of it stands in one of its fields."""
     if isinstance(value, dict):
-        return ", ".join(f"{name}={_flat(each)}" for name, each in value.items() if each not in (None, "", [], {}))
+        return ", ".join(f"{name}={_flat(each)}" for name, each in _telling(value))
     if isinstance(value, list):
         return " | ".join(map(_flat, value))
     return str(value)
+
+
+def _telling(fields: Mapping[str, JsonValue]) -> list[tuple[str, JsonValue]]:
+    return [(name, value) for name, value in fields.items() if value and name not in _LEFT_OUT]

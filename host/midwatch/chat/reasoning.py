@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
+from midwatch.chat.handles import line
 from midwatch.chat.looks import Fresh
 from midwatch.chat.pages import READ_JOURNAL, Pages
 from midwatch.claude.agent import Ability, Agent, Bounds, Ended
@@ -123,7 +124,7 @@ class Answering:
         """Return what the person is told of how the answer came to be."""
         told = [_ENDS[self.answered]] if self.answered in _ENDS else []
         if self.dropped:
-            told.append(f"{self.dropped} statements of the model were dropped: their quotes do not stand.")
+            told.append(f"statements of the model that were dropped, since their quotes do not stand: {self.dropped}")
         if ended.how != "done":
             told.append(f"The model did not finish: {ended.how}: {hidden(ended.why)[:300]}")
         return told
@@ -143,13 +144,15 @@ class Reasoner:
         mask, mark = Mask(), DataMark()
         pages = Pages(asked.entries, Shelf(fresh.kept))
         mask.know(pages.persons)
+        pages.show([*asked.answered, *asked.remembered, *asked.concluded])
         answering = Answering(pages, fresh, mask, mark)
         rules = prompt("answer", data_rule=mark.rule, most=str(MOST))
         told = prompt(
             "question",
             question=visible(asked.question),
             earlier=_part("Earlier in this conversation:", asked.earlier, mark, "this conversation"),
-            about=_part("What code answers to it:", asked.answered, mark, "records, read by code"),
+            about=_part("What code answers to it:", [*map(line, asked.answered)], mark, "records, read by code")
+            + _part("What was concluded so far:", [*map(line, asked.concluded)], mark, "the investigation"),
             looks=_looks(asked),
         )
         system = [{"type": "text", "text": mask.masked(rules), "cache_control": {"type": "ephemeral"}}]
@@ -162,13 +165,16 @@ class Reasoner:
 class Put:
     """A question as it is put to a model: with the records that it may read, what was said before, what code answered.
 
+    `remembered` is what was stated in the answers before, and `concluded` where the investigation stands.
     With `looks` it may use the reading tools of the servers; `window` says, in words, where to look.
     """
 
     question: str
     entries: Sequence[Entry]
     earlier: Sequence[str] = ()
-    answered: Sequence[str] = ()
+    remembered: Sequence[Statement] = ()
+    answered: Sequence[Statement] = ()
+    concluded: Sequence[Statement] = ()
     looks: bool = False
     window: str = ""
 

@@ -20,7 +20,7 @@ from midwatch.chat.answers import (
     way_of,
 )
 from midwatch.chat.book import Book
-from midwatch.chat.findings import Asked
+from midwatch.chat.findings import Asked, what_is_the_cause
 from midwatch.chat.handles import line
 from midwatch.chat.looks import BY, Fresh, Span, look, not_looked_at, span_of
 from midwatch.chat.questions import Question, understood
@@ -147,7 +147,8 @@ class Talk:
         if (model or not way) and self._wants_model(draft, asked=model):
             async with self.door(book.incident) as host:
                 fresh = self._fresh(book.incident.id, host)
-                put = self._put(text, book.incident.id, before, draft, str(span_of(question, now, book)), looks=look)
+                span, said = span_of(question, now, book), what_is_the_cause(Asked(book, question))[:_LINES_REMEMBERED]
+                put = self._put(text, book.incident.id, before, draft, str(span), looks=look, concluded=said)
                 await self._by_model(draft, put, fresh, host)
         if not draft.statements:
             draft.statements += cannot("the journal", CAN_BE_ASKED)
@@ -214,13 +215,28 @@ class Talk:
         return Reasoner(lead, purse, bounds, note), ""
 
     def _put(
-        self, text: str, name: str, before: Sequence[Message], draft: _Draft, window: str, *, looks: bool
+        self,
+        text: str,
+        name: str,
+        before: Sequence[Message],
+        draft: _Draft,
+        window: str,
+        *,
+        looks: bool,
+        concluded: Sequence[Statement] = (),
     ) -> "Put":
         from midwatch.chat.reasoning import Put  # noqa: PLC0415 - as above
 
-        earlier = [part for message in before for part in _remembered(message)]
-        entries = tuple(self.journal.entries(name))
-        return Put(text, entries, earlier, [line(each) for each in draft.statements], looks, window)
+        return Put(
+            text,
+            tuple(self.journal.entries(name)),
+            earlier=[part for message in before for part in _remembered(message)],
+            remembered=[each for message in before for each in message.statements[:_LINES_REMEMBERED]],
+            answered=tuple(draft.statements),
+            concluded=concluded,
+            looks=looks,
+            window=window,
+        )
 
     def _fresh(self, name: str, host: Host) -> Fresh:
         s = self.settings

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from mcp import types
+from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from midwatch.chat.handles import is_evidence, names_record, opened
 from midwatch.chat.questions import LONGEST
 from midwatch.handout import handout
 from midwatch.investigation import find_incident
+from midwatch.mcp_server.asking import who_is_at
 from midwatch.mcp_server.following import wait_for_news
 from midwatch.mcp_server.reply import BUDGET_CHARS, fitting, offered, tell
 from midwatch.mcp_server.running import Running
@@ -152,6 +154,7 @@ class Looking:
 
     async def ask_investigation(
         self,
+        ctx: Context,
         question: Question,
         incident: IncidentName = "",
         look: Annotated[bool, Field(description="also ask the servers afresh; the person wants that")] = False,
@@ -162,23 +165,23 @@ class Looking:
 
         Answered from its journal, with what each line rests on; with `look` also from the servers. Both are kept.
         """
-        return await self._answered(self._find(incident), question, cursor, look=look, model=model)
+        return await self._answered(ctx, self._find(incident), question, cursor, look=look, model=model)
 
     async def ask_environment(
-        self, question: Question, model: Model = False, cursor: Cursor = None
+        self, ctx: Context, question: Question, model: Model = False, cursor: Cursor = None
     ) -> types.CallToolResult:
         """Ask about the application, without an incident: what depends on X, who owns X, what runs where, how is X now,
         what changed at X in the last hour. Servers are asked afresh.
         """
-        return await self._answered(None, question, cursor, look=True, model=model)
+        return await self._answered(ctx, None, question, cursor, look=True, model=model)
 
     async def _answered(
-        self, incident: Incident | None, question: str, cursor: str | None, *, look: bool, model: bool
+        self, ctx: Context, incident: Incident | None, question: str, cursor: str | None, *, look: bool, model: bool
     ) -> types.CallToolResult:
         """Return an answer, or with a cursor the further page of one that was given before."""
         talk = self.running.talk
         given = talk.answered(question, incident) if cursor else None
-        reply = given or await talk.ask(question, incident, look=look, model=model, by="an MCP client")
+        reply = given or await talk.ask(question, incident, look=look, model=model, by=who_is_at(ctx))
         by = ", ".join(reply.answered_by)
         facts = {"incident": incident.id} if incident else {}
         hint = "What a line cites: read_evidence." if by else None

@@ -185,10 +185,11 @@ def broken_citations(observation: Observation, stored: dict[str, bytes]) -> Sequ
     """
     if not observation.citations:
         return [f"observation {observation.id} cites nothing"]
-    return [fault for citation in observation.citations if (fault := _fault(citation, stored))]
+    return [fault for citation in observation.citations if (fault := fault_of(citation, stored))]
 
 
-def _fault(citation: Citation, stored: dict[str, bytes]) -> str | None:
+def fault_of(citation: Citation, stored: dict[str, bytes]) -> str | None:
+    """Return what is wrong with one citation, in words; None when it holds, as for `broken_citations`."""
     if (found := stored.get(citation.evidence)) is None:
         return f"evidence {citation.evidence} is missing"
     if _id_of(found) != citation.evidence:
