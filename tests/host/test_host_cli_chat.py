@@ -67,7 +67,7 @@ def on_record(journal: Journal, incident: Incident, tmp_path: Path) -> Incident:
     for name, days in ((EARLIER, 7), (incident.id, 0)):
         began = incident.started_at - timedelta(days=days)
         journal.note(name, "incident", "1", incident.model_copy(update={"id": name, "started_at": began}))
-        journal.note(name, "topology", "scope", a_scene().scope)
+        journal.note(name, "topology", "scope", a_scene(symptoms=()).scope)
         journal.note(name, "observation", "o1", seen)
         journal.note(name, "conclusion", "1", _conclusion())
     journal.note(incident.id, "plan", "1", PLAN)
