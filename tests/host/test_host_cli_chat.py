@@ -155,7 +155,7 @@ def test_a_person_can_steer_from_the_conversation(midwatch: Run, on_record: Inci
     said = midwatch("chat", "latest", typed=typed).stdout
     for words in (
         "takes a further look",
-        "write /steer KIND ENTITY WORDS",
+        "'ghosts bot' is not understood",
         "write /ignore TEXT",
         "did you mean service:forge",
     ):

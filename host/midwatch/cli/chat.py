@@ -22,7 +22,8 @@ from midwatch.investigation import find_incident
 from midwatch.journal import Journal
 from midwatch.records import HypothesisKind, Incident, Steer
 from midwatch.settings import Settings
-from midwatch.steers import tell
+from midwatch.steers import meaning, tell
+from midwatch.telling import Fields, steer_of
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_topology import UnknownEntity
@@ -36,6 +37,7 @@ Ask in plain words; a question that nobody can answer says what can be asked. Be
 /look QUESTION            ask the servers afresh, and keep what they say
 /model QUESTION           ask a model as well, if there is one
 /steer KIND ENTITY WORDS  have a cause tested, as in: /steer resource bot the pool ran dry last week
+/steer WORDS              say when to look, or what is noise, as in: /steer look only at the latest wave
 /leave-out ENTITY WORDS   an entity that is noise
 /ignore TEXT              observations that say it are noise
 /quit                     or Ctrl-D"""
@@ -132,10 +134,14 @@ def _steer(journal: Journal, incident: Incident | None, command: str, rest: str)
     """Put what a person says on record; raises `HostError` for what cannot be heeded."""
     if incident is None:
         raise HostError("there is no investigation to steer: midwatch chat INCIDENT")
+    if command == "/steer" and rest.partition(" ")[0] not in set(HypothesisKind):
+        said = steer_of(journal, incident, rest, _BY, Fields())
+        tell(journal, incident.id, said)
+        return f"Understood: {meaning(said)}. A host that runs looks again."
     kind, _, more = rest.partition(" ") if command == "/steer" else ("", "", rest)
     entity, _, words = more.partition(" ") if command != "/ignore" else ("", "", more)
-    if command == "/steer" and (kind not in set(HypothesisKind) or not entity):
-        raise HostError(f"write /steer KIND ENTITY WORDS; kinds are {', '.join(HypothesisKind)}")
+    if command == "/steer" and not entity:
+        raise HostError("write /steer KIND ENTITY WORDS, or /steer look only at the latest wave")
     if command == "/leave-out" and not entity:
         raise HostError("write /leave-out ENTITY WORDS")
     if command == "/ignore" and len(words) < 3:
