@@ -44,7 +44,8 @@ async def examine(host: Host) -> list[Finding]:
         for tool in tools:
             group.start_soon(check, tool)
     bound = [finding for name in host.eyes.runbooks() if name not in down for finding in await _runbooks(host, name)]
-    return [*gone, *trust(host.eyes.standings()), *bound, *(finding for tool in tools for finding in found[tool])]
+    offered = [each for each in host.eyes.standings() if each.pin or each.server not in down]
+    return [*gone, *trust(offered), *bound, *(finding for tool in tools for finding in found[tool])]
 
 
 def trust(standings: Iterable[Standing]) -> list[Finding]:

@@ -155,6 +155,7 @@ class Journal:
         That is one step for all processes on this file. A day begins with what was spent `before` any was counted.
         """
         with self._writing() as connection:
+            _spending.create(connection, checkfirst=True)  # journals are older than the count
             connection.execute(sa.insert(_spending).prefix_with("OR IGNORE").values(day=day.isoformat(), usd=before))
             of_the_day = sa.update(_spending).where(_spending.c.day == day.isoformat())
             fits = of_the_day if most is None else of_the_day.where(_spending.c.usd + usd <= most)
@@ -163,6 +164,8 @@ class Journal:
     def spent_on(self, day: date) -> float | None:
         """Return what was spent on a day (UTC), in US dollars; None when none was counted yet."""
         with self._reading() as connection:
+            if not sa.inspect(connection).has_table(_spending.name):
+                return None
             spent = connection.execute(sa.select(_spending.c.usd).where(_spending.c.day == day.isoformat())).scalar()
         return None if spent is None else float(spent)
 
@@ -229,7 +232,7 @@ class Journal:
 
     def _prepare(self) -> None:
         with self._reading() as connection:
-            new = {_meta.name, _spending.name} - {*sa.inspect(connection).get_table_names()}
+            new = not sa.inspect(connection).has_table(_meta.name)
         if new:
             with self._writing() as connection:  # whoever comes second finds it done
                 _tables.create_all(connection)

@@ -151,9 +151,13 @@ class Link:
 
     async def refresh(self, seconds: float) -> None:
         """List the tools anew when the list is old, or the server said that it changed; raises `Unanswered`."""
-        if time.monotonic() - self._listed >= _FRESH_SECONDS:
+        if time.monotonic() - self._listed < _FRESH_SECONDS:
+            return
+        try:
             with self._translated(seconds) as client, anyio.fail_after(seconds):
                 self._take_in(await _all_tools(client))
+        except Unanswered as error:  # what it was to be asked after that was not
+            raise Unanswered(str(error), down=error.down, asked=False, denied=error.denied) from None
 
     def has_changed(self, tool: types.Tool) -> bool:
         """Whether a tool is not what it was when this host first saw it."""

@@ -102,11 +102,13 @@ class ServerSpec(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _may_ask_for_runbooks(self) -> "ServerSpec":
+    def _may_ask_what_it_names(self) -> "ServerSpec":
         allowed = {entry.partition("@")[0] for entry in self.allow}
         wanted = self.runbooks.tools if self.runbooks and not self.suite else ()
         if unnamed := [tool for tool in wanted if tool not in allowed]:
             raise ValueError(f"runbooks names the tool {unnamed[0]}, and allow does not: what is asked stands in allow")
+        if unread := [tool for tool in self.models or () if not self.suite and tool not in allowed]:
+            raise ValueError(f"models names the tool {unread[0]}, and allow does not: a model gets none but those")
         return self
 
 

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -123,3 +125,14 @@ def test_calls_on_record_count_from_a_time_when_days_were_not_counted(journal: J
     journal.note("one", "model_call", "2", ModelCall(model="m", usd=0.1))
     with pytest.raises(Spent, match=r"\$0\.3000 of \$1 left"):
         DayPurse.of_today(other, LIMIT).refuse_more(10, 0.31)
+
+
+def test_a_journal_from_before_days_were_counted_is_counted_from_now_on(tmp_path: Path) -> None:
+    Journal(tmp_path / "old.db").close()
+    with closing(sqlite3.connect(tmp_path / "old.db")) as old:
+        old.execute("DROP TABLE spending")
+    with closing(Journal(tmp_path / "old.db")) as journal:
+        today = DayPurse.of_today(journal, LIMIT)
+        today.refuse_more(10, LIMIT)
+        today.take(10, 0.4)
+        assert journal.spent_on(today.day) == pytest.approx(0.4)

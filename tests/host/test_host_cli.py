@@ -140,11 +140,13 @@ def test_the_schema_of_every_record_type_is_published(midwatch: Run) -> None:
 def test_the_doctor_says_which_server_is_missing_and_what_to_do(
     midwatch: Run, tmp_path: Path, patient: HttpServer
 ) -> None:
-    servers = {"patient": {"url": patient.url, "suite": True}, "gone": {"command": "no-such-server"}}
+    servers = {"patient": {"url": patient.url, "suite": True}, "gone": {"command": "no-such-server", "allow": ["look"]}}
     (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": servers}))
     done = midwatch("doctor", "--json")
     assert done.exit_code == 1
-    found = {finding["server"]: finding for finding in json.loads(done.stdout)}
+    told = json.loads(done.stdout)
+    found = {finding["server"]: finding for finding in told}
+    assert [finding["what"] for finding in told if finding["server"] == "gone"] == ["connection"]
     assert (found["gone"]["ok"], found["gone"]["detail"]) == (
         False,
         "it cannot be started: no-such-server is not installed",

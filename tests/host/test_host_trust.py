@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,6 +139,13 @@ def test_a_servers_file_cannot_name_a_tool_as_both_reading_and_writing(tmp_path:
         server_specs(Settings(servers_file=tmp_path / "servers.json"))
 
 
+def test_a_servers_file_leaves_a_model_nothing_that_nobody_may_ask(tmp_path: Path) -> None:
+    spec = {"command": "fish", "allow": ["look@0123456789abcdef"], "models": ["look", "feed"]}
+    (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": {"fish": spec}}))
+    with pytest.raises(BadSettings, match="models names the tool feed, and allow does not"):
+        server_specs(Settings(servers_file=tmp_path / "servers.json"))
+
+
 def test_a_servers_file_may_add_to_the_suite_and_replace_a_part_of_it(tmp_path: Path) -> None:
     mine = {"fish": {"command": "fish", "allow": ["survey_ponds"]}, "metrics": {"url": "http://127.0.0.1:9/mcp"}}
     (tmp_path / "servers.json").write_text(json.dumps({"suite": True, "mcpServers": mine}))
@@ -178,6 +187,19 @@ async def test_a_tool_that_turns_silently_is_found_out_once_its_list_is_old(
         monkeypatch.setattr("midwatch.links._FRESH_SECONDS", 0.0)
         with pytest.raises(Unanswered, match="is not what it was"):
             await host.eyes.ask(look, {}, 5)
+
+
+async def test_what_cannot_be_looked_over_again_is_not_done(reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with reach(odd=odd(allow=["look"], hands=["touch"])) as host:
+        (look,) = host.eyes.all()
+        pid = int(str((await host.eyes.ask(look, {}, 5)).rows[1]))
+        monkeypatch.setattr("midwatch.links._FRESH_SECONDS", 0.0)
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(Unanswered, match=r"within 0\.5 s") as late:
+            await host.hands.act("odd", "touch", {}, 0.5)
+        os.kill(pid, signal.SIGCONT)
+        assert (late.value.down, late.value.asked) == (True, False)
+        assert (await host.hands.act("odd", "touch", {}, 5)).rows == [1]
 
 
 async def test_a_tool_of_the_suite_may_change_its_words_and_one_that_is_pinned_may_become_what_was_allowed(
