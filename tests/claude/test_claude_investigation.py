@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +30,7 @@ from midwatch.records import (
 from midwatch.settings import Settings
 from midwatch.steering import Steering
 from midwatch_bench.messages import Json
+from midwatch_bench.played.liar import lies
 from midwatch_kit.records import Observation, ObservationKind
 
 
@@ -129,6 +131,22 @@ async def test_a_model_that_lies_with_real_quotes_cannot_make_a_cause_of_what_ti
     assert done.outcome == "root_cause"
     [cause] = journal.values("01INCIDENT", Conclusion)[0].root_causes
     assert cause.entity == "service:forge"
+
+
+async def test_who_lies_in_every_way_there_is_changes_nothing(
+    investigate: Investigate, journal: Journal, tmp_path: Path
+) -> None:
+    alone = Journal(tmp_path / "alone.db")
+    await investigate(None, alone)
+    await investigate(lambda body: Says(lies(body)), journal)
+    told, honest_one = (each.values("01INCIDENT", Conclusion)[0] for each in (journal, alone))
+    assert told.root_causes == honest_one.root_causes
+    dropped = [re.findall(r"(\d+) dropped", m.text) for m in journal.values("01INCIDENT", Message)]
+    assert sum(int(count) for counts in dropped for count in counts) >= 5
+    assert readings(journal) == []
+    assert "service:payroll" not in {h.entity for h in journal.values("01INCIDENT", Hypothesis)}
+    assert "roll_back" not in {call.tool for call in journal.values("01INCIDENT", ToolCall)}
+    alone.close()
 
 
 async def test_a_cause_that_the_lead_names_is_tested_like_any_other(investigate: Investigate, journal: Journal) -> None:

@@ -5,6 +5,7 @@ python -m midwatch_bench.played elsewhere DIR CASE server
 python -m midwatch_bench.played run DIR
 python -m midwatch_bench.played next SEATS/r01…
 python -m midwatch_bench.played answer SEATS/r01/001 < answer.json
+python -m midwatch_bench.played lie SEATS/r02…
 python -m midwatch_bench.played table DIR
 """
 
@@ -21,6 +22,7 @@ from midwatch_bench.played import seat
 from midwatch_bench.played.cases import take_case
 from midwatch_bench.played.desk import Arm, Desk
 from midwatch_bench.played.elsewhere import Teller, move
+from midwatch_bench.played.liar import lie_at
 from midwatch_bench.played.running import Running
 from midwatch_bench.played.table import lines_of
 
@@ -129,6 +131,12 @@ def judge(
     if path is None or not path.exists():
         raise typer.BadParameter(f"no run of HolmesGPT's that has ended is called {name}")
     write_json(path, {**json.loads(path.read_bytes()), "right": right})
+
+
+@app.command()
+def lie(seats: Annotated[list[Path], typer.Argument(exists=True, file_okay=False, help="seats, as SEATS/r01")]) -> None:
+    """Play at these seats as dishonestly as can be, until all have ended."""
+    lie_at(seats)
 
 
 @app.command("table")
