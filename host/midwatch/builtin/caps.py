@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from midwatch.builtin import weights as w
-from midwatch.builtin.arguments.readings import READING
+from midwatch.builtin.arguments.readings import only_read
 from midwatch.builtin.calibration import CALIBRATION, Calibration
 from midwatch.builtin.excess import is_vague
 from midwatch.builtin.mismatches import is_certain, is_effect, is_mismatch
@@ -55,11 +55,6 @@ def is_decided(verdict: Verdict) -> bool:
     return any(argument.decisive for argument in verdict.arguments)
 
 
-def only_read(verdict: Verdict) -> bool:
-    """Whether all that speaks for a hypothesis is what a model read."""
-    return {argument.name for argument in verdict.arguments if argument.weight > 0} == {READING}
-
-
 def _limits(hypothesis: Hypothesis, verdict: Verdict, scene: Scene) -> Iterator[Limit]:
     """Yield what of that which mostly refutes wrong causes was not there.
 
@@ -69,7 +64,7 @@ def _limits(hypothesis: Hypothesis, verdict: Verdict, scene: Scene) -> Iterator[
         yield Limit.CHANGES_UNKNOWN
     if _unread(hypothesis, verdict, scene):
         yield Limit.SIGNAL_UNREAD
-    if only_read(verdict):
+    if only_read(verdict.arguments):
         yield Limit.ONLY_READ
     if scene.only_short:
         yield Limit.SYMPTOM_UNMEASURED

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from midwatch.builtin import weights as w
-from midwatch.builtin.caps import cap, is_decided, may_be_a_change, only_read
+from midwatch.builtin.arguments.readings import only_read
+from midwatch.builtin.caps import cap, is_decided, may_be_a_change
 from midwatch.builtin.judge import confidence
 from midwatch.builtin.observed import got_worse, harm
 from midwatch.builtin.scene import Scene
@@ -47,7 +48,7 @@ _NAMES_CAUSES = (Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT)
 
 
 def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str, Verdict]) -> Outcome:
-    if not scene.compared and any(only_read(verdicts[h.id]) for h in standing[:1]):
+    if not scene.compared and any(only_read(verdicts[h.id].arguments) for h in standing[:1]):
         return Outcome.BEST_EFFORT  # nobody measured the symptom: then the alert's word stands, and what was read
     if scene.blind >= _LOOKS:
         return Outcome.BLOCKED

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments import arguments
+from midwatch.builtin.arguments.readings import only_read
 from midwatch.builtin.calibration import CALIBRATION
 from midwatch.builtin.caps import is_decided
 from midwatch.builtin.scene import Scene
@@ -47,7 +48,7 @@ def judge(hypothesis: Hypothesis, scene: Scene) -> Verdict:
     strongest = max(weighed, key=lambda argument: abs(argument.weight), default=None)
     if killing or probability <= w.REFUTED:
         result, why = "refuted", killing[0] if killing else strongest
-    elif probability >= w.SUPPORTED:
+    elif probability >= (w.READ_ALONE if only_read(weighed) and not scene.compared else w.SUPPORTED):
         result, why = "supported", max(weighed, key=lambda argument: argument.weight)
     else:
         result, why = "inconclusive", strongest

@@ -27,6 +27,8 @@ PRIORS = {
 
 SUPPORTED = 0.6
 """A hypothesis at least this likely, by itself, counts as supported."""
+READ_ALONE = 0.4
+"""The same where nobody measured the symptom, and all that speaks for it was read: it is a best effort in any case."""
 REFUTED = 0.05
 """A hypothesis at most this likely counts as refuted even when no single argument kills it."""
 WITH_BLIND_SPOT = 0.7

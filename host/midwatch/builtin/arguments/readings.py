@@ -4,7 +4,7 @@ Each document counts once, however often it is quoted. What one kind of telemetr
 each further kind that agrees adds a little, up to three, and so does a second document of the same kind.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments.argument import argument
@@ -12,7 +12,7 @@ from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis
 from midwatch_kit.records import Observation, ObservationKind
 
-READING = "reading"
+_READING = "reading"
 _MOST_MORE = 2
 
 
@@ -28,7 +28,12 @@ def readings(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
         if documents:
             kinds = len({o.signal for o in documents})
             more = min(_MOST_MORE, max(kinds - 1, len(documents) > 1))
-            yield argument(READING, sign * (w.FAIR + more * w.SLIGHT), documents[0].statement, *documents)
+            yield argument(_READING, sign * (w.FAIR + more * w.SLIGHT), documents[0].statement, *documents)
+
+
+def only_read(arguments: Iterable[Argument]) -> bool:
+    """Whether all that speaks for a hypothesis is what a model read."""
+    return {argument.name for argument in arguments if argument.weight > 0} == {_READING}
 
 
 def _one_of_each(seen: Sequence[Observation]) -> list[Observation]:
