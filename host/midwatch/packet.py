@@ -33,7 +33,7 @@ ValueT = TypeVar("ValueT")
 WHY_LIMITED = {
     Limit.CHANGES_UNKNOWN: "nobody could look who changed what",
     Limit.SIGNAL_UNREAD: "a signal that could name another cause could not be read",
-    Limit.ONLY_READ: "a model read it, and no figure says so",
+    Limit.ONLY_READ: "it leads by what a model read, and no figure says so",
     Limit.SYMPTOM_UNMEASURED: "nobody measures how the symptom does, nor where failures begin",
     Limit.CALLEES_UNMEASURED: "nobody measures how those do whom it asks",
     Limit.TRACES_UNDECIDED: "there are traces, and nothing in them decides",

@@ -62,7 +62,7 @@ async def test_what_an_honest_model_reads_is_the_cause_and_nobody_is_sure_of_it(
     [cause] = conclusion(journal).root_causes
     assert (cause.entity, cause.kind, cause.limited_by) == ("service:forge", "change", Limit.ONLY_READ)
     assert cause.confidence <= 0.5
-    assert "a model read it, and no figure says so" in done.packet
+    assert "it leads by what a model read, and no figure says so" in done.packet
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from midwatch.builtin import weights as w
-from midwatch.builtin.arguments.readings import only_read
 from midwatch.builtin.calibration import CALIBRATION, Calibration
 from midwatch.builtin.excess import is_vague
 from midwatch.builtin.mismatches import is_certain, is_effect, is_mismatch
@@ -34,9 +33,10 @@ _BY_HAND = {
 SET_BY_HAND = frozenset(_BY_HAND)
 
 
-def cap(hypothesis: Hypothesis, verdict: Verdict, scene: Scene) -> Cap:
-    """Return the lowest of the bounds that there are for a cause."""
-    found = [Cap(highest(limit), limit) for limit in _limits(hypothesis, verdict, scene)]
+def cap(hypothesis: Hypothesis, verdict: Verdict, scene: Scene, *, by_reading: bool) -> Cap:
+    """Return the lowest of the bounds that there are for a cause; `by_reading` if it leads by what a model read."""
+    limits = [*_limits(hypothesis, verdict, scene), *([Limit.ONLY_READ] if by_reading else [])]
+    found = [Cap(highest(limit), limit) for limit in limits]
     return min(found, key=lambda each: each.highest, default=Cap(1.0))
 
 
@@ -64,8 +64,6 @@ def _limits(hypothesis: Hypothesis, verdict: Verdict, scene: Scene) -> Iterator[
         yield Limit.CHANGES_UNKNOWN
     if _unread(hypothesis, verdict, scene):
         yield Limit.SIGNAL_UNREAD
-    if only_read(verdict.arguments):
-        yield Limit.ONLY_READ
     if scene.only_short:
         yield Limit.SYMPTOM_UNMEASURED
     if any(map(is_vague, scene.explained(hypothesis))):

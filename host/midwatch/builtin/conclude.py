@@ -1,11 +1,10 @@
 """From verdicts to a conclusion, and its outcome by rule: no cause without evidence, time and a path."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from midwatch.builtin import weights as w
-from midwatch.builtin.arguments.readings import only_read
 from midwatch.builtin.caps import cap, is_decided, may_be_a_change
-from midwatch.builtin.judge import confidence
+from midwatch.builtin.judge import confidence, leads_by_reading
 from midwatch.builtin.observed import got_worse, harm
 from midwatch.builtin.scene import Scene
 from midwatch.conclusion_record import Impact, NextCheck, RuledOut
@@ -30,9 +29,10 @@ def conclude(
     """Return what the evidence says; every hypothesis has a verdict under its id."""
     ranked = sorted(hypotheses, key=lambda h: (-verdicts[h.id].probability, h.id))
     standing = [h for h in ranked if verdicts[h.id].result == "supported"]
-    outcome = _outcome(scene, standing, verdicts)
+    read = frozenset(h.id for h in standing if leads_by_reading(h, hypotheses, verdicts))
+    outcome = _outcome(scene, standing, verdicts, read)
     named = _named(standing, verdicts, scene) if outcome in _NAMES_CAUSES else ()
-    causes = tuple(_cause(h, hypotheses, verdicts, scene) for h in named)
+    causes = tuple(_cause(h, hypotheses, verdicts, scene, by_reading=h.id in read) for h in named)
     return Conclusion(
         outcome=outcome,
         statement=_statement(outcome, causes, scene),
@@ -47,8 +47,10 @@ def conclude(
 _NAMES_CAUSES = (Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT)
 
 
-def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str, Verdict]) -> Outcome:
-    if not scene.compared and any(only_read(verdicts[h.id].arguments) for h in standing[:1]):
+def _outcome(
+    scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str, Verdict], read: Container[str]
+) -> Outcome:
+    if not scene.compared and standing and standing[0].id in read:
         return Outcome.BEST_EFFORT  # nobody measured the symptom: then the alert's word stands, and what was read
     if scene.blind >= _LOOKS:
         return Outcome.BLOCKED
@@ -56,7 +58,8 @@ def _outcome(scene: Scene, standing: Sequence[Hypothesis], verdicts: Mapping[str
         return Outcome.INCONCLUSIVE if scene.in_doubt else Outcome.NO_INCIDENT
     if not standing:
         return Outcome.INCONCLUSIVE
-    sure = is_decided(verdicts[standing[0].id]) and not may_be_a_change(standing[0], scene)
+    leader = standing[0]
+    sure = is_decided(verdicts[leader.id]) and not may_be_a_change(leader, scene) and leader.id not in read
     return Outcome.ROOT_CAUSE if sure else Outcome.BEST_EFFORT
 
 
@@ -72,7 +75,12 @@ def _named(standing: Sequence[Hypothesis], verdicts: Mapping[str, Verdict], scen
 
 
 def _cause(
-    hypothesis: Hypothesis, hypotheses: Sequence[Hypothesis], verdicts: Mapping[str, Verdict], scene: Scene
+    hypothesis: Hypothesis,
+    hypotheses: Sequence[Hypothesis],
+    verdicts: Mapping[str, Verdict],
+    scene: Scene,
+    *,
+    by_reading: bool,
 ) -> Cause:
     verdict = verdicts[hypothesis.id]
     rivals = [verdicts[h.id] for h in hypotheses if not scene.independent(hypothesis, h)]
@@ -81,7 +89,7 @@ def _cause(
     trigger = hypothesis.trigger or (
         scene.surge(hypothesis.entity) if hypothesis.kind is HypothesisKind.TRAFFIC else None
     )
-    most = cap(hypothesis, verdict, scene)
+    most = cap(hypothesis, verdict, scene, by_reading=by_reading)
     return Cause(
         entity=hypothesis.entity,
         kind=hypothesis.kind,

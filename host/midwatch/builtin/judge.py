@@ -5,11 +5,11 @@ prior. Rivals share what probability there is with "something that nobody though
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from midwatch.builtin import weights as w
 from midwatch.builtin.arguments import arguments
-from midwatch.builtin.arguments.readings import only_read
+from midwatch.builtin.arguments.readings import READING, only_read
 from midwatch.builtin.calibration import CALIBRATION
 from midwatch.builtin.caps import is_decided
 from midwatch.builtin.scene import Scene
@@ -60,6 +60,18 @@ def judge(hypothesis: Hypothesis, scene: Scene) -> Verdict:
         arguments=weighed,
         observations=tuple(dict.fromkeys(name for argument in weighed for name in argument.observations)),
     )
+
+
+def leads_by_reading(leader: Hypothesis, hypotheses: Sequence[Hypothesis], verdicts: Mapping[str, Verdict]) -> bool:
+    """Return whether a hypothesis leads only by what a model read: nothing else speaks for it, or more for another."""
+
+    def measured(hypothesis: Hypothesis) -> float:
+        return _odds(hypothesis, [a for a in verdicts[hypothesis.id].arguments if a.name != READING])
+
+    every = [*verdicts[leader.id].arguments]
+    if not any(argument.name == READING for argument in every):
+        return False
+    return only_read(every) or max(map(measured, hypotheses)) > measured(leader)
 
 
 def confidence(leader: Verdict, rivals: Iterable[Verdict], highest: float) -> float:

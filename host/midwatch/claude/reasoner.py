@@ -40,10 +40,16 @@ MOST_CHOSEN: Final = 4
 _LONGEST: Final = 300
 _STEERING_CHARS: Final = 6_000
 
+_KINDS: Final = (
+    "change: a deploy, a setting, a flag. resource: CPU, memory, disk, connections or locks run short or are held. "
+    "dependency: what is called fails or is slow. traffic: more or other requests, retries too. state: bad data, cache "
+    "or schema. access: permission, credential, certificate, quota. platform: host, network, zone. operator: a hand on "
+    "a machine that is on record"
+)
 _PROPOSAL: Final[Mapping[str, Any]] = {
     "type": "object",
     "properties": {
-        "kind": {"type": "string", "enum": [kind.value for kind in HypothesisKind]},
+        "kind": {"type": "string", "enum": [kind.value for kind in HypothesisKind], "description": _KINDS},
         "entity": {"type": "string", "description": "as it is named above: service:NAME, instance:NAME…"},
         "rationale": {"type": "string", "description": "one sentence"},
         "confirms": {"type": "string", "description": "what would be seen if it were so"},

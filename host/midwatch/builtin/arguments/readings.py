@@ -12,7 +12,7 @@ from midwatch.builtin.scene import Scene
 from midwatch.records import Argument, Hypothesis
 from midwatch_kit.records import Observation, ObservationKind
 
-_READING = "reading"
+READING = "reading"
 _MOST_MORE = 2
 
 
@@ -28,12 +28,12 @@ def readings(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
         if documents:
             kinds = len({o.signal for o in documents})
             more = min(_MOST_MORE, max(kinds - 1, len(documents) > 1))
-            yield argument(_READING, sign * (w.FAIR + more * w.SLIGHT), documents[0].statement, *documents)
+            yield argument(READING, sign * (w.FAIR + more * w.SLIGHT), documents[0].statement, *documents)
 
 
 def only_read(arguments: Iterable[Argument]) -> bool:
     """Whether all that speaks for a hypothesis is what a model read."""
-    return {argument.name for argument in arguments if argument.weight > 0} == {_READING}
+    return {argument.name for argument in arguments if argument.weight > 0} == {READING}
 
 
 def _one_of_each(seen: Sequence[Observation]) -> list[Observation]:

@@ -14,6 +14,12 @@ from midwatch_kit.records import ObservationKind, Signal
 from midwatch_kit.window import clock
 
 
+def unrecorded(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
+    """What people do is mostly on record; a hand that is on none, where records were read, is less likely."""
+    if hypothesis.kind in BY_PEOPLE and hypothesis.trigger is None and not {"changes"} & scene.blind:
+        yield argument("unrecorded", -w.FAIR, "nothing that was read of changes records it")
+
+
 def time(hypothesis: Hypothesis, scene: Scene) -> Iterator[Argument]:
     """A cause comes before its effect, and mostly soon before."""
     trigger, latest = hypothesis.trigger, scene.scope.onset_latest
@@ -101,4 +107,4 @@ def _together(change: datetime | None, shortage: datetime | None) -> bool:
     return -w.SLACK_SECONDS <= (shortage - change).total_seconds() <= w.ROLLOUT_SECONDS
 
 
-ALL = (time, course, begun_by_change)
+ALL = (unrecorded, time, course, begun_by_change)
