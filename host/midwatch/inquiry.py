@@ -63,6 +63,8 @@ class Inquiry:
     _places: anyio.CapacityLimiter = field(init=False)
     _asking: dict[str, anyio.Lock] = field(default_factory=dict)
     _unanswered: dict[str, str] = field(default_factory=dict)
+    _answers: dict[str, Answer] = field(default_factory=dict)
+    """What was answered since this process began, as it was told; the journal has the bytes of all that was."""
     _denied: dict[str, int] = field(default_factory=dict)
     _shut: dict[str, str] = field(default_factory=dict)
 
@@ -161,6 +163,8 @@ class Inquiry:
 
     def _known(self, key: str) -> Answer | None:
         """Return what was answered before, if its bytes are still kept."""
+        if key in self._answers:
+            return self._answers[key]
         call = self.journal.recall(self.investigation, "tool_call", key, ToolCall)
         if call is None or call.evidence is None:
             return None
@@ -197,6 +201,7 @@ class Inquiry:
         self._denied.pop(_door(tool), None)
         call = _as_record(tool, arguments, answer, _since(began))
         self.journal.note(self.investigation, "tool_call", key, call, by)
+        self._answers[key] = answer
         for doubt in _doubts(tool, answer, call.evidence):
             self._gap(tool, doubt, unless=may_fail)
         return answer

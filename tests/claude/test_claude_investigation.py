@@ -226,26 +226,51 @@ RULES = Steering(
 )
 
 
-async def test_a_model_reads_what_the_team_wrote_and_cannot_ask_what_it_forbids(
+async def test_a_model_reads_what_the_team_wrote_and_is_not_offered_what_it_forbids(
     investigate: Investigate, journal: Journal
 ) -> None:
     def play(body: Json) -> Says:
         if is_lead(body) and turn(body) == 0:
-            assert "rules: What holds here." in body["system"][1]["text"]
-            assert "Meant for this, with read_steering: rules." in task(body)
             return Says([use("read_steering", 1, name="rules"), use("case-read_change", 2, change_id="c1")])
         if is_lead(body):
-            told = [str(b["content"]) for b in body["messages"][-1]["content"] if b["type"] == "tool_result"]
-            assert "Old parts have no finish." in told[0]
-            assert "rules forbids it" in told[1]
             return Says([use("choose", 1, hypotheses=suggested(body)[:1])])
         return Says([use("finish", 3, why="nothing to read")])
 
     done, api = await investigate(play, journal, steering=(RULES,))
-    assert len(api.bodies) >= 3
+    first, second = api.bodies[:2]
+    assert "rules: What holds here." in first["system"][1]["text"]
+    assert "Meant for this, with read_steering: rules." in task(first)
+    assert [each["name"] for each in first["tools"] if each["name"].endswith("read_change")] == []
+    told = [str(b["content"]) for b in second["messages"][-1]["content"] if b["type"] == "tool_result"]
+    assert "Old parts have no finish." in told[0]
+    assert "there is no tool" in told[1]
     assert any("rules forbids it" in gap.why for gap in journal.values("01INCIDENT", Gap))
     assert "read_change" not in {call.tool for call in journal.values("01INCIDENT", ToolCall)}
     assert done.outcome == "root_cause"
+
+
+async def test_a_cause_is_chosen_in_the_same_breath_as_it_is_named_and_testers_know_what_was_looked_at(
+    investigate: Investigate, journal: Journal
+) -> None:
+    def play(body: Json) -> Says:
+        if is_lead(body) and turn(body) == 0:
+            return Says([use(tool(body, "read_change"), 1, change_id="c1")])
+        if is_lead(body):
+            said = {"rationale": "its cache holds old parts", "confirms": "a flush helps", "refutes": "it has no cache"}
+            named = use("propose_hypothesis", 1, kind="state", entity="service:bot", **said)
+            return Says([named, use("choose", 2, hypotheses=["state at service:bot"])])
+        if turn(body) == 0:
+            return Says([use(tool(body, "read_change"), 1, change_id="c1")])
+        return Says([use("finish", 3, why="read")])
+
+    _, api = await investigate(play, journal)
+    [proposed] = [h for h in journal.values("01INCIDENT", Hypothesis) if h.rationale == "its cache holds old parts"]
+    [tester] = [body for body in api.bodies if "state at service:bot" in task(body) and turn(body) == 1]
+    assert 'E1  case.read_change {"change_id": "c1"}: 1 matched' in task(tester)
+    again = str(tester["messages"][-1]["content"][0]["content"])
+    lead = next(body for body in api.bodies if is_lead(body) and turn(body) == 1)
+    assert again == str(lead["messages"][-1]["content"][0]["content"])
+    assert any(f"tester of {proposed.id}" in m.text for m in journal.values("01INCIDENT", Message))
 
 
 class Crash(Exception):

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from pydantic import JsonValue
 
 from midwatch.claude.loops import Loops, Made
 from midwatch.claude.masking import Mask
-from midwatch.claude.quoting import SHORTEST, cited
+from midwatch.claude.quoting import SHORTEST, cited, figures_without
 from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import DataMark, visible
 from midwatch_kit.evidence import EvidenceStore, canonical
@@ -91,6 +92,47 @@ def test_a_quote_may_be_copied_from_a_row_as_it_is_shown_in_json(tmp_path: Path)
 @pytest.mark.parametrize("quote", ["", "  ", "unknown field 'Finish'", "ERR", "part", "12", "level", "120 ERROR"])
 def test_what_does_not_stand_there_or_says_nothing_is_not_found(quote: str) -> None:
     assert cited("e", ROWS, quote) is None
+
+
+SERIES: Final[JsonValue] = {"rows": [{"points": [41.7379, 48.5543, 37.9321], "share": 0.12345, "of": 7}]}
+
+
+@pytest.mark.parametrize(
+    ("quote", "where", "stands"),
+    [
+        ("41.7 48.6 37.9", "/rows/0/points/0", 41.7379),
+        ("48.6, 37.9", "/rows/0/points/1", 48.5543),
+        ("0.123", "/rows/0/share", 0.12345),
+        ("48.55", "/rows/0/points/1", 48.5543),
+    ],
+)
+def test_figures_are_found_as_they_are_shown_rounded(quote: str, where: str, stands: float) -> None:
+    found = cited("e", SERIES, quote)
+    assert found is not None
+    assert (found.where, found.quote) == (where, stands)
+
+
+@pytest.mark.parametrize("quote", ["41.8 48.6", "37.9 41.7", "48", "0.1", "41.7 rps", "1e1000"])
+def test_other_figures_or_too_few_are_not_found(quote: str) -> None:
+    assert cited("e", SERIES, quote) is None
+
+
+def test_that_nothing_matched_is_found_in_what_is_empty_alone() -> None:
+    found = cited("e", {"rows": []}, "0 matched")
+    assert found is not None
+    assert (found.where, found.quote) == ("/rows", [])
+    assert cited("e", SERIES, "0 matched") is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "missing"),
+    [
+        ("it rose to 48.6 in 7 steps since 09:00:13 on forge-12", []),
+        ("it rose from 12.9 to 48.6, 74 ms later", ["12.9", "74"]),
+    ],
+)
+def test_figures_that_the_evidence_does_not_have_are_named(statement: str, missing: list[str]) -> None:
+    assert figures_without(SERIES, statement) == missing
 
 
 @given(

@@ -35,7 +35,7 @@ _NOWHERE: Final = "http://127.0.0.1:9"
 _FORBIDS: Final = """---
 name: no-surveys
 description: Statistics over all of a signal are not asked for.
-forbid: ["*.survey_*"]
+forbid: ["logs.survey_*", "metrics.survey_*", "traces.survey_*"]
 ---
 """
 _COUNTS: Final = re.compile(r": \w+; (\d+) findings, (\d+) dropped")

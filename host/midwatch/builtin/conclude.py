@@ -6,7 +6,7 @@ from midwatch.builtin import weights as w
 from midwatch.builtin.caps import cap, is_decided, may_be_a_change
 from midwatch.builtin.judge import confidence, leads_by_reading
 from midwatch.builtin.observed import got_worse, harm
-from midwatch.builtin.scene import Scene
+from midwatch.builtin.scene import LOOKS, Scene
 from midwatch.conclusion_record import Impact, NextCheck, RuledOut
 from midwatch.records import (
     Cause,
@@ -19,8 +19,6 @@ from midwatch.records import (
 )
 from midwatch_kit.records import EntityId
 from midwatch_kit.window import rfc3339
-
-_LOOKS = frozenset({"traces", "metrics", "logs"})
 
 
 def conclude(
@@ -52,7 +50,7 @@ def _outcome(
 ) -> Outcome:
     if not scene.compared and standing and standing[0].id in read:
         return Outcome.BEST_EFFORT  # nobody measured the symptom: then the alert's word stands, and what was read
-    if scene.blind >= _LOOKS:
+    if scene.blind >= LOOKS:
         return Outcome.BLOCKED
     if not scene.shifted:
         return Outcome.INCONCLUSIVE if scene.in_doubt else Outcome.NO_INCIDENT

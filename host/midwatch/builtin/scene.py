@@ -34,6 +34,8 @@ from midwatch_topology import Topology
 BY_PEOPLE = (HypothesisKind.CHANGE, HypothesisKind.OPERATOR)
 ESSENTIAL = frozenset({"traces", "metrics"})
 """The signals without which nobody can say that all is well."""
+LOOKS = frozenset({"traces", "metrics", "logs"})
+"""The signals that show how things go; without all of them nobody has seen anything."""
 _QUIET = {ObservationKind.NORMAL, ObservationKind.ABSENCE, ObservationKind.CHANGE, ObservationKind.READING}
 
 

@@ -191,15 +191,20 @@ class Agent:
         return max(self.purse.share_spent, self.turns / self.bounds.turns, seconds)
 
     async def _do(self, uses: Sequence[Block]) -> list[tuple[str, Told]]:
-        """Use the tools, all at once; what they gave stands in the order in which they were asked for."""
+        """Use the tools: those that look all at once, then the others in turn; results stand as they were asked for."""
         told: dict[str, Told] = {}
 
         async def one(use: Block) -> None:
             told[use["id"]] = await self._use(use)
 
+        looking = {ability.name for ability in self.abilities if ability.looks}
         async with anyio.create_task_group() as group:
             for use in uses:
-                group.start_soon(one, use)
+                if use["name"] in looking:
+                    group.start_soon(one, use)
+        for use in uses:
+            if use["name"] not in looking:
+                await one(use)
         return [(use["id"], told[use["id"]]) for use in uses]
 
     async def _use(self, use: Block) -> Told:

@@ -7,7 +7,7 @@ the team that runs midwatch wrote them for it.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from midwatch.builtin.scene import Scene
+from midwatch.builtin.scene import LOOKS, Scene
 from midwatch.claude.library import catalogue
 from midwatch.claude.model import Block
 from midwatch.claude.prompts import prompt
@@ -18,6 +18,13 @@ from midwatch.steering import Steering
 from midwatch_kit.records import Observation, ObservationKind, Window
 from midwatch_kit.window import rfc3339
 
+_SURVEYED: Final = (
+    "Statistics have surveyed the telemetry already; you judge what they cannot: what a change does, what an error "
+    "means, what a runbook says."
+)
+_UNSEEN: Final = (
+    "No statistics could be made of the telemetry this time: what you read, row by row, is all that there is to go by."
+)
 _OBSERVATIONS: Final = 40
 _CHANGES: Final = 15
 _RELATIONS: Final = 60
@@ -45,7 +52,7 @@ def briefing(
         gaps=mark.around("\n".join(f"- {gap.what}: {gap.why}" for gap in gaps) or "- nothing", "what servers refused"),
         steering=_guidance(steering) + catalogue(runbooks, mark),
     )
-    rules = prompt("rules", data_rule=mark.rule)
+    rules = prompt("rules", data_rule=mark.rule, statistics=_UNSEEN if scene.blind >= LOOKS else _SURVEYED)
     return {"type": "text", "text": rules}, {"type": "text", "text": told, "cache_control": {"type": "ephemeral"}}
 
 

@@ -53,7 +53,8 @@ class Looking:
         """
         words = "More rows of a result that was cut, by its name: all of them in turn, or those with a text."
         read_on = Ability("read_evidence", words, READ_EVIDENCE, self._read_on, looks=True)
-        every = for_models(self.inquiry.eyes.all())
+        forbidden = self.inquiry.forbidden
+        every = for_models(t for t in self.inquiry.eyes.all() if not forbidden(t.server, t.name))
         words_of_servers = ServerWords(self.by, self.inquiry, self.mark, self._look).abilities()
         room = most_chars - sum(size_of(each.block) for each in (read_on, *words_of_servers))
         chosen = every if fits(every, room) else picked(every, about, room - FIND_CHARS)
@@ -73,7 +74,7 @@ class Looking:
         answer = await self.inquiry.ask(tool, asked, self.by)
         if answer is None:
             return Told(self.mark.around(self.inquiry.why_not(tool, asked), _title(tool)), failed=True)
-        return self._told(tool, answer)
+        return self._told(tool, arguments, answer)
 
     def _inside(self, value: JsonValue, tool: Tool) -> JsonValue:
         """Persons are named to the servers that told of them, and to nobody else."""
@@ -85,14 +86,16 @@ class Looking:
             return {name: self._inside(each, tool) for name, each in value.items()}
         return value
 
-    def _told(self, tool: Tool, answer: Answer) -> Told:
-        name = self.shelf.put(answer.evidence, _title(tool))
+    def _told(self, tool: Tool, arguments: Mapping[str, JsonValue], answer: Answer) -> Told:
         self.mask.know(_persons(answer.rows))
         every = _lines(answer)
         shown = _fitting(every)
-        matched = answer.reply.get("matched", len(every))
-        head = f"[{name}] {_title(tool)}: {matched} matched, {len(shown)} shown"
-        rest = "" if len(shown) == matched else f"; more with read_evidence {name}"
+        matched = answer.reply.get("matched", len(answer.rows))
+        asked = json.dumps(dict(arguments), ensure_ascii=False)
+        name = self.shelf.put(answer.evidence, _title(tool), f"{_title(tool)} {asked}: {matched} matched")
+        head = f"[{name}] {_title(tool)}: {matched} matched"
+        is_cut = len(shown) < len(every) or answer.reply.get("truncated")
+        rest = f", not all of it is here; more with read_evidence {name}" if is_cut else ""
         data = self.mark.around("\n".join([*shown, *_remarks(answer)]), _title(tool))
         return Told(f"{head}{rest}\n{data}", f"{head} (left out to save room)")
 
@@ -133,9 +136,13 @@ def _lines(answer: Answer) -> list[str]:
 
 
 def _remarks(answer: Answer) -> list[str]:
-    """Return what a server says of its answer: what it could not look at, and what to try when nothing matched."""
+    """Return what a server says of its answer: what it could not look at, and what to try when nothing matched.
+
+    How a client reads the rest of a result is left out: a model has read_evidence for that.
+    """
     caveats, hint = answer.reply.get("caveats"), answer.reply.get("hint")
-    return [*map(str, caveats if isinstance(caveats, list) else []), *([str(hint)] if hint else [])]
+    told = [*map(str, caveats if isinstance(caveats, list) else []), *([str(hint)] if hint else [])]
+    return [text for text in told if "midwatch://evidence/" not in text]
 
 
 def _persons(rows: Iterable[JsonValue]) -> list[str]:

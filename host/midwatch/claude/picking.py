@@ -31,7 +31,7 @@ def for_models(tools: Iterable[Tool]) -> list[Tool]:
     """Return the tools whose answers a model can read, and that the settings let it use; one of each name."""
     known: dict[str, Tool] = {}
     for tool in tools:
-        if tool.for_models and tool.role not in (Role.DISCOVER, Role.CHECK):
+        if tool.for_models and tool.role is not Role.CHECK:
             known.setdefault(name_of(tool), tool)
     return [*known.values()]
 

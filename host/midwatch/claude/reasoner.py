@@ -39,6 +39,7 @@ MOST_PROPOSED: Final = 3
 MOST_CHOSEN: Final = 4
 _LONGEST: Final = 300
 _STEERING_CHARS: Final = 6_000
+_MOST_LOOKED_AT: Final = 20
 
 _KINDS: Final = (
     "change: a deploy, a setting, a flag. resource: CPU, memory, disk, connections or locks run short or are held. "
@@ -57,9 +58,12 @@ _PROPOSAL: Final[Mapping[str, Any]] = {
     },
     "required": ["kind", "entity", "rationale", "confirms", "refutes"],
 }
+_CHOSEN: Final = "ids; of those proposed just now also as KIND at ENTITY"
 _CHOICE: Final[Mapping[str, Any]] = {
     "type": "object",
-    "properties": {"hypotheses": {"type": "array", "items": {"type": "string"}, "maxItems": MOST_CHOSEN}},
+    "properties": {
+        "hypotheses": {"type": "array", "items": {"type": "string"}, "maxItems": MOST_CHOSEN, "description": _CHOSEN}
+    },
     "required": ["hypotheses"],
 }
 
@@ -141,10 +145,12 @@ class Proposing:
     async def _choose(self, told: Mapping[str, JsonValue]) -> Told:
         asked = told.get("hypotheses")
         names = [str(name) for name in asked] if isinstance(asked, list) else []
-        good = [name for name in dict.fromkeys(names) if name in self.known or name in self.proposed]
+        every = {**self.known, **self.proposed}
+        by_words = {f"{h.kind} at {h.entity}": h.id for h in every.values()}
+        good = dict.fromkeys(by_words.get(name, name) for name in names if name in every or name in by_words)
         if not good:
             return Told("none of these is a hypothesis: give ids, as they stand before each", failed=True)
-        self.chosen = tuple(good[:MOST_CHOSEN])
+        self.chosen = tuple(good)[:MOST_CHOSEN]
         return Told("", over=True)
 
     @property
@@ -192,9 +198,21 @@ async def examine(
     rationale = means.mark.around(hypothesis.rationale, "why it was suggested")
     task = prompt("challenge" if challenge else "test", **told, rationale=rationale)
     task += means.meant("challenge" if challenge else "test", hypothesis.kind)
+    task += _looked_at(means)
     abilities = [*means.looking(by, about), *reporting.abilities()]
     ended = await means.agent(by, means.lead if challenge else means.tester, system, abilities).run(task)
     return reporting, ended
+
+
+def _looked_at(means: Means) -> str:
+    """Return what others looked at before, so that nobody looks twice; '' for nothing."""
+    lines = [shortened(line, _LONGEST) for line in means.shelf.looked_at[-_MOST_LOOKED_AT:]]
+    told = means.mark.around("\n".join(lines), "what was asked before")
+    return (
+        f"\n\nOthers have looked at these already; read_evidence shows one again, and you can quote it:\n\n{told}"
+        if lines
+        else ""
+    )
 
 
 def reading(steering: Sequence[Steering]) -> Ability:

@@ -80,7 +80,7 @@ class Reporting:
             signal=_SIGNALS.get(self.shelf.tool_of(name).partition(".")[0], Signal.STATE),
             kind=ObservationKind.READING,
             subject="reading",
-            statement=visible(self.mask.unmasked(statement))[:_LONGEST],
+            statement=self._as_told(statement, name),
             onset=_moment(_text(told, "since")),
             attributes={"hypothesis": self.hypothesis.id, "bearing": str(told["bearing"])},
             citations=(citation,),
@@ -88,6 +88,14 @@ class Reporting:
         )
         self.found += self.inquiry.checked([seen])
         return Told("on record")
+
+    def _as_told(self, statement: str, name: str) -> str:
+        """Return a statement, with the figures in it of which the evidence knows nothing named at its end."""
+        said = visible(self.mask.unmasked(statement))
+        if missing := self.shelf.figures_without(name, said):
+            doubt = f" (not in the evidence: {', '.join(missing)})"
+            return f"{said[: _LONGEST - len(doubt)]}{doubt}"[:_LONGEST]
+        return said[:_LONGEST]
 
     def _fault(self, name: str, quote: str) -> str:
         if self.shelf.id_of(name) is None:

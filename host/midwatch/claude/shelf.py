@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from midwatch.claude.quoting import cited
+from midwatch.claude.quoting import cited, figures_without
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore, value_at
 from midwatch_kit.records import Citation
@@ -18,12 +18,20 @@ class Shelf:
     kept: EvidenceStore
     _names: dict[str, str] = field(default_factory=dict)
     _tools: dict[str, str] = field(default_factory=dict)
+    _about: dict[str, str] = field(default_factory=dict)
 
-    def put(self, evidence: str, tool: str) -> str:
-        """Return the short name of a document that a tool gave."""
+    def put(self, evidence: str, tool: str, about: str = "") -> str:
+        """Return the short name of a document that a tool gave; `about` says in a line what was asked for."""
         name = self._names.setdefault(evidence, f"E{len(self._names) + 1}")
         self._tools.setdefault(name, tool)
+        if about:
+            self._about.setdefault(name, f"{name}  {about}")
         return name
+
+    @property
+    def looked_at(self) -> list[str]:
+        """What was looked at so far, a line each, in order."""
+        return [*self._about.values()]
 
     def id_of(self, name: str) -> str | None:
         """Return the id of the document with a short name."""
@@ -43,6 +51,15 @@ class Shelf:
             return next((found for form in forms if evidence and (found := cited(evidence, document, form))), None)
         except RecursionError:  # it is nested deeper than anything that a person reads
             return None
+
+    def figures_without(self, name: str, statement: str) -> list[str]:
+        """Return the figures of a statement that stand nowhere in the document with a short name."""
+        evidence = self.id_of(name)
+        document = self._document(evidence) if evidence else None
+        try:
+            return figures_without(document, statement)
+        except RecursionError:
+            return []
 
     def lines(self, name: str, text: str) -> list[str]:
         """Return the rows of a document that have a text in them, in any case, each as JSON; all for an empty text.
