@@ -134,7 +134,7 @@ async def test_a_resource_is_evidence_that_can_be_quoted_and_a_prompt_is_not(
 ) -> None:
     async with looking() as look:
         told = await read(look, "resource", "docs://forge/limits")
-        assert told.text.startswith("[E1] tickets.resources/read: 2 matched, 2 shown\n<data-1234 ")
+        assert told.text.startswith("[E1] tickets.resources/read: 2 matched\n<data-1234 ")
         assert look.shelf.cite("E1", "takes 40 parts at most")
         prompt = await read(look, "prompt", "triage", service="forge")
         assert "Look at the last deploy of forge first." in prompt.text
