@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from midwatch.builtin.admission import Admission, with_proposed
 from midwatch.builtin.asked import asked_less
 from midwatch.builtin.conclude import conclude
 from midwatch.builtin.contradictions import contradictions
@@ -68,8 +69,8 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 _LISTEN_EVERY = 0.5
-_TASKS_IN_TURN = 3
-"""Of a model: the lead proposes, then all testers test, then the challenger challenges."""
+_TASKS_IN_TURN = 4
+"""Of a model: the lead proposes, then all testers test, then the challenger challenges, then the planner plans."""
 _SIGNALS = (Signal.TRACES.value, Signal.METRICS.value, Signal.LOGS.value, Signal.CHANGES.value)
 
 
@@ -81,6 +82,7 @@ class _Looked:
     hypotheses: Sequence[Hypothesis]
     verdicts: dict[str, Verdict]
     noise: Sequence[Observation]
+    judgement: "Judgement | None"
 
 
 @dataclass
@@ -119,9 +121,7 @@ class Investigation:
             end(self.journal, self.incident.id, self.look, self._news())
             return
         conclusion = self._conclude(looked)
-        scope, plan = looked.scene.scope, self._plan(conclusion, looked.scene)
-        learnt = lessons(conclusion, looked.scene, self.incident.owner)
-        put_on_record(self.journal, self.incident.id, self.look, learnt, datetime.now(UTC))
+        scope, plan = looked.scene.scope, await self._plan(conclusion, looked.scene, looked.judgement)
         mitigated = await self._mitigate(plan, scope)
         await self._report(conclusion, plan, scope, mitigated=mitigated)
 
@@ -133,7 +133,7 @@ class Investigation:
         hypotheses = await self._hypotheses(scene, judgement)
         scene, verdicts = await self._test(hypotheses, scene, judgement)
         scene, verdicts = await self._challenge(hypotheses, scene, verdicts, judgement)
-        return _Looked(scene, hypotheses, verdicts, noise)
+        return _Looked(scene, hypotheses, verdicts, noise, judgement)
 
     async def _chosen(self, whole: Scope) -> Scope:
         """Return the scope of this look: over the window that a person chose, on record where it is another one."""
@@ -330,13 +330,27 @@ class Investigation:
         money = round(sum(call.usd for call in calls), 6)
         return self.inquiry.spent().model_copy(update={"tokens": sum(c.tokens for c in calls), "money_usd": money})
 
-    def _plan(self, conclusion: Conclusion, scene: Scene) -> Plan:
-        """Propose a plan; that of a further look is another plan, so a no to an earlier one is none to it."""
-        kept = {entity for s in self._steering(scene.scope) for entity in s.never_roll_back}
-        plan = plan_for(conclusion, scene, self.hands.tools(), frozenset(kept))
+    async def _plan(self, conclusion: Conclusion, scene: Scene, judgement: "Judgement | None") -> Plan:
+        """Propose a plan, and what would have prevented the incident; a model adds to both where one takes part.
+
+        The plan of a further look is another plan, so a no to an earlier one is none to it.
+        """
+        kept = frozenset(entity for s in self._steering(scene.scope) for entity in s.never_roll_back)
+        plan = plan_for(conclusion, scene, self.hands.tools(), kept)
+        learnt = lessons(conclusion, scene, self.incident.owner)
+        if judgement and conclusion.root_causes:
+            admission = Admission(
+                conclusion, scene, tuple(t for t in self.hands.tools() if t.for_models), kept, self.inquiry.forbidden
+            )
+            drafted = await judgement.drafted(admission, plan, learnt[0].spec if learnt else None)
+            plan = with_proposed(plan, drafted.steps)
+            if drafted.fix:
+                learnt[0] = learnt[0].model_copy(update={"spec": drafted.fix})
         if self.look > 1:
             plan = sealed(plan.model_copy(update={"reasoning": f"{plan.reasoning} (look {self.look})"}))
-        return self.journal.note(self.incident.id, "plan", str(self.look), plan)
+        noted = self.journal.note(self.incident.id, "plan", str(self.look), plan)
+        put_on_record(self.journal, self.incident.id, self.look, learnt, datetime.now(UTC))
+        return noted
 
     async def _mitigate(self, plan: Plan, scope: Scope) -> bool:
         """Ask for approval of the whole plan and, with it, carry the plan out; not if somebody says more instead."""

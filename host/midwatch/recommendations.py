@@ -15,7 +15,7 @@ from midwatch.errors import UnknownRecommendation
 from midwatch.journal import Entry, Journal
 from midwatch.long_term import Fix, Priority, Recommendation, Standing
 from midwatch.privacy import hidden
-from midwatch.records import Conclusion, Incident, Severity
+from midwatch.records import Incident, Severity
 
 EXPIRES: Final = timedelta(days=90)
 """A recommendation that nobody decided on, and that no incident since would have made, is of no use any more."""
@@ -61,9 +61,9 @@ class _Incidents:
     _weights: dict[str, float] = field(default_factory=dict)
 
     def looks(self, name: str) -> int:
-        """Return how often an incident was concluded."""
+        """Return the latest look of an incident that came to a conclusion."""
         if name not in self._looks:
-            self._looks[name] = len(self.journal.values(name, Conclusion))
+            self._looks[name] = _concluded(self.journal, name)
         return self._looks[name]
 
     def weight(self, name: str) -> float:
@@ -123,7 +123,7 @@ def put_on_record(
 
 def learnt_from(journal: Journal, investigation: str) -> list[Recommendation]:
     """Return what the latest look of an investigation recommends, that of its cause first."""
-    look = len(journal.values(investigation, Conclusion))
+    look = _concluded(journal, investigation)
     entries = (e for e in journal.entries(investigation, kind="recommendation") if not e.key.startswith(_SAID))
     return [told for entry in entries if (told := Recommendation.model_validate(entry.body)).look == look]
 
@@ -165,6 +165,12 @@ def told(each: Recommendation) -> list[str]:
         f"Would have prevented or shortened: {', '.join(each.incidents)}",
         *(f"Next: {step}" for step in each.next_steps),
     ]
+
+
+def _concluded(journal: Journal, investigation: str) -> int:
+    """Return the number of the latest look that came to a conclusion; others end when a person says more."""
+    keys = (entry.key for entry in journal.entries(investigation, kind="conclusion"))
+    return max((int(key) for key in keys if key.isdecimal()), default=0)
 
 
 def _heard(journal: Journal) -> dict[str, _Told]:

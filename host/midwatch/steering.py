@@ -27,8 +27,8 @@ _NOT_SAID = frozenset({"text", "folder", "beside"})
 _FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 
 
-Phase = Literal["lead", "test", "challenge"]
-"""Where a model reads a file: when it chooses what to test, tests it, or tries to disprove the leader."""
+Phase = Literal["lead", "test", "challenge", "plan"]
+"""Where a model reads a file: when it chooses what to test, tests it, tries to disprove the leader, or plans."""
 
 
 class AppliesTo(Record):

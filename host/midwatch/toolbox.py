@@ -40,6 +40,7 @@ class Tool:
     `said` and `schema` are its own description, and the JSON Schema of its arguments; `ours` is whether it is the
     suite's, `of_protocol` whether it is no tool but a question of the protocol's own, about resources, and `for_models`
     whether the settings let a model use it.
+    `destructive` is what a server of others says of it; the suite's say so of all that write.
     """
 
     server: str
@@ -56,6 +57,7 @@ class Tool:
     ours: bool = False
     of_protocol: bool = False
     for_models: bool = True
+    destructive: bool = False
 
 
 @dataclass(frozen=True)
@@ -356,6 +358,7 @@ def _described(link: Link, tool: types.Tool) -> Tool:
         schema=tool.input_schema,
         ours=spec.suite,
         for_models=spec.models is None or tool.name in spec.models,
+        destructive=bool(tool.annotations and tool.annotations.destructive_hint) and not spec.suite,
     )
 
 

@@ -9,20 +9,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
+from midwatch.builtin.admission import Admission
 from midwatch.builtin.scene import Scene
 from midwatch.claude.agent import Bounds, CutOff, Ended
 from midwatch.claude.briefing import briefing
 from midwatch.claude.day import purse_of
+from midwatch.claude.drafting import Drafted, draft
 from midwatch.claude.model import Block, Model, Turn
 from midwatch.claude.models import Models
 from midwatch.claude.purse import Purse
 from midwatch.claude.reasoner import Means, examine, propose
 from midwatch.claude.shelf import Shelf
 from midwatch.inquiry import Inquiry
-from midwatch.records import Gap, Hypothesis, Incident, Message, ModelCall, Verdict
+from midwatch.long_term import Fix
+from midwatch.records import Gap, Hypothesis, Incident, Message, ModelCall, Plan, Verdict
 from midwatch.runbook_record import Runbook
 from midwatch.settings import Settings
 from midwatch.steering import Steering
+from midwatch_kit.errors import KitError
+from midwatch_kit.evidence import canonical
 from midwatch_kit.records import Observation
 
 _LOST = "what statistics cannot judge: diffs, runbooks, foreign servers"
@@ -68,6 +73,30 @@ class Judgement:
         said = f"{reporting.by}: {ended.how}; {counts}{f'; {reporting.why}' if reporting.why else ''}"
         journal.note(name, "message", key, Message(text=said), reporting.by)
         return reporting.found
+
+    async def drafted(self, admission: Admission, plan: Plan, known: Fix | None) -> Drafted:
+        """Return what a model adds to a plan, and how it words the long-term fix; asked once for each look."""
+        journal, name, key = self.inquiry.journal, self.incident.id, f"planned:{self.look}"
+        if noted := journal.recall(name, "message", key, Message):
+            return self._recalled(noted)
+        if self._is_off():
+            return Drafted()
+        supports = {each for cause in admission.conclusion.root_causes for each in cause.supports}
+        seen = [o for o in admission.scene.observations if o.id in supports]
+        drafted, ended = await draft(self._means, self._system, admission, plan, known, seen)
+        self._over("planner", ended)
+        evidence = self.inquiry.kept.put(canonical(drafted.model_dump(mode="json")))
+        counts = f"{len(drafted.steps)} steps, {'a' if drafted.fix else 'no'} fix, {drafted.dropped} dropped"
+        journal.note(
+            name, "message", key, Message(text=f"planner: {ended.how}; {counts}", evidence=evidence), "planner"
+        )
+        return drafted
+
+    def _recalled(self, noted: Message) -> Drafted:
+        try:
+            return Drafted.model_validate_json(self.inquiry.kept.get(noted.evidence or ""))
+        except (KitError, ValueError):
+            return Drafted()
 
     def _is_off(self) -> bool:
         if self.models.why_not and not self.off:

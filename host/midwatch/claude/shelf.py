@@ -79,6 +79,10 @@ class Shelf:
         lines = value if isinstance(value, list) else [value]
         return "\n".join(line for line in lines if isinstance(line, str))
 
+    def documents(self) -> list[JsonValue]:
+        """Return the rows of every document that was shown."""
+        return [self._document(evidence) for evidence in self._names]
+
     def _document(self, evidence: str) -> JsonValue:
         try:
             document = json.loads(self.kept.get(evidence))
