@@ -1,11 +1,12 @@
 """The audit: whether what the journal says still stands on the bytes that were stored. Reads; repairs nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from midwatch.errors import JournalDamaged
 from midwatch.journal import Journal
-from midwatch.records import Message, ToolCall
+from midwatch.long_term import Recommendation
+from midwatch.records import Message, Plan, ToolCall
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore, broken_citations, evidence_id, fault_of
 from midwatch_kit.records import Citation, Observation
@@ -22,7 +23,7 @@ class Audit:
 
 
 def audit(investigation: str, journal: Journal, kept: EvidenceStore) -> Audit:
-    """Check the chain of records, every document's hash and every citation of every observation and answer."""
+    """Check the chain of records, every document's hash, and every citation of observations, answers and plans."""
     try:
         records = journal.check(investigation)
         observations = journal.values(investigation, Observation)
@@ -31,6 +32,7 @@ def audit(investigation: str, journal: Journal, kept: EvidenceStore) -> Audit:
     except JournalDamaged as error:  # what cannot be trusted to be what was written is not read any further
         return Audit(records=0, observations=0, citations=0, faults=(str(error),))
     answers = [citation for statement in said for citation in statement.citations]
+    answers += [citation for cites in _vouched(journal, investigation) for citation in cites]
     named = {name for statement in said for name in statement.evidence}
     stored, faults = _documents(_named(calls, observations, answers) | named, kept)
     for observation in observations:
@@ -42,6 +44,12 @@ def audit(investigation: str, journal: Journal, kept: EvidenceStore) -> Audit:
         citations=sum(len(observation.citations) for observation in observations) + len(answers),
         faults=tuple(dict.fromkeys(faults)),
     )
+
+
+def _vouched(journal: Journal, investigation: str) -> Iterator[tuple[Citation, ...]]:
+    """Yield what a model's part in plans and fixes cites."""
+    yield from (step.cites for plan in journal.values(investigation, Plan) for step in plan.steps)
+    yield from (told.spec.cites for told in journal.values(investigation, Recommendation))
 
 
 def _named(calls: Iterable[ToolCall], observations: Iterable[Observation], answers: Iterable[Citation]) -> set[str]:

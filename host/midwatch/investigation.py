@@ -343,6 +343,7 @@ class Investigation:
                 conclusion, scene, tuple(t for t in self.hands.tools() if t.for_models), kept, self.inquiry.forbidden
             )
             drafted = await judgement.drafted(admission, plan, learnt[0].spec if learnt else None)
+            self.journal.note(self.incident.id, "budget", self._key("plan"), self._spent())
             plan = with_proposed(plan, drafted.steps)
             if drafted.fix:
                 learnt[0] = learnt[0].model_copy(update={"spec": drafted.fix})

@@ -17,13 +17,16 @@ from tests.e2e.story import Story
 from midwatch.claude.models import open_models
 from midwatch.errors import BadSettings
 from midwatch.journal import Entry, Journal
+from midwatch.long_term import Recommendation
 from midwatch.records import (
     Budget,
     Conclusion,
+    Decision,
     Gap,
     Hypothesis,
     Message,
     ModelCall,
+    Plan,
     ToolCall,
     Verdict,
 )
@@ -87,8 +90,9 @@ async def test_the_lead_the_tester_and_the_challenger_share_a_prefix_that_is_pai
 ) -> None:
     _, api = await investigate(honest, journal)
     first_of_each = [n for n, body in enumerate(api.bodies) if turn(body) == 0]
-    assert len(first_of_each) == 3
-    tester, challenger = first_of_each[1:]
+    assert len(first_of_each) == 4
+    tester, challenger, planner = first_of_each[1:]
+    assert api.billed[planner]["cache_read_input_tokens"] == 0, "its tools are others"
     assert api.bodies[tester]["tools"] == api.bodies[challenger]["tools"]
     assert api.billed[challenger]["cache_read_input_tokens"] > 0
 
@@ -277,7 +281,9 @@ class Crash(Exception):
     """Raised in place of a power cut."""
 
 
-@pytest.mark.parametrize("kind", ["model_call", "hypothesis", "message", "observation", "verdict"])
+@pytest.mark.parametrize(
+    "kind", ["model_call", "hypothesis", "message", "observation", "verdict", "plan", "recommendation"]
+)
 async def test_an_investigation_that_crashed_anywhere_ends_as_if_it_had_not(
     investigate: Investigate, journal: Journal, tmp_path: Path, kind: str
 ) -> None:
@@ -300,6 +306,49 @@ async def test_an_investigation_that_crashed_anywhere_ends_as_if_it_had_not(
     assert again.outcome == expected.outcome
     assert journal.check("01INCIDENT")
     whole.close()
+
+
+def planner(body: Json) -> Says:
+    """Draft when asked to plan, and do as the honest one otherwise."""
+    if "make the plan better" not in task(body):
+        return honest(body)  # type: ignore[return-value]
+    named = re.findall(r"^\[(E\d+)\].*\(says: ([^)]+)\)", task(body), re.MULTILINE)
+    evidence, quote = named[0]
+    drain = {"phase": "apply", "why": "old instances may hold it", "command": "restart forge one instance at a time"}
+    words = {"problem": "it reads a field that old parts lack", "solution": "make finish optional"}
+    items = {"files": ["blueprint.py", "made_up.py"], "tests": ["an old part is read"], "stages": ["test", "mend"]}
+    steps = [
+        lambda: use(tool(body, "read_change"), 1, change_id="c1"),
+        lambda: use("propose_step", 2, **drain, evidence=evidence, quote=quote),
+        lambda: use("describe_fix", 3, **words, **items, evidence=shown_first(body), quote="finish: str"),
+    ]
+    return Says([steps[turn(body)]() if turn(body) < len(steps) else use("finish", 4, why="done")])
+
+
+def shown_first(body: Json) -> str:
+    """Return the name of the first result that a tool gave."""
+    results = [str(b["content"]) for m in body["messages"][1:] for b in m["content"] if b["type"] == "tool_result"]
+    return str(re.findall(r"^\[(E\d+)\]", "\n".join(results), re.MULTILINE)[0])
+
+
+async def test_a_model_adds_to_the_plan_and_words_the_fix_and_no_rule_approves_it(
+    investigate: Investigate, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    await investigate(planner, journal)
+    plan = journal.values("01INCIDENT", Plan)[-1]
+    assert [(step.command, step.by) for step in plan.steps if step.phase == "apply"][-1] == (
+        "restart forge one instance at a time",
+        "model",
+    )
+    [decision] = journal.values("01INCIDENT", Decision)
+    assert (decision.approved, decision.rule) == (False, False)
+    fix = journal.values("01INCIDENT", Recommendation)[0].spec
+    assert (fix.by, fix.solution, fix.files) == ("model", "make finish optional", ("blueprint.py",))
+    [said] = [m.text for m in journal.values("01INCIDENT", Message) if m.text.startswith("planner")]
+    assert said == "planner: done; 1 steps, a fix, 1 dropped"
+    _, api = await investigate(planner, journal)
+    assert api.bodies == []
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from midwatch.approvals import plan_text
 from midwatch.builtin.admission import Admission, Proposed, ProposedPhase
 from midwatch.claude.agent import Ability, Ended
 from midwatch.claude.conversation import Told
-from midwatch.claude.menu import name_of
 from midwatch.claude.model import Block
+from midwatch.claude.picking import name_of, schema_of, words_of
 from midwatch.claude.prompts import prompt
 from midwatch.claude.reasoner import Means
 from midwatch.claude.untrusted import shortened, visible
@@ -155,7 +155,7 @@ class Drafting:
             phase=phase,
             call=self._call(told, "tool", "arguments"),
             undo=self._call(told, "undo_tool", "undo_arguments"),
-            command=_text(told.get("command")),
+            command=hidden(_text(told.get("command"))),
             condition=Condition.model_validate(_with_figure(condition)) if isinstance(condition, dict) else None,
         )
 
@@ -194,7 +194,10 @@ class Drafting:
         return Told("", over=True)
 
     def _cited(self, told: Mapping[str, JsonValue]) -> Citation | None:
-        return self.means.shelf.cite(_text(told.get("evidence")), self.means.mask.unmasked(_text(told.get("quote"))))
+        """Return the citation that stands in what was read, unless it says what must not be passed on."""
+        quote = self.means.mask.unmasked(_text(told.get("quote")))
+        cited = self.means.shelf.cite(_text(told.get("evidence")), quote)
+        return cited if cited and hidden(str(cited.quote)) == str(cited.quote) else None
 
     def _drop(self, why: str) -> Told:
         self.dropped += 1
@@ -236,7 +239,7 @@ async def draft(
 def _listed(hands: Iterable[Tool], means: Means) -> str:
     """Return the writing tools as a model may read of them; their servers wrote the words."""
     lines = [
-        f"{name_of(tool)}: {shortened(visible(tool.said), _WORDS)} Arguments: {json.dumps(tool.schema)[:_TEXT]}"
+        f"{name_of(tool)}: {words_of(tool)} Arguments: {json.dumps(schema_of(tool), ensure_ascii=False)[:_TEXT]}"
         for tool in hands
     ]
     return means.mark.around(shortened("\n".join(lines), _HANDS_CHARS) or "none", "the servers of these tools")
