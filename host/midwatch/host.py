@@ -4,7 +4,7 @@ The one place that wires. What an alert opens is on disk before anybody is told 
 taken up again.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -79,13 +79,16 @@ class Host:
         known = (current(self.journal, name) for name in self.journal.investigations())
         return [incident for incident in known if incident is not None]
 
-    def investigation(self, incident: Incident, approver: Approver | None) -> Investigation:
+    def investigation(
+        self, incident: Incident, approver: Approver | None, steering: Sequence[Steering] | None = None
+    ) -> Investigation:
         """Return the investigation of an incident, ready to run; without an approver it ends with the plan.
 
-        Steering files are read anew; while one of them cannot be read, those of before hold, and that is on record.
+        Unless they are given, steering files are read anew; while one of them cannot be read, those of before hold, and
+        that is on record.
         """
         try:
-            self.steering = load_steering(self.settings.steering_dir)
+            self.steering = load_steering(self.settings.steering_dir) if steering is None else tuple(steering)
         except BadSteering as error:
             said = Message(text=f"steering as it was before: {error}")
             self.journal.note(incident.id, "message", f"steering:{look_of(self.journal, incident.id)}", said)

@@ -107,7 +107,7 @@ def _mapped(journal: Journal, investigation: str) -> set[EntityId]:
 def check(case: Path, otherwise: Settings) -> Checked:
     """Replay a case and compare; a case that cannot be replayed fails with the reason."""
     try:
-        expected = _expected_in(case)
+        expected = expected_in(case)
         with tempfile.TemporaryDirectory(prefix="midwatch-case-") as folder:
             found = replay(case, Path(folder), otherwise).findings
     except BadSnapshot as error:
@@ -172,7 +172,8 @@ def _ruled_out(tested: Sequence[Judged], causes: Sequence[Suspect]) -> tuple[Sus
     return tuple(Suspect(kind=kind, entity=entity, change=change) for kind, entity, change in in_order)
 
 
-def _expected_in(case: Path) -> Expected:
+def expected_in(case: Path) -> Expected:
+    """Return what is expected of a case; raises `BadSnapshot` when it does not say, or not so that it can be used."""
     try:
         return Expected.model_validate_json((case / NAME).read_bytes())
     except OSError as error:

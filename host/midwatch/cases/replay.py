@@ -6,6 +6,8 @@ taken and spent. A replay ends with the plan: nobody is asked, and nothing runs.
 """
 
 import json
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +21,13 @@ from midwatch.cases.manifest import Conditions, Manifest, read_manifest, verify
 from midwatch.cases.snapshot import ALERTS, DECLARED, STEERING, TOPOLOGY, Received
 from midwatch.errors import BadSnapshot, HostError
 from midwatch.findings import Findings, findings_of
-from midwatch.host import open_host
+from midwatch.host import Host, open_host
 from midwatch.intake import alerts_from
 from midwatch.links import Reach, connect
+from midwatch.model_settings import ModelSettings
 from midwatch.records import Gap
 from midwatch.settings import Settings
+from midwatch.steering import Steering
 from midwatch_kit.window import parse_time
 
 _PATIENCE_SECONDS = 3600.0
@@ -40,6 +44,16 @@ class Replayed:
     packet: str
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot that is whole: its folder, what seals it, under which conditions it is investigated, and of what."""
+
+    folder: Path
+    manifest: Manifest | None
+    conditions: Conditions
+    known: Received
+
+
 def replay(path: Path, keep: Path, otherwise: Settings, reach: Reach = connect) -> Replayed:
     """Investigate a snapshot again, with journal and evidence in the new folder `keep`.
 
@@ -48,31 +62,55 @@ def replay(path: Path, keep: Path, otherwise: Settings, reach: Reach = connect) 
     """
     if (keep / "journal.db").exists():
         raise BadSnapshot(f"{keep} holds an investigation already: name a new folder with --keep")
+    with whole(path, otherwise) as snapshot:
+        return anyio.run(_replay, snapshot, keep, reach)
+
+
+@contextmanager
+def whole(path: Path, otherwise: Settings) -> Iterator[Snapshot]:
+    """Yield a snapshot, unpacked for as long as the block runs; raises `BadSnapshot` when it is not what was taken."""
     with unpacked(path) as folder:
-        manifest = read_manifest(folder)
-        if manifest:
+        if manifest := read_manifest(folder):
             verify(folder, manifest)
         conditions = manifest.conditions if manifest else _as_set(otherwise)
-        declared = folder / (DECLARED if manifest else TOPOLOGY)  # an importer's graph is all that is known of it
-        settings = _settings(folder, conditions, keep, declared if declared.exists() else None)
-        return anyio.run(_investigate, received_in(folder), manifest, settings, reach)
+        yield Snapshot(folder, manifest, conditions, received_in(folder))
 
 
-async def _investigate(known: Received, manifest: Manifest | None, settings: Settings, reach: Reach) -> Replayed:
+@asynccontextmanager
+async def reopened(
+    snapshot: Snapshot, keep: Path, reach: Reach = connect, model: ModelSettings | None = None
+) -> AsyncGenerator[Host]:
+    """Yield a host whose servers read a snapshot; without settings of a model statistics judge alone."""
+    declared = snapshot.folder / (DECLARED if snapshot.manifest else TOPOLOGY)  # an importer's graph is all there is
+    settings = _settings(snapshot.folder, snapshot.conditions, keep, declared if declared.exists() else None)
+    if model:
+        said = {name: getattr(model, name) for name in ModelSettings.model_fields if name != "reasoner"}
+        settings = settings.model_copy(update=said)  # who has models hands them to each investigation
     async with open_host(settings, reach) as host:
-        for alert in known.received:
-            host.receive([alert], known.seen_at)
-        incident = host.incidents()[0]
-        for number, steer in enumerate(known.told):
-            host.journal.note(incident.id, "steer", f"told:{number:04}", steer, steer.by)
-        for missing in manifest.missing if manifest else ():
-            gap = Gap(what=missing, why="it is not in the snapshot", may_hide="whatever rested on it")
-            host.journal.note(incident.id, "gap", f"snapshot:{missing}"[:120], gap)
-        report = await host.investigation(incident, None).run()
-        found = findings_of(host.journal, incident.id)
+        yield host
+
+
+async def investigated(host: Host, snapshot: Snapshot, steering: Sequence[Steering] | None = None) -> Replayed:
+    """Investigate a snapshot at a host that was reopened for it, with its own steering files or with these."""
+    known, manifest = snapshot.known, snapshot.manifest
+    for alert in known.received:
+        host.receive([alert], known.seen_at)
+    incident = host.incidents()[0]
+    for number, steer in enumerate(known.told):
+        host.journal.note(incident.id, "steer", f"told:{number:04}", steer, steer.by)
+    for missing in manifest.missing if manifest else ():
+        gap = Gap(what=missing, why="it is not in the snapshot", may_hide="whatever rested on it")
+        host.journal.note(incident.id, "gap", f"snapshot:{missing}"[:120], gap)
+    report = await host.investigation(incident, None, steering).run()
+    found = findings_of(host.journal, incident.id)
     if found is None:
         raise BadSnapshot(f"the investigation of {incident.id} ended without a conclusion")
     return Replayed(found, report.packet)
+
+
+async def _replay(snapshot: Snapshot, keep: Path, reach: Reach) -> Replayed:
+    async with reopened(snapshot, keep, reach) as host:
+        return await investigated(host, snapshot)
 
 
 def received_in(folder: Path) -> Received:

@@ -29,6 +29,11 @@ class DayPurse(Purse):
         """Return the purse of this day."""
         return cls("the day", _NO_LIMIT, usd, journal=journal, day=datetime.now(UTC).date())
 
+    @property
+    def left(self) -> float:
+        """How many US dollars the day still holds."""
+        return max(0.0, self.usd - self._spent())
+
     def refuse_more(self, tokens: int, usd: float) -> None:
         """Raise `Spent` when the day does not hold so much any more."""
         self.spent_usd = self._spent()
@@ -50,9 +55,12 @@ class DayPurse(Purse):
         return float(sum(call.usd for call in self.journal.values_since(midnight, ModelCall)))
 
 
-def purse_of(journal: Journal, investigation: str, settings: ModelSettings) -> Purse:
-    """Return what is left of an investigation's money and of the day's, by what the journal says was spent on it."""
+def purse_of(journal: Journal, investigation: str, settings: ModelSettings, within: Purse | None = None) -> Purse:
+    """Return what is left of an investigation's money and of the day's, by what the journal says was spent on it.
+
+    `within` is paid from in place of the day's purse.
+    """
     before = [call for call in journal.values(investigation, ModelCall) if call.purpose == "investigation"]
     limits = settings.model_incident_tokens, settings.model_incident_usd
-    day = DayPurse.of_today(journal, settings.model_day_usd)
+    day = within or DayPurse.of_today(journal, settings.model_day_usd)
     return Purse("the investigation", *limits, day, sum(c.tokens for c in before), sum(c.usd for c in before))

@@ -141,7 +141,7 @@ class Judgement:
         return means
 
     def _purse(self) -> Purse:
-        return purse_of(self.inquiry.journal, self.incident.id, self.settings)
+        return purse_of(self.inquiry.journal, self.incident.id, self.settings, self.models.within)
 
     def _note(self, by: str, model: Model, turn: Turn | Exception) -> None:
         self._calls += 1

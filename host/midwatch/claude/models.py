@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from midwatch.claude.prices import price_of
+from midwatch.claude.purse import Purse
 from midwatch.errors import BadSettings
 from midwatch.model_settings import ModelSettings
 from midwatch.privacy import hidden
@@ -22,11 +23,15 @@ _NEEDED: Final = {"bedrock": "boto3", "vertex": "google.auth"}
 
 @dataclass
 class Models:
-    """Who leads and challenges, and who tests; `why_not` says why there are none, and is mostly empty."""
+    """Who leads and challenges, and who tests; `why_not` says why there are none, and is mostly empty.
+
+    `within` is a purse that investigations are paid from in place of the day's, which it was taken out of.
+    """
 
     lead: "Model | None" = None
     tester: "Model | None" = None
     why_not: str = ""
+    within: Purse | None = None
 
 
 @asynccontextmanager

@@ -1,25 +1,31 @@
 """Commands about steering files."""
 
+import math
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from midwatch.cli.app import app, console_for, fail, settings_or_fail
-from midwatch.errors import BadSteering
+from midwatch.cases.tally import as_data, as_text, lines_of
+from midwatch.cases.trial import NO_LIMIT, Paid, Trial, Tried
+from midwatch.claude.day import DayPurse
+from midwatch.claude.models import open_models
+from midwatch.claude.purse import Purse
+from midwatch.cli.app import Json, app, console_for, fail, print_json, run_async, settings_or_fail, told
+from midwatch.errors import BadSettings, BadSteering
+from midwatch.journal import Journal
 from midwatch.skill_files import missing_from
-from midwatch.steering import Steering, files_of, read
+from midwatch.steering import Steering, files_of, load_steering, read
 
 _LONG_TEXT = 6_000
 """Characters of a text that a model is shown at once."""
 
 steering = typer.Typer(no_args_is_help=True, help="Files that tell midwatch what a team knows of its own systems.")
 app.add_typer(steering, name="steering")
-
-
-@steering.callback()
-def group() -> None:
-    """Keep `lint` a command of its own, though it is the only one."""
 
 
 @steering.command()
@@ -47,6 +53,66 @@ def lint(folder: Annotated[Path | None, typer.Argument(help="where they are; as 
     if not seen and not broken:
         console.print(f"warn {where} holds no steering file: neither NAME.md nor NAME/SKILL.md", highlight=False)
     raise typer.Exit(code=1 if broken else 0)
+
+
+@steering.command("try")
+@told()
+def try_files(
+    cases: Annotated[list[Path], typer.Argument(help="kept incidents: cases, or snapshots")],
+    files: Annotated[Path | None, typer.Option(help="the folder of the files; as the settings say")] = None,
+    parallel: Annotated[int, typer.Option(min=1, help="how many cases at the same time")] = 2,
+    limit: Annotated[float | None, typer.Option(min=0, help="US dollars that models may cost in all")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="let models cost what the settings allow")] = False,
+    as_json: Json = False,
+) -> None:
+    """Investigate kept incidents with all files, without each, and with none; ends with 1 when a file harms."""
+    settings = settings_or_fail()
+    where = files or settings.steering_dir
+    if not (loaded := load_steering(where)):
+        fail(f"{where} holds no steering file: neither NAME.md nor NAME/SKILL.md")
+    began = time.monotonic()
+    trial = Trial(loaded, settings, parallel, told=_say)
+    tried = run_async(_try, trial, cases, limit if limit is not None or not yes else math.inf)
+    lines = lines_of([file.name for file in loaded], tried)
+    runs = [run for case in tried for run in {id(run): run for run in case.runs.values()}.values()]
+    if as_json:
+        print_json(
+            {"files": [{**asdict(line), "verdict": line.verdict} for line in lines], "cases": list(map(as_data, tried))}
+        )
+    else:
+        typer.echo(as_text(lines, thinks=trial.paid is not None))
+        spent = f", ${sum(run.usd for run in runs):.2f}" if trial.paid else ""
+        typer.echo(f"{len(runs)} investigations of {len(cases)} cases in {time.monotonic() - began:.0f} s{spent}")
+    raise typer.Exit(1 if any(line.harms for line in lines[:-1]) else 0)
+
+
+async def _try(trial: Trial, cases: Sequence[Path], limit: float | None) -> list[Tried]:
+    """Try the files; where a model takes part, say before what that may cost, and do it only if somebody said so."""
+    settings = trial.settings
+    async with open_models(settings) as models:
+        if models is None:
+            return await trial.over(cases)
+        if models.why_not:
+            raise BadSettings(f"the models cannot be asked: {models.why_not}")
+        with closing(Journal(settings.data_dir / "journal.db")) as journal:
+            day = DayPurse.of_today(journal, settings.model_day_usd)
+            runs = trial.most_runs(len(cases))
+            most = min(runs * settings.model_incident_usd, day.left, math.inf if limit is None else limit)
+            said = (
+                f"at most {runs} investigations with {settings.model} and {settings.tester_model}, each for at most "
+                f"${settings.model_incident_usd:g}: no more than ${most:.2f} in all; the day has ${day.left:.2f} left"
+            )
+            if limit is None:
+                raise BadSettings(f"{said}: say --yes, or --limit with how many dollars it may be")
+            typer.echo(said, err=True)
+            trial.paid = Paid(models, Purse("the trial", NO_LIMIT, limit, day))
+            return await trial.over(cases)
+
+
+def _say(case: Tried) -> None:
+    """Tell people that a case is done, and what kept it, or a model in it, from being done well."""
+    cut = [f"{name}: {run.cut_short}" for name, run in case.runs.items() if run.cut_short]
+    typer.echo("; ".join([f"{case.case}: {len(case.applied)} files apply", *case.why_not, *cut]), err=True)
 
 
 def _doubts(file: Steering) -> list[str]:
