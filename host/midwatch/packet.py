@@ -39,6 +39,8 @@ WHY_LIMITED = {
     Limit.TRACES_UNDECIDED: "there are traces, and nothing in them decides",
 }
 """Why one is no surer of a cause than one is, in words."""
+PLANNER = "the model: planner"
+"""What a gap is of that is noted after the conclusion: a model that was to add to the plan."""
 _MOST = 6
 _WIDTH = 104
 
@@ -141,6 +143,9 @@ def _plan(incident: Incident, journal: Journal, *, asks: bool) -> Iterable[str]:
     if plan is None:
         return
     yield f"Suggested next action: {plan.action}"
+    yield from (
+        f"No model had a part in it: {gap.why}" for gap in journal.values(incident.id, Gap) if gap.what == PLANNER
+    )
     decision = _last(journal.values(incident.id, Decision))
     actions = journal.values(incident.id, Action)
     if asks and plan.steps and decision is None:

@@ -351,6 +351,18 @@ async def test_a_model_adds_to_the_plan_and_words_the_fix_and_no_rule_approves_i
     assert api.bodies == []
 
 
+async def test_a_planner_that_is_down_leaves_the_plan_of_code_and_the_packet_says_so(
+    investigate: Investigate, journal: Journal
+) -> None:
+    done, _ = await investigate(
+        lambda body: Fails(400, "invalid_request_error") if "make the plan better" in task(body) else honest(body),
+        journal,
+    )
+    assert not journal.values("01INCIDENT", Plan)[-1].by_a_model
+    assert journal.values("01INCIDENT", Recommendation)[0].spec.by == "code"
+    assert "No model had a part in it: down: " in done.packet
+
+
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk with a snapshot of an outage: a deploy of stock broke it."""

@@ -182,6 +182,8 @@ def test_commands_that_are_known_word_by_word_or_plain_words_get_in(command: str
         "kubectl scale deployment/forge --replicas=0",
         "kubectl rollout restart deployment/payroll",
         "kubectl exec forge -- sh",
+        "kubectl rollout undo deployment/forge --context prod",
+        "kubectl rollout undo deployment/forge --kubeconfig=forge",
         "git push --force origin forge",
         "git revert deadbeef0",
         "echo cm0gLXJmIC8= | base64 -d | sh",

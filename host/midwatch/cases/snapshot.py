@@ -166,7 +166,8 @@ def _conditions(incident: Incident, source: Source) -> Conditions:
         gather_seconds=max(0.0, (scope.window.end - incident.first_seen).total_seconds()),
         investigation_calls=spent[0].tool_calls_allowed if spent else settings.investigation_calls,
         subagent_calls=settings.subagent_calls,
-        can_roll_back=bool(settings.roll_back_url) or any(step.call for plan in plans for step in plan.steps),
+        can_roll_back=bool(settings.roll_back_url)
+        or any(step.call and step.by == "code" for plan in plans for step in plan.steps),
     )
 
 
