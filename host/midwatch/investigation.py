@@ -50,6 +50,7 @@ from midwatch.records import (
     Steer,
     Verdict,
 )
+from midwatch.required import ask_required, capped, of_other_looks, unmet
 from midwatch.revisions import revised
 from midwatch.runbook_record import Runbook
 from midwatch.runbooks import find_runbooks
@@ -129,6 +130,7 @@ class Investigation:
         """Look at what is in scope, over the window that was chosen, and test what could explain it."""
         scope = await self._chosen(whole)
         scene, noise = await self._survey(scope, topology)
+        await ask_required(self.inquiry, scope, self._steering(scope))
         judgement = self._judgement(scene)
         hypotheses = await self._hypotheses(scene, judgement)
         scene, verdicts = await self._test(hypotheses, scene, judgement)
@@ -315,12 +317,16 @@ class Investigation:
         """Conclude, beside what was concluded before, and note what came of what people told."""
         name, key = self.incident.id, str(self.look)
         since = [steer for told_as, steer in unheeded(self.journal, name).items() if told_as in self.heard]
-        concluded = conclude(looked.scene, looked.hypotheses, looked.verdicts, self.journal.values(name, Gap))
+        tested = [(h, looked.verdicts[h.id]) for h in looked.hypotheses]
+        missing = unmet(self.inquiry, looked.scene.scope, self._steering(looked.scene.scope), tested)
+        for gap in (rule.gap for rule in missing):
+            self.inquiry.gap(gap.what, gap.why, gap.may_hide)
+        gaps = [*of_other_looks(self.journal.values(name, Gap)), *(rule.gap for rule in missing)]
+        concluded = capped(conclude(looked.scene, looked.hypotheses, looked.verdicts, gaps), missing)
         earlier = [e for e in self.journal.entries(name, kind="conclusion") if e.key != key]
         before = [Conclusion.model_validate(entry.body) for entry in earlier]
         self.journal.note(name, "budget", self._key("conclusion"), self._spent())
         conclusion = self.journal.note(name, "conclusion", key, revised(concluded, before, since))
-        tested = [(h, looked.verdicts[h.id]) for h in looked.hypotheses]
         heed(self.journal, name, self.heard, tested, looked.noise, (self._before(), looked.scene.scope))
         return conclusion
 

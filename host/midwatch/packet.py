@@ -34,6 +34,7 @@ WHY_LIMITED = {
     Limit.CHANGES_UNKNOWN: "nobody could look who changed what",
     Limit.SIGNAL_UNREAD: "a signal that could name another cause could not be read",
     Limit.ONLY_READ: "it leads by what a model read, and no figure says so",
+    Limit.HOUSE_RULE: "a house rule requires what is missing",
     Limit.SYMPTOM_UNMEASURED: "nobody measures how the symptom does, nor where failures begin",
     Limit.CALLEES_UNMEASURED: "nobody measures how those do whom it asks",
     Limit.TRACES_UNDECIDED: "there are traces, and nothing in them decides",

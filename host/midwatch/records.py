@@ -218,6 +218,7 @@ class Limit(StrEnum):
     CALLEES_UNMEASURED = "callees_unmeasured"
     TRACES_UNDECIDED = "traces_undecided"
     ONLY_READ = "only_read"
+    HOUSE_RULE = "house_rule"
 
 
 class Cause(Record):

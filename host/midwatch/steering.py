@@ -1,19 +1,20 @@
 """Steering files: markdown with front matter that tells midwatch what a team knows of its own systems.
 
 The front matter says when a file applies and what it changes; the text below it is for people and for models. A file
-can add hypotheses to test, say that a signal lags, name noise to leave out, and forbid questions. It cannot grant
-anything. A file may as well be a skill by the Agent Skills specification (https://agentskills.io/specification): a
-folder with a SKILL.md, whose further fields are read over, and whose other files are read when its text names them.
+can add hypotheses to test, say that a signal lags, name noise to leave out, forbid questions, and require others. It
+cannot grant anything. A file may as well be a skill by the Agent Skills specification
+(https://agentskills.io/specification): a folder with a SKILL.md, whose further fields are read over, and whose other
+files are read when its text names them.
 """
 
 import re
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from midwatch.errors import BadSteering
 from midwatch.records import HypothesisKind
@@ -50,6 +51,34 @@ class Check(Record):
     because: str
 
 
+class Requirement(Record):
+    """What a team wants asked (a tool) or tested (a kind of cause at a place) before a cause is the root cause."""
+
+    tool: str = Field("", description="as server.tool, with * for any")
+    services: tuple[str, ...] = Field((), description="about which it is to be asked, by name; none: about anything")
+    kind: HypothesisKind | None = None
+    entity: EntityId | None = None
+    because: str = ""
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Self:
+        if bool(self.tool) == bool(self.kind and self.entity) or bool(self.kind) != bool(self.entity):
+            raise ValueError("name either a tool, as server.tool, or both kind and entity")
+        if self.services and not self.tool:
+            raise ValueError("services go with a tool")
+        return self
+
+    @property
+    def named(self) -> str:
+        """What is required, in words."""
+        about = f" about {', '.join(self.services)}" if self.services else ""
+        return f"{self.tool}{about}" if self.tool else f"{self.kind} at {self.entity}"
+
+    def names(self, server: str, tool: str) -> bool:
+        """Return whether this tool is one that is to be asked."""
+        return bool(self.tool) and fnmatchcase(f"{server}.{tool}", self.tool)
+
+
 class Steering(Record):
     """One steering file: its front matter, and its text."""
 
@@ -63,10 +92,17 @@ class Steering(Record):
     )
     leave_out: tuple[EntityId, ...] = Field((), description="entities that are noise: whatever is seen of them")
     never_roll_back: tuple[EntityId, ...] = Field((), description="what only a person may take back to an old version")
+    require: tuple[Requirement, ...] = Field((), description="what must be asked or tested before a root cause")
     forbid: tuple[str, ...] = Field((), description="tools that are not asked, as server.tool, with * for any")
     text: str = ""
     folder: Path | None = Field(None, description="where a skill is; the rest is of this file alone")
     beside: tuple[str, ...] = Field((), description="files of a skill's folder that its text names")
+
+    @property
+    def to_test(self) -> tuple[Check, ...]:
+        """What the file wants tested: its checks, and the causes that it requires a test of."""
+        required = ((r.kind, r.entity, r.because or "a house rule requires it") for r in self.require)
+        return (*self.checks, *(Check(kind=k, entity=e, because=b) for k, e, b in required if k and e))
 
     def applies(self, services: Iterable[EntityId]) -> bool:
         """Return whether the file has a say when these services are in scope."""

@@ -19,7 +19,7 @@ SERVER = Path(__file__).parent / "wave_server.py"
 BEGAN, SEEN = datetime(2026, 11, 20, 2, 40, 30, tzinfo=UTC), datetime(2026, 11, 20, 2, 48, 10, tzinfo=UTC)
 BOT = ("2026-11-20T02:40:00Z", "2026-11-20T02:43:00Z", "bot", 0.6)
 FORGE = ("2026-11-20T02:46:00Z", "2026-11-20T02:50:00Z", "forge", 0.4)
-TOOLS = ["chart", "survey_waves", "survey_deploys", "read_trace", "read_slo"]
+TOOLS = ["chart", "survey_waves", "survey_deploys", "read_trace", "read_slo", "read_page"]
 
 
 def settings_of(folder: Path, *ways: str, **settings: object) -> Settings:

@@ -2,7 +2,7 @@
 
 Its first argument is how the application fares, as JSON: [[start, end, service, share of failing requests], …] in
 RFC 3339. Each wave begins with a deploy of its service, five seconds before. With a second argument `hang`, traces of
-the service in the first wave cannot be read.
+the service in the first wave cannot be read; with `writes`, there is a tool that writes.
 """
 
 import hashlib
@@ -123,6 +123,10 @@ odd.TOOLS[:] = [
     {**tool("read_slo", "", "", "service"), "_meta": {}},
 ]
 odd.TOOLS[-1]["inputSchema"]["required"] = ["service"]
+odd.TOOLS.append({**tool("read_page", "", "", "page"), "_meta": {}})
+odd.TOOLS[-1]["inputSchema"]["required"] = ["page"]
+if "writes" in sys.argv[2:]:
+    odd.TOOLS.append({"name": "restart", "inputSchema": {"type": "object"}, "_meta": {"midwatch/role": "act"}})
 odd.HANDLERS.update(
     chart=chart, survey_waves=survey_waves, survey_deploys=survey_deploys, read_trace=read_trace, read_slo=read_slo
 )

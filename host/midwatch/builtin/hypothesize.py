@@ -62,7 +62,7 @@ def hypothesize(scene: Scene, steering: Iterable[Steering]) -> tuple[Hypothesis,
         *_from_traffic(scene),
         *(_make(kind_of_mismatch(o), o.entity, o.statement, trigger=o) for o in scene.mismatches),
         *_from_complaints(scene),
-        *(_make(c.kind, c.entity, f"{s.name}: {c.because}") for s in steering for c in s.checks),
+        *(_make(c.kind, c.entity, f"{s.name}: {c.because}") for s in steering for c in s.to_test),
     ]
     once = {hypothesis.id: hypothesis for hypothesis in reversed(suggested)}
     return tuple(sorted(once.values(), key=lambda h: (-h.prior, h.id)))

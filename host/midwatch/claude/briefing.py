@@ -89,6 +89,10 @@ def _line(seen: Observation) -> str:
 
 def _guidance(steering: Iterable[Steering]) -> str:
     """Name the files, each with what it is about; a model reads those that matter."""
-    files = [f"- {file.name}: {file.description}" for file in steering if file.text]
+    every = [*steering]
+    files = [f"- {file.name}: {file.description}" for file in every if file.text]
+    required = [f"- {rule.named}" for file in every for rule in file.require]
     head = "\n# What the team wrote of its own systems, to be read with read_steering\n\n"
-    return head + "\n".join(files) if files else ""
+    told = head + "\n".join(files) if files else ""
+    wants = "\n# What the team requires before a cause is called the root cause\n\n"
+    return told + (f"\n{wants}" + "\n".join(required) if required else "")

@@ -2,13 +2,15 @@
 
 import math
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from midwatch.cases.tally import as_data, as_text, lines_of
 from midwatch.cases.trial import NO_LIMIT, Paid, Trial, Tried
@@ -18,6 +20,8 @@ from midwatch.claude.purse import Purse
 from midwatch.cli.app import Json, app, console_for, fail, print_json, run_async, settings_or_fail, told
 from midwatch.errors import BadSettings, BadSteering
 from midwatch.journal import Journal
+from midwatch.servers import server_specs
+from midwatch.settings import Settings
 from midwatch.skill_files import missing_from
 from midwatch.steering import Steering, files_of, load_steering, read
 
@@ -35,6 +39,7 @@ def lint(folder: Annotated[Path | None, typer.Argument(help="where they are; as 
     where = folder or settings_or_fail().steering_dir
     if folder and not folder.is_dir():
         fail(f"there is no folder {folder}")
+    every, servers = _readable(files_of(where)), [] if folder else _servers()
     seen: dict[str, Path] = {}
     broken = 0
     for path in files_of(where):
@@ -44,7 +49,8 @@ def lint(folder: Annotated[Path | None, typer.Argument(help="where they are; as 
             broken += 1
             console.print(f"FAIL {error}", highlight=False, markup=False, soft_wrap=True)
             continue
-        faults = [*_doubts(file), *([f"{seen[file.name]} has the same name"] if file.name in seen else [])]
+        twice = [f"{seen[file.name]} has the same name"] if file.name in seen else []
+        faults = [*_doubts(file), *_unmeetable(file, every, servers), *twice]
         seen.setdefault(file.name, path)
         said = "; ".join(faults)
         console.print(
@@ -118,7 +124,8 @@ def _say(case: Tried) -> None:
 def _doubts(file: Steering) -> list[str]:
     """Return what can be used and is hardly meant so."""
     to = file.applies_to
-    changes = file.checks or file.lag_seconds or file.ignore or file.leave_out or file.never_roll_back or file.forbid
+    looks = file.checks or file.require or file.forbid or file.lag_seconds
+    changes = looks or file.ignore or file.leave_out or file.never_roll_back
     doubts = []
     if not file.text and not changes:
         doubts.append("it has no text, and changes nothing")
@@ -131,5 +138,34 @@ def _doubts(file: Steering) -> list[str]:
         doubts += [f"a skill has the name of its folder: {file.folder.name}"] if file.name != file.folder.name else []
         gone = missing_from(file.text, file.folder)
         doubts += [f"it names {name}: there is no such file in its folder" for name in gone]
-    doubts += [f"check of {c.entity!r}: an entity is kind:name" for c in file.checks if ":" not in c.entity]
+    doubts += [f"check of {c.entity!r}: an entity is kind:name" for c in file.to_test if ":" not in c.entity]
     return doubts
+
+
+def _unmeetable(file: Steering, others: Iterable[Steering], servers: Iterable[str]) -> Iterator[str]:
+    """Yield which of a file's requirements can hardly be met; `servers` are those that are known, none if none are."""
+    forbidden, known = [(o.name, pattern) for o in others for pattern in o.forbid], [*servers]
+    for tool in (rule.tool for rule in file.require if rule.tool):
+        server, dot, _ = tool.partition(".")
+        if not dot:
+            yield f"require {tool!r} names no server: write server.tool"
+        elif known and not any(fnmatchcase(name, server) for name in known):
+            yield f"require {tool!r}: no server here is called so ({', '.join(known)})"
+        yield from (f"require {tool!r}, which {name} forbids" for name, said in forbidden if fnmatchcase(tool, said))
+
+
+def _readable(paths: Iterable[Path]) -> list[Steering]:
+    """Return the files that can be used."""
+    files = []
+    for path in paths:
+        with suppress(BadSteering):
+            files.append(read(path))
+    return files
+
+
+def _servers() -> list[str]:
+    """Return the servers of the settings; none where those cannot be read: then nothing is said of them."""
+    try:
+        return [*server_specs(Settings())]
+    except (BadSettings, ValidationError):
+        return []
