@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from tests.host.scenes import a_scene, change
 
-from midwatch.builtin.planning import digest
+from midwatch.builtin.admission import Admission, Proposed, with_proposed
+from midwatch.builtin.planning import digest, plan_for
 from midwatch.gate import Gate, Patience
 from midwatch.inquiry import Inquiry, Limits
 from midwatch.journal import Journal
@@ -22,6 +24,7 @@ from midwatch.records import (
     Action,
     Call,
     Comparison,
+    Conclusion,
     Condition,
     Decision,
     Expectation,
@@ -32,7 +35,7 @@ from midwatch.records import (
     Step,
 )
 from midwatch.settings import ServerSpec
-from midwatch_kit.records import Signal, TopologyFragment, Window
+from midwatch_kit.records import Citation, Signal, TopologyFragment, Window
 
 if TYPE_CHECKING:
     from tests.host.conftest import HttpServer, HttpServers, Reach
@@ -271,6 +274,27 @@ async def test_a_models_step_runs_only_with_an_undo_and_a_persons_yes(
         assert not await gate.carry_out(plan, a_yes(plan).model_copy(update=decision))
     assert patient.now()["made"] == []
     assert why in journal.values("one", Action)[-1].detail
+
+
+@pytest.mark.parametrize(
+    ("to_version", "cured", "made"), [("good", True, ["good"]), ("awful", False, ["awful", "bad"])]
+)
+async def test_a_call_that_a_model_proposes_of_a_real_tool_runs_once_a_person_said_yes_and_is_taken_back(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope, to_version: str, cured: bool, made: list[str]
+) -> None:
+    wrong = change("service:gateway", -20, "config", version="bad", previous_version=to_version)
+    scene = a_scene(wrong)
+    of = {"entity": "service:gateway", "kind": "change", "statement": "a setting", "onset": None, "confidence": 0.9}
+    cause = {**of, "path": ["service:gateway"], "supports": [], "hypothesis": "h", "trigger": wrong}
+    said = {"outcome": "root_cause", "statement": "a setting of gateway", "root_causes": [cause]}
+    found = Conclusion.model_validate(said)
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        held = Admission(found, scene, tuple(gate.hands.tools()))
+        cites = (Citation(evidence="e" * 64, where="/rows/0", quote=1),)
+        assert held.admit(Proposed("it failed since", cites, call=call(to_version), undo=call("bad"))) == ""
+        plan = with_proposed(plan_for(found, scene, ()), held.steps)
+        assert await gate.carry_out(plan, a_yes(plan)) is cured
+    assert patient.now()["made"] == made
 
 
 async def test_when_a_later_step_fails_what_ran_before_it_is_taken_back(
