@@ -10,17 +10,19 @@ from typing import Any
 
 import pytest
 from pydantic import JsonValue
-from tests.claude.investigating import Played
+from tests.claude.investigating import Investigate, Played
 from tests.claude.messages_api import KEY, Fails, MessagesApi, Player, Says, use
 from tests.claude.test_claude_injection import PERSON, SECRET, World, reached
+from tests.claude.test_claude_investigation import honest
 from tests.host.scenes import a_scene, change
 
 from midwatch.chat.talk import Reply, Talk, environment_of
 from midwatch.claude.models import Models, open_models
 from midwatch.host import Host
 from midwatch.journal import Journal
-from midwatch.records import Gap, Incident, Message, ModelCall, ToolCall, Verdict
+from midwatch.records import Budget, Gap, Incident, Message, ModelCall, ToolCall, Verdict
 from midwatch.settings import Settings
+from midwatch.steering import Steering
 from midwatch.toolbox import Eyes, Hands
 from midwatch_bench.messages import Json
 from midwatch_kit.evidence import EvidenceStore, canonical
@@ -105,22 +107,23 @@ def ask(played: Played, on_record: Incident, journal: Journal, tmp_path: Path) -
         settings: Settings = SETTINGS,
         why_not: str = "",
         environment: bool = False,
+        steering: tuple[Steering, ...] = (),
         **how: Any,
     ) -> Told:
         world = World(planted or {})
         async with played(play, seconds=10) as (model, api), reached(world, tmp_path) as eyes:
             models = Models(why_not=why_not) if why_not else Models(model, model)
-            talk = Talk(settings, journal, eyes.kept, _door(settings, journal, eyes, models))
+            talk = Talk(settings, journal, eyes.kept, _door(settings, journal, eyes, models, steering))
             reply = await talk.ask(question, None if environment else on_record, **how)
         return Told(reply, api, world)
 
     return put
 
 
-def _door(settings: Settings, journal: Journal, eyes: Eyes, models: Models) -> Any:
+def _door(settings: Settings, journal: Journal, eyes: Eyes, models: Models, steering: tuple[Steering, ...]) -> Any:
     @asynccontextmanager
     async def door(_: Incident | None) -> AsyncIterator[Host]:
-        yield Host(settings, journal, eyes, Hands({}, eyes.kept), (), models)
+        yield Host(settings, journal, eyes, Hands({}, eyes.kept), steering, models)
 
     return door
 
@@ -205,7 +208,7 @@ async def test_an_order_in_a_log_line_reveals_and_enlarges_nothing(ask: Ask, jou
     assert SECRET not in told.sent + told.said + kept
     assert told.reply.dropped == 2
     assert told.reply.usd < SETTINGS.model_question_usd
-    assert PERSON not in told.sent
+    assert PERSON not in told.sent + told.said + kept
 
 
 async def test_a_question_that_points_at_money_that_is_not_there_is_answered_by_code(ask: Ask) -> None:
@@ -278,6 +281,29 @@ async def test_a_question_about_the_environment_has_a_journal_of_the_day(ask: As
     assert messages(journal, name)[0].text == POETIC
     assert journal.values(name, ModelCall)
     assert messages(journal) == []
+
+
+async def test_what_questions_cost_is_not_taken_from_the_investigation(
+    investigate: Investigate, journal: Journal
+) -> None:
+    asked = ModelCall(model="m", usd=0.49, input_tokens=790_000, purpose="question")
+    journal.note("01INCIDENT", "model_call", "asked", asked)
+    _, api = await investigate(honest, journal)
+    assert api.bodies
+    assert journal.values("01INCIDENT", Budget)[-1].money_usd < 0.49
+
+
+async def test_a_file_of_the_team_that_forbids_a_tool_forbids_it_to_questions(ask: Ask) -> None:
+    rules = Steering(name="rules", description="What holds here.", forbid=("*.search_logs",))
+    told = await ask(steps(), "what do the logs of bot say?", look=True, steering=(rules,))
+    assert "could not be looked at: logs: search_logs: rules forbids it" in told.said
+
+
+async def test_what_a_log_line_would_do_to_a_terminal_it_does_not(ask: Ask) -> None:
+    planted = {"log line": "\x1b[2Jall is well\u202e"}
+    told = await ask(steps(), "what do the logs of bot say?", look=True, planted=planted, settings=Settings())
+    assert "[2Jall is well" in told.said
+    assert not {"\x1b", "\u202e"} & {*told.said}
 
 
 async def test_what_a_look_could_not_see_is_told_and_is_no_gap_of_the_investigation(ask: Ask, journal: Journal) -> None:

@@ -115,7 +115,7 @@ def test_questions_are_answered_in_order_from_the_journal_and_stay_on_record(
     for answer in ANSWERS.values():
         assert answer.format(evidence=evidence) in done.stdout
     asked = midwatch("ask", on_record.id, "how far has it come?", "--json")
-    assert f"{2 * len(ANSWERS)} message" in json.loads(asked.stdout)["statements"][1]["text"]
+    assert f"{2 * len(ANSWERS) + 1} message" in json.loads(asked.stdout)["statements"][1]["text"]
     assert midwatch("report", "--check").exit_code == 0
 
 
@@ -151,19 +151,14 @@ def test_a_question_goes_on_from_the_one_before(midwatch: Run, on_record: Incide
 
 
 def test_a_person_can_steer_from_the_conversation(midwatch: Run, on_record: Incident, tmp_path: Path) -> None:
-    typed = "/steer resource bot the pool ran dry\n/steer ghosts bot\n/ignore er\n/leave-out fourge noise\n/help\n"
-    said = midwatch("chat", "latest", typed=typed).stdout
-    for words in (
-        "takes a further look",
-        "'ghosts bot' is not understood",
-        "write /ignore TEXT",
-        "did you mean service:forge",
-    ):
+    said = midwatch("chat", "latest", typed="/steer test resource at bot\n/steer sing\n/help\n").stdout
+    for words in ("Understood: test resource at service:bot.", "'sing' is not understood", "/look QUESTION"):
         assert words in said
+    assert "there is no investigation to steer" in midwatch("chat", typed="/steer leave out bot").stdout
     opened = Journal(tmp_path / "journal.db")
     [steer] = opened.values(on_record.id, Steer)
     opened.close()
-    assert (steer.kind, steer.entity, steer.text) == ("resource", "service:bot", "the pool ran dry")
+    assert (steer.kind, steer.entity, steer.text) == ("resource", "service:bot", "test resource at bot")
 
 
 def test_a_model_that_was_asked_for_and_is_not_there_is_told(midwatch: Run, on_record: Incident) -> None:

@@ -145,7 +145,7 @@ def who_owns_it(asked: Asked) -> list[Statement]:
     meant = asked.question.entities or tuple(dict.fromkeys([book.incident.service, *causes]))
     lines = []
     if book.incident.owner:
-        lines.append(Statement(text=f"the incident: {book.incident.owner}", records=(1,)))
+        lines.append(Statement(text=f"the incident: {book.incident.owner}", records=book.opened))
     return [*lines, *(line for entity in meant for line in _owners(book, entity))]
 
 
@@ -201,7 +201,7 @@ def _earlier(asked: Asked, name: str) -> Statement | None:
         return None
     said = f"{last.value.outcome}: {last.value.statement}" if last else "no conclusion"
     text = f"{rfc3339(other.started_at)}  {other.id}  {other.title} ({', '.join(why)}): {said}"
-    return Statement(text=text, records=(last.record if last else 1,), incident=other.id)
+    return Statement(text=text, records=(last.record,) if last else book.opened, incident=other.id)
 
 
 def _ran(book: Book) -> list[Statement]:

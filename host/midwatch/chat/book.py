@@ -58,6 +58,11 @@ class Book:
         """Return the latest value of a shape; None when there is none."""
         return next(reversed(self.every(shape)), None)
 
+    @property
+    def opened(self) -> tuple[int, ...]:
+        """The number of the record with which the incident was opened."""
+        return tuple(noted.record for noted in self.every(Incident)[:1])
+
     @cached_property
     def observations(self) -> dict[str, Noted[Observation]]:
         """What was observed, by its id."""

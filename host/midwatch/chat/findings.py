@@ -83,7 +83,7 @@ def why_not(asked: Asked) -> list[Statement]:
         what = " or ".join(sorted(kinds)) or "nothing"
         return [
             Statement(text=f"No hypothesis says that it was {what}{asked.at}; so that was not tested."),
-            Statement(text="A steer with a kind and an entity has it tested: /steer, or steer_investigation."),
+            Statement(text="A steer has it tested: midwatch steer, /steer in a conversation, or steer_investigation."),
         ]
     return [line for hypothesis in meant for line in _argued(book, hypothesis)]
 
@@ -181,7 +181,7 @@ def what_happened(asked: Asked) -> list[Statement]:
 
 def _events(asked: Asked) -> Iterable[tuple[Moment, Statement]]:
     book = asked.book
-    yield book.incident.started_at, Statement(text=f"alert: {book.incident.title}", records=(1,))
+    yield book.incident.started_at, Statement(text=f"alert: {book.incident.title}", records=book.opened)
     for noted in book.observations.values():
         seen = noted.value
         loud = seen.kind is ObservationKind.CHANGE or (seen.kind not in _QUIET and seen.score >= SHIFTED)

@@ -11,6 +11,7 @@ from typing import Final
 from jsonpointer import JsonPointerException, resolve_pointer
 from pydantic import JsonValue
 
+from midwatch.claude.untrusted import visible
 from midwatch.journal import Journal
 from midwatch.packet import evidence_index
 from midwatch.records import Incident
@@ -40,13 +41,17 @@ def names_record(handle: str) -> bool:
 
 
 def line(statement: Statement) -> str:
-    """Return a statement with what it cites behind it: of several places in one row, the first."""
+    """Return a statement with what it cites behind it: of several places in one row, the first.
+
+    What cannot be seen is left out: a log line could move a terminal's cursor.
+    """
     rows: dict[str, str] = {}
     for name in handles(statement):
         rows.setdefault("/".join(name.split("/")[:_ROW]), name)
     names = [*rows.values()]
     more = [f"+{len(names) - _SHOWN}"] if len(names) > _SHOWN else []
-    return f"{statement.text}  [{', '.join([*names[:_SHOWN], *more])}]" if names else statement.text
+    text = visible(statement.text)
+    return f"{text}  [{', '.join([*names[:_SHOWN], *more])}]" if names else text
 
 
 def handles(statement: Statement) -> list[str]:

@@ -135,7 +135,7 @@ async def _surveyed(
 async def _logged(fresh: Fresh, question: Question, span: Span, entities: Sequence[EntityId]) -> list[Statement]:
     """Read lines: those with the text that is quoted, or errors."""
     tools = fresh.eyes.tools(Role.DRILL_DOWN, Signal.LOGS)
-    tool = next((t for t in tools if t.arguments >= {"start", "end", "services"}), None)
+    tool = next((t for t in tools if t.arguments & {"services", "text"} and t.key is None), None)
     if tool is None:
         return []
     services = [entity.partition(":")[2] for entity in entities if entity.startswith("service:")]
@@ -150,7 +150,7 @@ async def _logged(fresh: Fresh, question: Question, span: Span, entities: Sequen
     answer = await fresh.ask(tool, asked, BY)
     if answer is None:
         return []
-    what = f"lines with {question.quoted!r}" if question.quoted else "error lines"
+    what = f"lines with {question.quoted!r}" if question.quoted else "error lines" if "level" in asked else "lines"
     head = Statement(text=f"{_matched(answer)} {what} in {span}", evidence=(answer.evidence,))
     return [head, *_rows(fresh, answer, _LINES)]
 

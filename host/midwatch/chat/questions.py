@@ -65,11 +65,8 @@ def understood(text: str, known: Iterable[EntityId], now: datetime, before: Sequ
     """Return a question with what it names of the `known`; one that says `there` means what those before it named.
 
     `before` are the earlier questions, the latest last. A bare name stands for one entity, a service before any other.
-    Raises `HostError` for a question that is empty, too long, or whose time
-    cannot be read.
+    Raises `HostError` for a time that cannot be read.
     """
-    if not text.strip() or len(text) > LONGEST:
-        raise HostError(f"a question has 1 to {LONGEST} characters, not {len(text)}")
     every = sorted(known)
     said = _said(text)
     named = _named(said, every)

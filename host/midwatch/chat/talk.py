@@ -23,9 +23,10 @@ from midwatch.chat.book import Book
 from midwatch.chat.findings import Asked, what_is_the_cause
 from midwatch.chat.handles import line
 from midwatch.chat.looks import BY, Fresh, Span, look, not_looked_at, span_of
-from midwatch.chat.questions import Question, understood
+from midwatch.chat.questions import LONGEST, Question, understood
 from midwatch.chat.surroundings import Map, unnamed
 from midwatch.declared import declared_topology
+from midwatch.errors import HostError
 from midwatch.host import Host
 from midwatch.inquiry import Limits
 from midwatch.journal import Entry, Journal
@@ -48,6 +49,8 @@ _ASKED: Final = "asked:"
 _ANSWERED: Final = "answered:"
 _KNOWN_FOR: Final = timedelta(hours=1)
 _REMEMBERED: Final = 6
+_MOST: Final = 100
+"""Lines of one answer."""
 _LINES_REMEMBERED: Final = 6
 Door = Callable[[Incident | None], AbstractAsyncContextManager[Host]]
 """Gives the host whose servers hold an incident's telemetry, or the environment's."""
@@ -107,18 +110,21 @@ class Talk:
         question that cannot be read, and `BadSettings`.
         """
         name = incident.id if incident else environment_of(datetime.now(UTC))
-        before = self._before(name)
-        draft = _Draft()
+        if not text.strip() or len(text) > LONGEST:
+            raise HostError(f"a question has 1 to {LONGEST} characters, not {len(text)}")
+        before, key, draft = self._before(name), str(ULID()), _Draft()
+        self.journal.note(name, "message", f"{_ASKED}{key}", Message(text=hidden(text)), by)
         if incident:
             await self._about_incident(draft, text, Book.of(self.journal, incident), before, look=look, model=model)
         else:
             await self._about_environment(draft, text, name, before, model=model)
         if not draft.statements:
             draft.statements.append(Statement(text="Nothing is known that answers it."))
-        reply = Reply(
-            text, tuple(draft.statements), tuple(draft.remarks), tuple(draft.by), draft.dropped, round(draft.usd, 6)
-        )
-        self._note(name, reply, by)
+        if (rest := len(draft.statements) - _MOST) > 0:
+            draft.statements[_MOST:] = [Statement(text=f"… and {rest} more lines: ask for less, by a name or a time.")]
+        said = tuple(draft.statements), tuple(dict.fromkeys(draft.remarks)), tuple(draft.by)
+        reply = Reply(text, *said, draft.dropped, round(draft.usd, 6))
+        self._note(name, key, reply)
         return reply
 
     def answered(self, text: str, incident: Incident | None) -> Reply | None:
@@ -251,9 +257,7 @@ class Talk:
         said = self.journal.entries(name, kind="message")
         return [entry for entry in said if entry.key.startswith((_ASKED, _ANSWERED))]
 
-    def _note(self, name: str, reply: Reply, by: str) -> None:
-        key = str(ULID())
-        self.journal.note(name, "message", f"{_ASKED}{key}", Message(text=hidden(reply.question)), by)
+    def _note(self, name: str, key: str, reply: Reply) -> None:
         who = " and ".join(reply.answered_by) or "nobody"
         said = f"answered by {who}: {len(reply.statements)} statements, {reply.dropped} dropped, ${reply.usd:.4f}"
         answer = Message(text="\n".join([said, *reply.remarks]), statements=reply.statements)

@@ -13,17 +13,17 @@ import anyio
 import typer
 
 from midwatch.chat.handles import names_record, opened
-from midwatch.chat.names import entity_of
 from midwatch.chat.talk import Reply, Talk
 from midwatch.cli.app import Json, app, open_journal, print_json, run_async, settings_or_fail, told
 from midwatch.errors import HostError, UnknownIncident
 from midwatch.host import Host, open_host, snapshot_of
 from midwatch.investigation import find_incident
 from midwatch.journal import Journal
-from midwatch.records import HypothesisKind, Incident, Steer
+from midwatch.records import Incident
 from midwatch.settings import Settings
 from midwatch.steers import meaning, tell
-from midwatch.telling import Fields, steer_of
+from midwatch.telling import Fields
+from midwatch.understanding import understand
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_topology import UnknownEntity
@@ -36,10 +36,7 @@ _HELP: Final = """\
 Ask in plain words; a question that nobody can answer says what can be asked. Besides:
 /look QUESTION            ask the servers afresh, and keep what they say
 /model QUESTION           ask a model as well, if there is one
-/steer KIND ENTITY WORDS  have a cause tested, as in: /steer resource bot the pool ran dry last week
-/steer WORDS              say when to look, or what is noise, as in: /steer look only at the latest wave
-/leave-out ENTITY WORDS   an entity that is noise
-/ignore TEXT              observations that say it are noise
+/steer WORDS              tell the investigation what you know, as in: /steer look only at the latest wave
 /quit                     or Ctrl-D"""
 Look = Annotated[bool, typer.Option("--look", help="ask the servers afresh, and keep what they say")]
 ByModel = Annotated[bool, typer.Option("--model", help="ask a model as well, even where code has an answer")]
@@ -122,41 +119,21 @@ async def _heed(typed: str, talk: Talk, incident: Incident | None, *, look: bool
                 looks, models = look or command == "/look", model or command == "/model"
                 reply = await talk.ask(rest, incident, look=looks, model=models, by=_BY)
                 typer.echo("\n".join([*reply.lines, ""]))
-            case "/steer" | "/leave-out" | "/ignore":
-                typer.echo(_steer(talk.journal, incident, command, rest.strip()))
+            case "/steer":
+                typer.echo(await _steer(talk, incident, rest.strip()))
             case _:
                 typer.echo(_HELP)
     except (HostError, KitError, UnknownEntity) as error:
         typer.echo(f"midwatch: {error}")
 
 
-def _steer(journal: Journal, incident: Incident | None, command: str, rest: str) -> str:
-    """Put what a person says on record; raises `HostError` for what cannot be heeded."""
+async def _steer(talk: Talk, incident: Incident | None, words: str) -> str:
+    """Put what a person says on record, and return what was understood; raises `HostError` for what is not."""
     if incident is None:
         raise HostError("there is no investigation to steer: midwatch chat INCIDENT")
-    if command == "/steer" and rest.partition(" ")[0] not in set(HypothesisKind):
-        said = steer_of(journal, incident, rest, _BY, Fields())
-        tell(journal, incident.id, said)
-        return f"Understood: {meaning(said)}. A host that runs looks again."
-    kind, _, more = rest.partition(" ") if command == "/steer" else ("", "", rest)
-    entity, _, words = more.partition(" ") if command != "/ignore" else ("", "", more)
-    if command == "/steer" and not entity:
-        raise HostError("write /steer KIND ENTITY WORDS, or /steer look only at the latest wave")
-    if command == "/leave-out" and not entity:
-        raise HostError("write /leave-out ENTITY WORDS")
-    if command == "/ignore" and len(words) < 3:
-        raise HostError("write /ignore TEXT, with three characters or more")
-    place = entity_of(journal, incident, entity) if entity else None
-    steer = Steer(
-        text=(words or rest)[:1000],
-        by=_BY,
-        kind=HypothesisKind(kind) if kind else None,
-        entity=place if kind else None,
-        leave_out=place if command == "/leave-out" else None,
-        ignore=words[:200] if command == "/ignore" else None,
-    )
-    tell(journal, incident.id, steer)
-    return "On record; a host that runs (midwatch up, midwatch mcp) takes a further look that heeds it."
+    steer = await understand(talk.journal, talk.settings, incident, words, _BY, Fields())
+    tell(talk.journal, incident.id, steer)
+    return f"Understood: {meaning(steer)}. `midwatch up` looks again; so does midwatch steer with --look."
 
 
 @asynccontextmanager
