@@ -9,8 +9,9 @@ from pydantic import JsonValue
 from tests.claude.investigating import Played
 from tests.claude.messages_api import Breaks, Fails, MessagesApi, Player, Says, script, text, use
 
-from midwatch.claude.agent import Ability, Agent, Bounds, Ended
+from midwatch.claude.agent import Ability, Agent, Bounds, CutOff, Ended
 from midwatch.claude.conversation import Told
+from midwatch.claude.judgement import as_record
 from midwatch.claude.masking import Mask
 from midwatch.claude.model import Turn
 from midwatch.claude.purse import Purse
@@ -261,3 +262,14 @@ async def test_a_tool_that_hangs_ends_it_at_its_deadline_and_leaves_no_task_behi
     with anyio.fail_after(10):
         ended, _ = await talk(script(Says([use("look", 1, at="a")])), desk, seconds=0.5)
     assert (ended.how, desk.done) == ("late", ["left"])
+
+
+async def test_a_call_that_is_given_up_counts_with_what_it_may_have_cost(talk: Callable[..., Any]) -> None:
+    desk = Desk()
+    with anyio.fail_after(10):
+        ended, _ = await talk(lambda _: Breaks([FINISH], 1, "stall"), desk, seconds=0.5)
+    (given_up,) = desk.calls
+    assert ended.how == "late"
+    assert isinstance(given_up, CutOff)
+    assert given_up.tokens > 200
+    assert as_record("m", given_up).usd == given_up.usd > 0
