@@ -1,26 +1,30 @@
 """Runbooks of other places: found as the servers file declares, kept, noted; what cannot be had is a gap."""
 
 import json
-from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import Client
 from tests.host.conftest import Reach
-from tests.host.wiki import ALLOWED, BINDING, FORGE, NEWS, SITE, Wiki, served
+from tests.host.wiki import ALLOWED, BINDING, FORGE, NEWS, SITE, Wiki, served, without_tools
 from typer.testing import CliRunner
 
 from midwatch.cli import app
 from midwatch.errors import BadSettings
 from midwatch.inquiry import Inquiry, Limits
 from midwatch.journal import Journal
+from midwatch.links import open_links
 from midwatch.records import Gap, Incident, ToolCall
 from midwatch.runbook_record import Runbook
 from midwatch.runbook_settings import RunbookBinding
 from midwatch.runbooks import find_runbooks, words
 from midwatch.servers import server_specs
 from midwatch.settings import ServerSpec, Settings
+from midwatch.toolbox import Eyes
+from midwatch_kit.evidence import EvidenceStore
 
 Found = Callable[..., Any]
 FETCH, SEARCH = BINDING["fetch"], BINDING["search"]
@@ -161,6 +165,22 @@ async def test_documents_that_are_resources_are_listed_and_read(found: Found) ->
         ("docs://runbooks/1", "Gateway errors", "/rows", len(FORGE) - 1)
     ]
     assert gaps == []
+
+
+async def test_a_server_that_has_no_tools_at_all_is_read(tmp_path: Path, incident: Incident, journal: Journal) -> None:
+    spec = ServerSpec(command="docs", runbooks=RunbookBinding.model_validate(RESOURCES))
+
+    @asynccontextmanager
+    async def reach(_: ServerSpec, __: float, ___: Path) -> AsyncGenerator[Client]:
+        async with Client(without_tools()) as client:
+            yield client
+
+    async with open_links({"docs": spec}, 10, tmp_path, reach) as links:
+        eyes = Eyes(links, EvidenceStore(tmp_path / "kept", 2**30))
+        assert eyes.missing() == {}
+        inquiry = Inquiry(incident.id, journal, eyes, eyes.kept, Limits(60, 100, 5))
+        [runbook] = await find_runbooks(inquiry, incident)
+    assert (runbook.document, runbook.title) == ("docs://runbooks/gateway", "Gateway")
 
 
 async def test_the_address_of_a_resource_follows_from_the_service_or_the_alerts_runbook(found: Found) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
+from mcp import types
 from mcp.server import MCPServer
+from mcp.server.lowlevel import Server
 from mcp.server.mcpserver.resources import TextResource
 from mcp.types import ToolAnnotations
 from tests.backends.serving import listening
@@ -99,6 +101,19 @@ class Wiki:
             return next(text for title, text in self.pages.values() if service in title.lower())
 
         return server
+
+
+def without_tools() -> Server[Any]:
+    """A server that does not even know what a tool is: asked for its tools, it says that there is no such method."""
+
+    async def listed(_: object, __: object) -> types.ListResourcesResult:
+        return types.ListResourcesResult(resources=[types.Resource(uri="docs://runbooks/gateway", name="Gateway")])
+
+    async def read(_: object, asked: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        text = types.TextResourceContents(uri=asked.uri, text=FORGE)
+        return types.ReadResourceResult(contents=[text])
+
+    return Server("docs", version="1", on_list_resources=listed, on_read_resource=read)
 
 
 @contextmanager
