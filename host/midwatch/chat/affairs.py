@@ -48,7 +48,8 @@ def _step(plan: Noted[Plan], step: Step) -> Statement:
     by_hand = f"; by hand: {step.command}" if step.command and step.command != step.title else ""
     whose = f"; a model proposes it: {step.reason}" if step.by == "model" else ""
     expected = step.condition.said if step.condition else step.expect.value
-    text = f"  {step.phase}: {step.title} ({step.safety}); expected: {expected}{by_hand}{whose}"
+    then = f"; expected: {expected}" if expected != step.title else ""
+    text = f"  {step.phase}: {step.title} ({step.safety}){then}{by_hand}{whose}"
     return Statement(text=text, citations=step.cites, records=(plan.record,))
 
 
