@@ -27,6 +27,8 @@ _UNSEEN: Final = (
 )
 _OBSERVATIONS: Final = 40
 _CHANGES: Final = 15
+_LIKELY: Final = 0.005
+"""What is less likely is ruled out already, and is not worth a line."""
 _RELATIONS: Final = 60
 
 
@@ -57,8 +59,9 @@ def briefing(
 
 
 def suggested(hypotheses: Sequence[Hypothesis], verdicts: Mapping[str, Verdict], mark: DataMark) -> str:
-    """Return the hypotheses with how likely each is by now, the likeliest first."""
+    """Return the hypotheses with how likely each is by now, the likeliest first, without those that are ruled out."""
     ranked = sorted(hypotheses, key=lambda h: (-verdicts[h.id].probability, h.id))
+    ranked = [h for h in ranked if verdicts[h.id].probability >= _LIKELY or h is ranked[0]]
     lines = [f"{h.id}  {verdicts[h.id].probability:.2f}  {h.kind} at {h.entity}: {h.rationale[:160]}" for h in ranked]
     return mark.around("\n".join(lines) or "nothing", "what statistics suggest")
 
