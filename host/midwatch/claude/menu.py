@@ -4,7 +4,8 @@ What a tool may be used for was settled before (`trust`); nothing that is read h
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ from midwatch.toolbox import Answer, Tool
 MENU_CHARS: Final = 12_000
 """Characters of all tools together, as they are sent: about 3,000 tokens."""
 RESULT_CHARS: Final = 6_000
+_OF_A_PERSON: Final = re.compile(r"(^|\.)(user|login|user\.(id|name|full_name|email))$")
+"""Keys of a change's attributes that name a person; user.… are OpenTelemetry's (https://opentelemetry.io/docs/specs/semconv/registry/attributes/user/)."""
 
 READ_EVIDENCE: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -97,6 +100,7 @@ class Looking:
         is_cut = len(shown) < len(every) or answer.reply.get("truncated")
         rest = f", not all of it is here; more with read_evidence {name}" if is_cut else ""
         data = self.mark.around("\n".join([*shown, *_remarks(answer)]), _title(tool))
+        self.shelf.told(name, f"{head}{rest}\n{data}")
         return Told(f"{head}{rest}\n{data}", f"{head} (left out to save room)")
 
     async def _read_on(self, arguments: Mapping[str, JsonValue]) -> Told:
@@ -106,6 +110,8 @@ class Looking:
         except KeyError:
             return Told(f"there is no evidence {name!r}: names are those in brackets before results", failed=True)
         passed = skip if isinstance(skip, int) and skip > 0 else 0
+        if not text and not passed and (told := self.shelf.as_told(name)):
+            return Told(told, told.partition("\n")[0])
         shown = _fitting(rows[passed:])
         head = f"[{name}] rows {passed + 1} to {passed + len(shown)} of {len(rows)}"
         data = self.mark.around("\n".join(shown), self.shelf.tool_of(name))
@@ -145,7 +151,11 @@ def _remarks(answer: Answer) -> list[str]:
     return [text for text in told if "midwatch://evidence/" not in text]
 
 
-def _persons(rows: Iterable[JsonValue]) -> list[str]:
-    """Return who is named as a person in rows of changes."""
-    named = [row.get("author") for row in rows if isinstance(row, dict)]
-    return [name for name in named if isinstance(name, str)]
+def _persons(rows: Iterable[JsonValue]) -> Iterator[str]:
+    """Yield who is named as a person in rows of changes: who made them, and whose session they were."""
+    for row in rows:
+        if isinstance(row, dict) and isinstance(author := row.get("author"), str):
+            yield author
+            facts = row.get("attributes")
+            named = facts.items() if isinstance(facts, dict) else ()
+            yield from (value for key, value in named if _OF_A_PERSON.search(key) and isinstance(value, str))

@@ -19,6 +19,7 @@ class Shelf:
     _names: dict[str, str] = field(default_factory=dict)
     _tools: dict[str, str] = field(default_factory=dict)
     _about: dict[str, str] = field(default_factory=dict)
+    _told: dict[str, str] = field(default_factory=dict)
 
     def put(self, evidence: str, tool: str, about: str = "") -> str:
         """Return the short name of a document that a tool gave; `about` says in a line what was asked for."""
@@ -28,6 +29,14 @@ class Shelf:
             self._about.setdefault(name, f"{name}  {about}")
         return name
 
+    def told(self, name: str, text: str) -> None:
+        """Keep how a document was shown at first."""
+        self._told.setdefault(name, text)
+
+    def as_told(self, name: str) -> str:
+        """Return how a document was shown at first; '' for one that was not."""
+        return self._told.get(_plain(name), "")
+
     @property
     def looked_at(self) -> list[str]:
         """What was looked at so far, a line each, in order."""
@@ -35,12 +44,11 @@ class Shelf:
 
     def id_of(self, name: str) -> str | None:
         """Return the id of the document with a short name."""
-        wanted = name.strip().strip("[]").upper()
-        return next((evidence for evidence, short in self._names.items() if short == wanted), None)
+        return next((evidence for evidence, short in self._names.items() if short == _plain(name)), None)
 
     def tool_of(self, name: str) -> str:
         """Return which tool gave the document with a short name, as server.tool."""
-        return self._tools.get(name.strip().strip("[]").upper(), "")
+        return self._tools.get(_plain(name), "")
 
     def cite(self, name: str, quote: str) -> Citation | None:
         """Return a citation of what a document says; None when there is no such document, or it says no such thing."""
@@ -90,6 +98,11 @@ class Shelf:
             return None
         rows: JsonValue = {"rows": document.get("rows", [])} if isinstance(document, dict) else None
         return rows
+
+
+def _plain(name: str) -> str:
+    """Return a short name as it was given, however a model writes it."""
+    return name.strip().strip("[]").upper()
 
 
 def _unescaped(quote: str) -> str:
