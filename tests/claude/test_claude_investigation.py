@@ -264,16 +264,17 @@ async def test_a_cause_is_chosen_in_the_same_breath_as_it_is_named_and_testers_k
             named = use("propose_hypothesis", 1, kind="state", entity="service:bot", **said)
             return Says([named, use("choose", 2, hypotheses=["state at service:bot"])])
         if turn(body) == 0:
-            return Says([use(tool(body, "read_change"), 1, change_id="c1")])
+            return Says([use(tool(body, "read_change"), 1, change_id="c1"), use("read_evidence", 2, evidence="E1")])
         return Says([use("finish", 3, why="read")])
 
     _, api = await investigate(play, journal)
     [proposed] = [h for h in journal.values("01INCIDENT", Hypothesis) if h.rationale == "its cache holds old parts"]
     [tester] = [body for body in api.bodies if "state at service:bot" in task(body) and turn(body) == 1]
     assert 'E1  case.read_change {"change_id": "c1"}: 1 matched' in task(tester)
-    again = str(tester["messages"][-1]["content"][0]["content"])
+    asked_again, read_again = (str(block["content"]) for block in tester["messages"][-1]["content"][:2])
     lead = next(body for body in api.bodies if is_lead(body) and turn(body) == 1)
-    assert again == str(lead["messages"][-1]["content"][0]["content"])
+    assert asked_again == read_again == str(lead["messages"][-1]["content"][0]["content"])
+    assert not any(name in json.dumps(api.bodies) for name in ("rkumar", "Ravi"))
     assert any(f"tester of {proposed.id}" in m.text for m in journal.values("01INCIDENT", Message))
 
 

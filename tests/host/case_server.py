@@ -70,7 +70,8 @@ def read_trace(arguments: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def read_change(arguments: dict[str, Any]) -> dict[str, Any]:
-    return odd.answered([{"diff": DIFF}] if arguments["change_id"] == "c1" else [])
+    row = {"diff": DIFF, "author": "Ravi Kumar", "attributes": {"session.user": "rkumar"}}
+    return odd.answered([row] if arguments["change_id"] == "c1" else [])
 
 
 odd.TOOLS[:] = [
