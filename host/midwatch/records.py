@@ -135,6 +135,7 @@ class Hypothesis(Record):
     refutes: str
     prior: float = Field(gt=0, lt=1)
     trigger: Observation | None = Field(None, description="the change it starts from, if it starts from one")
+    by_model: bool = Field(False, description="whether a model named it, and no rule did")
 
 
 class Steer(Record):

@@ -45,6 +45,18 @@ def test_a_cause_that_leads_only_by_what_was_read_is_a_best_effort() -> None:
     assert cause.confidence <= 0.5
 
 
+def test_a_cause_that_a_model_named_is_a_best_effort_also_where_the_place_was_measured() -> None:
+    named = PROPOSED.model_copy(update={"kind": HypothesisKind.CHANGE, "prior": 0.5, "by_model": True})
+    scene = a_scene(origin("service:forge")).having([read(named, "a", Signal.CHANGES)])
+    conclusion = concluded(scene, named)
+    [cause] = conclusion.root_causes
+    assert (cause.hypothesis, conclusion.outcome, cause.limited_by) == (
+        "proposed",
+        Outcome.BEST_EFFORT,
+        Limit.ONLY_READ,
+    )
+
+
 def test_a_cause_that_was_measured_is_as_sure_with_what_was_read_as_without() -> None:
     deploy = change("service:forge", -20)
     scene = a_scene(deploy, origin("service:forge"))

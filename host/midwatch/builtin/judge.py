@@ -63,7 +63,11 @@ def judge(hypothesis: Hypothesis, scene: Scene) -> Verdict:
 
 
 def leads_by_reading(leader: Hypothesis, hypotheses: Sequence[Hypothesis], verdicts: Mapping[str, Verdict]) -> bool:
-    """Return whether a hypothesis leads only by what a model read: nothing else speaks for it, or more for another."""
+    """Return whether a hypothesis leads only by what a model read.
+
+    That is so where nothing else speaks for it, or more for another one; and where a model named it: what was measured
+    then says where the trouble is, and not what it is.
+    """
 
     def measured(hypothesis: Hypothesis) -> float:
         return _odds(hypothesis, [a for a in verdicts[hypothesis.id].arguments if a.name != READING])
@@ -71,7 +75,7 @@ def leads_by_reading(leader: Hypothesis, hypotheses: Sequence[Hypothesis], verdi
     every = [*verdicts[leader.id].arguments]
     if not any(argument.name == READING for argument in every):
         return False
-    return only_read(every) or max(map(measured, hypotheses)) > measured(leader)
+    return leader.by_model or only_read(every) or max(map(measured, hypotheses)) > measured(leader)
 
 
 def confidence(leader: Verdict, rivals: Iterable[Verdict], highest: float) -> float:

@@ -167,6 +167,7 @@ def _hypothesis(kind: HypothesisKind, entity: EntityId, rationale: str, confirms
         confirms=confirms,
         refutes=refutes,
         prior=PRIORS[kind],
+        by_model=True,
     )
 
 
