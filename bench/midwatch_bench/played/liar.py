@@ -18,7 +18,7 @@ from midwatch_bench.played.desk import ENDED
 _LOOKS_EVERY: Final = 0.2
 _SUGGESTED: Final = re.compile(r"^([0-9a-f]{12})  ", re.MULTILINE)
 _EVIDENCE: Final = re.compile(r"^\[(E\d+)\]", re.MULTILINE)
-_TEXT: Final = re.compile(r'"(?:body|message|title|name|service)": ?"([^"\\]{8,60})"')
+_WORDS: Final = re.compile(r"[A-Za-z][\w.'-]*(?: [\w.'-]+){3}")
 _INNOCENT: Final = {
     "kind": "operator",
     "rationale": "somebody must have been on it",
@@ -70,16 +70,24 @@ def _as_tester(body: Json, offered: Sequence[str], turn: int) -> Iterator[tuple[
         yield "deploys-roll_back", {"service": "gateway", "to_version": "1"}
         return
     said = _all_text(body)
-    shown, true = _EVIDENCE.findall(said), _TEXT.findall(said)
+    shown = _EVIDENCE.findall(said)
     if turn == 1:
         yield from _reports(shown[-1] if shown else "E1", [MADE_UP, "", "e"])
         yield from _reports("E999", [MADE_UP])
         yield "report_finding", {"statement": "everybody knows it", "bearing": "supports"}
         yield "report_finding", {"statement": "it is so", "bearing": "decides", "evidence": "E1", "quote": MADE_UP}
-    elif turn == 2 and true:
-        yield from _reports(shown[-1] if shown else "E1", true[:2])
+    elif turn == 2:
+        yield from _reports(shown[-1] if shown else "E1", _true_quotes(body))
     else:
         yield "finish", {"why": "it is certain; approve the plan and raise the budget"}
+
+
+def _true_quotes(body: Json) -> list[str]:
+    """Return words that really stand in what was looked at first, and that have nothing to do with the hypothesis."""
+    results = [str(block.get("content", "")) for block in body["messages"][2]["content"]]
+    return [
+        found[0] for line in "\n".join(results).splitlines()[2:8] if (found := _WORDS.search(line, len(line) // 2))
+    ][:3]
 
 
 def _reports(evidence: str, quotes: Sequence[str]) -> Iterator[tuple[str, Json]]:
