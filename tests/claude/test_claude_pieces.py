@@ -89,6 +89,19 @@ def test_a_quote_may_be_copied_from_a_row_as_it_is_shown_in_json(tmp_path: Path)
     assert shelf.cite(name, "patrol\\") is None
 
 
+def test_a_quote_may_be_copied_from_a_line_as_a_server_shows_it(tmp_path: Path) -> None:
+    kept = EvidenceStore(tmp_path, 2**20)
+    shelf = Shelf(kept)
+    name = shelf.put(kept.put(canonical({"rows": [{"points": [41.7379]}]})), "metrics.query_metric")
+    shown = kept.put(canonical({"rows": ["acme [1/s]: 41.7", "action-1 wrote no line in this window"]}))
+    shelf.told(name, "[E1] …", shown)
+    found = shelf.cite(name, "action-1 wrote no line")
+    assert found is not None
+    assert (found.evidence, found.where, found.quote) == (shown, "/rows/1", "action-1 wrote no line")
+    assert shelf.cite(name, "action-2 wrote no line") is None
+    assert shelf.figures_without(name, "it fell to 41.7 of 99.5") == ["99.5"]
+
+
 @pytest.mark.parametrize("quote", ["", "  ", "unknown field 'Finish'", "ERR", "part", "12", "level", "120 ERROR"])
 def test_what_does_not_stand_there_or_says_nothing_is_not_found(quote: str) -> None:
     assert cited("e", ROWS, quote) is None

@@ -5,6 +5,7 @@ from tests.host.scenes import a_scene, change, origin, seen
 from midwatch.builtin.conclude import conclude
 from midwatch.builtin.hypothesize import hypothesize
 from midwatch.builtin.judge import judge_all
+from midwatch.builtin.planning import plan_for
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.weights import PRIORS
 from midwatch.records import Conclusion, Hypothesis, HypothesisKind, Limit, Outcome
@@ -55,6 +56,13 @@ def test_a_cause_that_a_model_named_is_a_best_effort_also_where_the_place_was_me
         Outcome.BEST_EFFORT,
         Limit.ONLY_READ,
     )
+
+
+def test_a_change_that_no_record_shows_is_taken_back_whatever_sort_it_was() -> None:
+    named = PROPOSED.model_copy(update={"kind": HypothesisKind.CHANGE, "prior": 0.5, "by_model": True})
+    scene = a_scene(origin("service:forge")).having([read(named, "a", Signal.CHANGES)])
+    plan = plan_for(concluded(scene, named), scene, ())
+    assert plan.action == "take back what was changed at service:forge: a deploy, a setting or a flag"
 
 
 def test_a_cause_that_was_measured_is_as_sure_with_what_was_read_as_without() -> None:

@@ -24,6 +24,11 @@ _BY_HAND: Final = {
     HypothesisKind.PLATFORM: "drain {entity} and replace it",
     HypothesisKind.OPERATOR: "undo on {entity} what the session did; a restart often recreates what was removed",
 }
+_UNRECORDED: Final = (
+    "take back what was changed at {entity}: a deploy, a setting or a flag",
+    "if it got worse: put back at {entity} what was taken back",
+)
+"""What to do, and how to undo it, about a change of which no record says what sort it was."""
 _TAKE_BACK: Final = {
     HypothesisKind.CHANGE: "if it got worse: bring back what {entity} ran",
     HypothesisKind.RESOURCE: "if it got worse: take back what {entity} was given",
@@ -62,8 +67,9 @@ class Remedy:
 def remedy_for(cause: Cause, scene: Scene, unsafe: str = "") -> Remedy:
     """Return what to do about a cause; `unsafe` says why it must not be rolled back, if it must not."""
     entity = cause.entity
-    title = _BY_HAND[cause.kind].format(entity=entity)
-    back = _TAKE_BACK[cause.kind].format(entity=entity)
+    unrecorded = cause.kind is HypothesisKind.CHANGE and cause.trigger is None
+    by_hand = _UNRECORDED if unrecorded else (_BY_HAND[cause.kind], _TAKE_BACK[cause.kind])
+    title, back = (words.format(entity=entity) for words in by_hand)
     forth, again = _commands(cause)
     if unsafe:
         title = f"don't roll {entity} back, {unsafe}; mend it by a new version, or switch off what is new"

@@ -21,6 +21,7 @@ from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import DataMark, shortened
 from midwatch.inquiry import Inquiry
 from midwatch.toolbox import Answer, Tool
+from midwatch_kit.evidence import canonical
 
 MENU_CHARS: Final = 12_000
 """Characters of all tools together, as they are sent: about 3,000 tokens."""
@@ -99,8 +100,10 @@ class Looking:
         head = f"[{name}] {_title(tool)}: {matched} matched"
         is_cut = len(shown) < len(every) or answer.reply.get("truncated")
         rest = f", not all of it is here; more with read_evidence {name}" if is_cut else ""
-        data = self.mark.around("\n".join([*shown, *_remarks(answer)]), _title(tool))
-        self.shelf.told(name, f"{head}{rest}\n{data}")
+        lines = [*shown, *_remarks(answer)]
+        data = self.mark.around("\n".join(lines), _title(tool))
+        as_shown = self.inquiry.kept.put(canonical({"rows": [*lines]})) if answer.reply.get("lines") else ""
+        self.shelf.told(name, f"{head}{rest}\n{data}", as_shown)
         return Told(f"{head}{rest}\n{data}", f"{head} (left out to save room)")
 
     async def _read_on(self, arguments: Mapping[str, JsonValue]) -> Told:

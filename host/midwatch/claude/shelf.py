@@ -20,6 +20,7 @@ class Shelf:
     _tools: dict[str, str] = field(default_factory=dict)
     _about: dict[str, str] = field(default_factory=dict)
     _told: dict[str, str] = field(default_factory=dict)
+    _as_shown: dict[str, str] = field(default_factory=dict)
 
     def put(self, evidence: str, tool: str, about: str = "") -> str:
         """Return the short name of a document that a tool gave; `about` says in a line what was asked for."""
@@ -29,9 +30,14 @@ class Shelf:
             self._about.setdefault(name, f"{name}  {about}")
         return name
 
-    def told(self, name: str, text: str) -> None:
-        """Keep how a document was shown at first."""
+    def told(self, name: str, text: str, as_shown: str = "") -> None:
+        """Keep how a document was shown at first; `as_shown` is the id under which its lines are kept, as rows.
+
+        A server's lines say what its rows say, in other words: either can be quoted.
+        """
         self._told.setdefault(name, text)
+        if as_shown:
+            self._as_shown.setdefault(name, as_shown)
 
     def as_told(self, name: str) -> str:
         """Return how a document was shown at first; '' for one that was not."""
@@ -52,22 +58,24 @@ class Shelf:
 
     def cite(self, name: str, quote: str) -> Citation | None:
         """Return a citation of what a document says; None when there is no such document, or it says no such thing."""
-        evidence = self.id_of(name)
+        forms = (quote, _unescaped(quote))  # rows are shown as JSON, with its escapes
         try:
-            document = self._document(evidence) if evidence else None
-            forms = (quote, _unescaped(quote))  # rows are shown as JSON, with its escapes
-            return next((found for form in forms if evidence and (found := cited(evidence, document, form))), None)
+            tried = (cited(each, self._document(each), form) for each in self._ids_of(name) for form in forms)
+            return next((found for found in tried if found), None)
         except RecursionError:  # it is nested deeper than anything that a person reads
             return None
 
     def figures_without(self, name: str, statement: str) -> list[str]:
         """Return the figures of a statement that stand nowhere in the document with a short name."""
-        evidence = self.id_of(name)
-        document = self._document(evidence) if evidence else None
         try:
-            return figures_without(document, statement)
+            return figures_without([self._document(each) for each in self._ids_of(name)], statement)
         except RecursionError:
             return []
+
+    def _ids_of(self, name: str) -> list[str]:
+        """Return the id of a document, and that of its lines as they were shown."""
+        ids = (self.id_of(name), self._as_shown.get(_plain(name)))
+        return [each for each in ids if each]
 
     def lines(self, name: str, text: str) -> list[str]:
         """Return the rows of a document that have a text in them, in any case, each as JSON; all for an empty text.
