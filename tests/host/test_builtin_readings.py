@@ -58,6 +58,17 @@ def test_a_cause_that_a_model_named_is_a_best_effort_also_where_the_place_was_me
     )
 
 
+def test_a_cause_that_leads_since_another_one_was_read_down_is_a_best_effort() -> None:
+    one, other = change("service:forge", -20), change("service:forge", -25)
+    scene = a_scene(one, other, origin("service:forge"))
+    likelier, lesser = (next(h for h in hypothesize(scene, ()) if h.trigger == each) for each in (one, other))
+    papers = [read(likelier, "a", Signal.CHANGES, "refutes"), read(likelier, "b", Signal.LOGS, "refutes")]
+    alone, beside = concluded(scene), concluded(scene.having(papers))
+    assert (alone.root_causes[0].hypothesis, alone.outcome) == (likelier.id, Outcome.ROOT_CAUSE)
+    [cause] = beside.root_causes
+    assert (cause.hypothesis, beside.outcome, cause.limited_by) == (lesser.id, Outcome.BEST_EFFORT, Limit.ONLY_READ)
+
+
 def test_a_change_that_no_record_shows_is_taken_back_whatever_sort_it_was() -> None:
     named = PROPOSED.model_copy(update={"kind": HypothesisKind.CHANGE, "prior": 0.5, "by_model": True})
     scene = a_scene(origin("service:forge")).having([read(named, "a", Signal.CHANGES)])

@@ -65,17 +65,19 @@ def judge(hypothesis: Hypothesis, scene: Scene) -> Verdict:
 def leads_by_reading(leader: Hypothesis, hypotheses: Sequence[Hypothesis], verdicts: Mapping[str, Verdict]) -> bool:
     """Return whether a hypothesis leads only by what a model read.
 
-    That is so where nothing else speaks for it, or more for another one; and where a model named it: what was measured
-    then says where the trouble is, and not what it is.
+    That is so where nothing else speaks for it, or more for another one that was read down; and where a model named it:
+    what was measured then says where the trouble is, and not what it is.
     """
 
     def measured(hypothesis: Hypothesis) -> float:
         return _odds(hypothesis, [a for a in verdicts[hypothesis.id].arguments if a.name != READING])
 
-    every = [*verdicts[leader.id].arguments]
-    if not any(argument.name == READING for argument in every):
+    if not any(argument.name == READING for verdict in verdicts.values() for argument in verdict.arguments):
         return False
-    return leader.by_model or only_read(every) or max(map(measured, hypotheses)) > measured(leader)
+    every = verdicts[leader.id].arguments
+    was_read = any(argument.name == READING for argument in every)
+    named_or_read = was_read and (leader.by_model or only_read(every))
+    return named_or_read or max(map(measured, hypotheses)) > measured(leader)
 
 
 def confidence(leader: Verdict, rivals: Iterable[Verdict], highest: float) -> float:
