@@ -39,7 +39,7 @@ def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> At:
         cloud = Cloud(player)
         served = bedrock(cloud, monkeypatch) if via == "bedrock" else vertex(cloud, monkeypatch, tmp_path)
         with served as url:
-            wanted = Settings(reasoner="claude", model_via=via, model_base_url=url, model_call_seconds=5, **settings)
+            wanted = Settings(reasoner="claude", model_via=via, model_base_url=url, model_call_seconds=30, **settings)
             async with open_models(wanted) as models:
                 assert models
                 assert models.lead
