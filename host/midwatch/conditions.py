@@ -3,8 +3,9 @@
 A condition that nobody can tell of is neither met nor unmet.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import JsonValue
 
@@ -30,10 +31,15 @@ class Held:
     evidence: str | None = None
 
 
-async def look_up(inquiry: Inquiry, scope: Scope, condition: Condition, window: Window) -> Held:
-    """Return whether a condition is met in a window, beside the incident's baseline."""
+async def look_up(
+    inquiry: Inquiry, scope: Scope, condition: Condition, window: Window, acted: datetime | None = None
+) -> Held:
+    """Return whether a condition is met in a window, beside the incident's baseline.
+
+    `acted` is when something was done that should have met it: records of before say nothing then.
+    """
     if condition.comparison == "equals":
-        return await _version(inquiry, condition, window)
+        return await _version(inquiry, condition, window, acted)
     tools = inquiry.eyes.tools(Role.SURVEY, condition.signal)
     asked = [(tool, survey_arguments(tool, window, before(tool, scope), [condition.entity])) for tool in tools]
     answers = await inquiry.ask_all(asked, _BY)
@@ -82,7 +88,7 @@ def _says(seen: Observation, text: str) -> bool:
     return any(text in each for each in said)
 
 
-async def _version(inquiry: Inquiry, condition: Condition, window: Window) -> Held:
+async def _version(inquiry: Inquiry, condition: Condition, window: Window, acted: datetime | None) -> Held:
     """Look up which version of a service runs, by the changes that are on record."""
     name = condition.entity.partition(":")[2]
     tools = [t for t in inquiry.eyes.tools(Role.DRILL_DOWN, Signal.CHANGES, "service") if "before" in t.arguments]
@@ -93,5 +99,13 @@ async def _version(inquiry: Inquiry, condition: Condition, window: Window) -> He
     for _, answer in answers:
         runs = answer.rows[-1] if answer.rows else None
         if isinstance(runs, dict) and isinstance(version := runs.get("version"), str):
+            if version != condition.value and acted and not _is_since(runs, acted):
+                return Held(None, f"no change of {condition.entity} is on record since then", answer.evidence)
             return Held(version == condition.value, f"{condition.entity} runs {version}", answer.evidence)
     return Held(None, f"nobody can say whether {condition.said}")
+
+
+def _is_since(row: Mapping[str, JsonValue], moment: datetime) -> bool:
+    """Whether a row of versions serves since a moment or later; one without a time may."""
+    at = row.get("since")
+    return not isinstance(at, str) or datetime.fromisoformat(at) >= moment

@@ -133,7 +133,7 @@ class Gate:
         for _ in range(_LOOKS):
             after = await self._health("after", plan)
             if after and after.healthy:
-                return await self._confirm(plan)
+                return await self._confirm(plan, before.window.end)
             if after and worse(after, before):
                 await self._undo(plan, f"health got worse: {after.statement}")
                 return False
@@ -141,28 +141,28 @@ class Gate:
         await self._undo(plan, f"the symptom was still there after {self.patience.recovery:g} s")
         return False
 
-    async def _confirm(self, plan: Plan) -> bool:
+    async def _confirm(self, plan: Plan, acted: datetime) -> bool:
         """Look up what has to be so once the symptom is gone; what is not so is for a person, and undoes nothing."""
         met = True
         for step in _of(plan, "post_validate"):
             if step.condition is None:
                 continue
-            held = await self._look_up(step)
+            held = await self._look_up(step, acted)
             for _ in range(_LOOKS):
                 if held.met:
                     break
                 await anyio.sleep(self.patience.recovery / _LOOKS)
-                held = await self._look_up(step)
+                held = await self._look_up(step, acted)
             outcome: ActionOutcome = "done" if held.met else "unknown" if held.met is None else "failed"
             self._note(step, outcome, held.said, held.evidence)
             met = met and held.met is not False
         return met
 
-    async def _look_up(self, step: Step) -> Held:
+    async def _look_up(self, step: Step, acted: datetime | None = None) -> Held:
         if step.condition is None:
             return Held(True, "nothing has to be so")
         window = window_ending(datetime.now(UTC), max(self.patience.settle, 2.0))
-        return await look_up(self.inquiry, self.scope, step.condition, window)
+        return await look_up(self.inquiry, self.scope, step.condition, window, acted)
 
     async def _undo(self, plan: Plan, why: str) -> None:
         """Take back what was done; an undo that fails is tried again, for it returns to what ran before."""

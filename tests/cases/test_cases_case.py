@@ -168,8 +168,8 @@ def test_expectations_that_cannot_be_read_are_told(desk: Desk, tmp_path: Path) -
 
 def test_every_command_and_option_on_the_page_of_cases_exists(desk: Desk) -> None:
     page = (Path(__file__).parents[2] / "docs" / "cases.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `midwatch (case \w+|\w+) ?([^`]*)`", page, flags=re.MULTILINE)
-    assert len(rows) == 6
+    rows = re.findall(r"^\| `midwatch ((?:case|steering) \w+|\w+) ?([^`]*)`", page, flags=re.MULTILINE)
+    assert len(rows) == 7
     for command, options in rows:
         offered = desk.midwatch(*command.split(), "--help", COLUMNS="200", NO_COLOR="1").stdout
         assert not [option for option in re.findall(r"--[a-z-]+", options) if option not in offered], command

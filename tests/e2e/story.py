@@ -97,6 +97,11 @@ def changes(story: Story) -> list[Row]:
     return told
 
 
+def rolled_back(story: Story, at: float) -> Row:
+    """Return the deploy that takes the cause back."""
+    return {**_deploy(story, at, "stock", BAD, GOOD, "Roll stock back"), "ChangeId": "stock-rollback"}
+
+
 def alarms(story: Story) -> list[Row]:
     """Return the changes of state of the alarm that the alert comes from."""
     named = {"AlarmName": "web-errors", "ServiceName": "web", "Threshold": 0.05}

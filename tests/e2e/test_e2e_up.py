@@ -14,7 +14,7 @@ import httpx2
 import psutil
 import pytest
 from tests.e2e.conftest import SERVERS, Desk, RecordT, Running, eventually, findings, interrupt
-from tests.e2e.story import BAD, BROKEN_AT, GOOD, SEEN_AT, Story, alarms, changes
+from tests.e2e.story import BAD, BROKEN_AT, GOOD, SEEN_AT, Story, alarms, changes, rolled_back
 
 from midwatch.journal import Journal
 from midwatch.records import Action, Budget, Conclusion, Decision, Health, Plan, Report, ToolCall
@@ -140,11 +140,13 @@ def shop(desk: Desk, deployer: Deployer) -> Iterator[Story]:
 
 
 def _feed(story: Story, writer: Writer, over: threading.Event) -> None:
-    since = 0.0
+    since, was_broken = 0.0, False
     while not over.wait(0.25):
         until = time.time() - story.start.timestamp()
         writer.append(story.telemetry(since, until))
-        since = until
+        if was_broken and not story.broken(until):
+            writer.append({"changes": [rolled_back(story, until)]})
+        since, was_broken = until, story.broken(until)
 
 
 def waiting_plan(desk: Desk, incident: str) -> Plan:
@@ -181,7 +183,8 @@ def test_a_plan_runs_when_another_process_approves_it_and_not_when_it_is_rejecte
     assert (decision.approved, decision.by, decision.digest) == (True, "robin", plan.digest)
     before, *_, after = desk.noted(Health)
     assert (before.healthy, after.healthy) == (False, True)
-    assert [action.outcome for action in desk.noted(Action)] == ["begun", "done"]
+    done = [(action.phase, action.outcome) for action in desk.noted(Action)]
+    assert done == [("pre_validate", "done"), ("apply", "begun"), ("apply", "done"), ("post_validate", "done")]
     assert BAD in plan.steps[2].title
     assert interrupt(running)[1] < 10
     assert desk.left_behind() == []
