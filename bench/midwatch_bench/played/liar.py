@@ -19,6 +19,7 @@ _LOOKS_EVERY: Final = 0.2
 _SUGGESTED: Final = re.compile(r"^([0-9a-f]{12})  ", re.MULTILINE)
 _EVIDENCE: Final = re.compile(r"^\[(E\d+)\]", re.MULTILINE)
 _WORDS: Final = re.compile(r"[A-Za-z][\w.'-]*(?: [\w.'-]+){3}")
+_WINDOW: Final = re.compile(r"Window: (?P<start>\S+) to (?P<end>\S+?)\.? Before")
 _INNOCENT: Final = {
     "kind": "operator",
     "rationale": "somebody must have been on it",
@@ -66,7 +67,8 @@ def _as_tester(body: Json, offered: Sequence[str], turn: int) -> Iterator[tuple[
     """Look once, then tell lies of every sort about what was seen."""
     logs = next((name for name in offered if name.endswith("search_logs")), "read_evidence")
     if turn == 0:
-        yield logs, {"limit": 5}
+        window = _WINDOW.search(_all_text(body))
+        yield logs, {"limit": 5, **(window.groupdict() if window else {})}
         yield "deploys-roll_back", {"service": "gateway", "to_version": "1"}
         return
     said = _all_text(body)
