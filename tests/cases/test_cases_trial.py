@@ -98,3 +98,10 @@ def test_files_that_could_not_be_told_apart_are_refused(tmp_path: Path, name: st
 def test_without_files_there_is_nothing_to_try(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["steering", "try", str(tmp_path), "--files", str(tmp_path)])
     assert (done.exit_code, "holds no steering file" in done.stderr) == (1, True)
+
+
+def test_a_path_that_holds_no_case_does_not_pass_for_a_trial(tmp_path: Path) -> None:
+    folder = tmp_path / "steering"
+    files(folder, other=FILES["other"])
+    done = CliRunner().invoke(app, ["steering", "try", str(tmp_path / "nowhere"), "--files", str(folder)])
+    assert (done.exit_code, "is no snapshot" in done.stderr) == (1, True)

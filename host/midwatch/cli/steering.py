@@ -89,7 +89,8 @@ def try_files(
         typer.echo(as_text(lines, thinks=trial.paid is not None))
         spent = f", ${sum(run.usd for run in runs):.2f}" if trial.paid else ""
         typer.echo(f"{len(runs)} investigations of {len(cases)} cases in {time.monotonic() - began:.0f} s{spent}")
-    raise typer.Exit(1 if any(line.harms for line in lines[:-1]) else 0)
+    untried = any(not case.runs for case in tried)  # a path that holds no case must not pass for a check
+    raise typer.Exit(1 if untried or any(line.harms for line in lines[:-1]) else 0)
 
 
 async def _try(trial: Trial, cases: Sequence[Path], limit: float | None) -> list[Tried]:
