@@ -152,7 +152,7 @@ def _plan(incident: Incident, journal: Journal, *, asks: bool) -> Iterable[str]:
     if asks and plan.steps and decision is None:
         yield f"Requires approval: midwatch approve {incident.id} {plan.digest[:12]}"
     if decision:
-        yield f"{'Approved' if decision.approved else 'Not approved'} by {decision.by}: {decision.reason}"
+        yield decision.said
     latest = {action.step: action for action in actions}
     yield from (f"- {action.outcome}: {action.step}" for action in latest.values())
 

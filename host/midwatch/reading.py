@@ -111,7 +111,7 @@ def plan_state(journal: Journal, incident: Incident, plan: Plan) -> str:
     if not plan.steps:
         return "nothing to approve"
     if decision := decision_on(journal, incident.id, plan):
-        return f"{'approved' if decision.approved else 'not approved'} by {decision.by}: {decision.reason}"
+        return decision.said[0].lower() + decision.said[1:]
     now = current(journal, incident.id) or incident
     waits = "a person is waited for" if now.status is Status.AWAITING_APPROVAL else f"the incident is {now.status}"
     return f"not decided; {waits}"

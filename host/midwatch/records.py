@@ -360,6 +360,12 @@ class Decision(Record):
     reason: str
     rule: bool = Field(False, description="whether nobody was asked: a rule that a person set decided")
 
+    @property
+    def said(self) -> str:
+        """What was decided, by whom if it was anybody, and why."""
+        who = f" by {self.by}" if self.by != "nobody" else ""
+        return f"{'Approved' if self.approved else 'Not approved'}{who}: {self.reason}"
+
 
 ActionOutcome = Literal["begun", "done", "failed", "unknown", "skipped", "undone", "for_a_person"]
 
