@@ -4,10 +4,10 @@ import random
 
 import anyio
 
-from robots.deployer import Done
+from robots.delivery import deploy_patch
 from robots.herrings import ruled_out
 from robots.herrings.deploy import PATCHES as HARMLESS
-from robots.history import KUMAR, Patch, commit_patch, commit_time
+from robots.history import KUMAR, Patch
 from robots.plan import Plan
 from robots.scene import Cause, Fault, Scene, Struck, Truth
 
@@ -33,9 +33,9 @@ def truth(plan: Plan) -> Truth:
 
 async def strike(scene: Scene) -> Struck:
     """Deploy bot and, within a second of its end, forge."""
-    await _deploy(scene, INNOCENT)
+    await deploy_patch(scene, INNOCENT, PATCHES[INNOCENT], COMMIT_NUMBERS[INNOCENT])
     await anyio.sleep(random.Random(f"{NAME} {scene.plan.seed}").uniform(0.2, 0.8))
-    done = await _deploy(scene, GUILTY)
+    done = await deploy_patch(scene, GUILTY, PATCHES[GUILTY], COMMIT_NUMBERS[GUILTY])
     return Struck(
         f"{GUILTY} {done.version} answers with rigged_mass_kg, and bot reads mass_kg",
         {"change_id": done.change_id, "service": GUILTY, "version": done.version, "author": KUMAR.name},
@@ -45,13 +45,6 @@ async def strike(scene: Scene) -> Struck:
 async def mend(scene: Scene) -> None:
     """Roll forge back; bot may stay as it is."""
     await scene.deployer.roll_back(GUILTY, scene.deployer.history[GUILTY][-2])
-
-
-async def _deploy(scene: Scene, service: str) -> Done:
-    commit = await commit_patch(
-        scene.repository, PATCHES[service], commit_time(scene.plan.seed, COMMIT_NUMBERS[service])
-    )
-    return await scene.deployer.deploy(service, commit.sha, by="merge queue")
 
 
 FAULT = Fault(

@@ -4,9 +4,9 @@ import random
 
 import anyio
 
-from robots.deployer import Done
+from robots.delivery import deploy_patch
 from robots.herrings import ruled_out
-from robots.history import KUMAR, OKAFOR, Patch, commit_patch, commit_time
+from robots.history import KUMAR, OKAFOR, Patch
 from robots.plan import Plan
 from robots.scene import Cause, Fault, Scene, Struck, Truth
 
@@ -37,9 +37,9 @@ def truth(plan: Plan) -> Truth:
 
 async def strike(scene: Scene) -> Struck:
     """Deploy the one and, some seconds later, the other."""
-    await _deploy(scene, INNOCENT)
+    await deploy_patch(scene, INNOCENT, PATCHES[INNOCENT], COMMIT_NUMBERS[INNOCENT])
     await anyio.sleep(random.Random(f"{NAME} {scene.plan.seed}").uniform(1, 3))
-    done = await _deploy(scene, GUILTY)
+    done = await deploy_patch(scene, GUILTY, PATCHES[GUILTY], COMMIT_NUMBERS[GUILTY])
     return Struck(
         f"{GUILTY} {done.version} can't plan an arm with more than two joints, and {INNOCENT} complains of a folder",
         {"change_id": done.change_id, "service": GUILTY, "version": done.version, "author": KUMAR.name},
@@ -49,13 +49,6 @@ async def strike(scene: Scene) -> Struck:
 async def mend(scene: Scene) -> None:
     """Roll forge back; gateway may stay as it is for now."""
     await scene.deployer.roll_back(GUILTY, scene.deployer.history[GUILTY][-2])
-
-
-async def _deploy(scene: Scene, service: str) -> Done:
-    commit = await commit_patch(
-        scene.repository, PATCHES[service], commit_time(scene.plan.seed, COMMIT_NUMBERS[service])
-    )
-    return await scene.deployer.deploy(service, commit.sha, by="merge queue")
 
 
 FAULT = Fault(

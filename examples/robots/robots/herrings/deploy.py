@@ -1,6 +1,7 @@
 """A harmless deploy of a service that has nothing to do with the fault."""
 
-from robots.history import OKAFOR, TANAKA, WEBER, Patch, commit_patch, commit_time
+from robots.delivery import deploy_patch
+from robots.history import OKAFOR, TANAKA, WEBER, Patch
 from robots.scene import Scene
 
 COMMIT_NUMBER = 6
@@ -18,5 +19,4 @@ PATCHES = {
 async def deploy_bystander(scene: Scene) -> None:
     """Commit a harmless patch to the plan's service and deploy it."""
     service = scene.plan.deployed
-    commit = await commit_patch(scene.repository, PATCHES[service], commit_time(scene.plan.seed, COMMIT_NUMBER))
-    await scene.deployer.deploy(service, commit.sha, by="merge queue")
+    await deploy_patch(scene, service, PATCHES[service], COMMIT_NUMBER)
