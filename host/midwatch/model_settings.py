@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from midwatch.secret import Secret
 from midwatch_kit.records import Record
 
 
@@ -32,7 +33,7 @@ class ModelSettings(BaseSettings):
     tester_model: str = Field("claude-haiku-5-5", description="the model that tests single hypotheses")
     model_via: Literal["anthropic", "bedrock", "vertex"] = Field("anthropic", description="whose service serves them")
     model_base_url: str | None = Field(None, description="any service that speaks the Messages API")
-    model_api_key: SecretStr | None = Field(None, description="its key; else ANTHROPIC_API_KEY")
+    model_api_key: Secret | None = Field(None, description="its key; else ANTHROPIC_API_KEY")
     model_api_key_file: Path | None = Field(None, description="a file with the key")
     model_prices: dict[str, Price] = Field({}, description="US dollars for a million tokens, by model")
 

@@ -115,7 +115,13 @@ class ServerSpec(BaseModel):
 class Settings(ModelSettings):
     """Everything that can be set; the defaults suit a team with minute-resolution telemetry."""
 
-    model_config = SettingsConfigDict(env_prefix="MIDWATCH_", frozen=True, protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix="MIDWATCH_",
+        env_nested_delimiter="__",
+        frozen=True,
+        protected_namespaces=(),
+        hide_input_in_errors=True,  # a value may be a secret in the wrong place
+    )
 
     data_dir: Path = Field(Path(".midwatch"), description="the journal and the evidence live here")
     store: Path | None = Field(None, description="the embedded store that the suite's own servers read")
