@@ -3,10 +3,14 @@
 import gc
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.postgresql import Server
 
 LESS_URGENT = 10
 """How far tests step back behind a whole application that another worker runs: its latency is what it is judged by."""
@@ -52,6 +56,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """
     if _turn(item):
         _step_back()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
+    """Return a real PostgreSQL; whoever uses it belongs to the group `postgresql`, so that one worker starts one."""
+    from tests.postgresql import running  # noqa: PLC0415 - it takes long to import, and few want it
+
+    with running(tmp_path_factory.mktemp("postgresql")) as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql(postgresql_server: "Server") -> Iterator[str]:
+    """Return the address of a new database on a real PostgreSQL."""
+    url = postgresql_server.database()
+    yield url
+    postgresql_server.drop(url)
 
 
 def _turn(item: pytest.Item) -> int:

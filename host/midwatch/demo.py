@@ -188,6 +188,7 @@ def _settings(show: Show, told: _Told) -> Settings:
     """Seconds instead of minutes: the application compresses time, so the host's patience shrinks with it."""
     return Settings(
         data_dir=show.folder / "host",
+        database_url=None,
         store=show.folder / "store",
         roll_back_url=f"{told.deployer}/roll-back",
         lookback_seconds=40,

@@ -10,6 +10,7 @@ HostError
 ├── UnknownIncident  no such incident is in the journal
 ├── UnknownRecommendation  no such recommendation is in the journal
 └── JournalDamaged   the journal cannot be used, or its chain of hashes is broken
+    └── DatabaseDown it does not answer or takes nothing now: what was begun can go on later
 """
 
 
@@ -57,3 +58,7 @@ class NotUnderstood(HostError):
 
 class JournalDamaged(HostError):
     """Raised when the journal's file cannot be used, or a record is not what was written."""
+
+
+class DatabaseDown(JournalDamaged):
+    """Raised when the database does not answer, or is full: nothing is damaged, and what was begun can go on later."""

@@ -19,21 +19,21 @@ from midwatch.declared import declared_topology
 from midwatch.errors import BadSteering
 from midwatch.gate import Approver
 from midwatch.inquiry import Inquiry
-from midwatch.investigation import Investigation, becomes, begin, current, limits_of
+from midwatch.investigation import Investigation, becomes, begin, limits_of
 from midwatch.journal import Journal
 from midwatch.links import Reach, connect, open_links
-from midwatch.records import Alert, Incident, Message, Report, Status
+from midwatch.records import Alert, Incident, Message, Status
 from midwatch.scoping import discover
 from midwatch.servers import server_specs
 from midwatch.settings import Settings
+from midwatch.state import evidence_of, journal_of
 from midwatch.steering import Steering, load_steering
 from midwatch.steers import look_of
 from midwatch.toolbox import Eyes, Hands
-from midwatch_kit.evidence import EvidenceStore, canonical
+from midwatch_kit.evidence import canonical
 from midwatch_kit.records import Window
 from midwatch_topology import Topology
 
-_KEEP_ALL = 2**62
 _AT_ONCE = 4
 _SNAPSHOT = "snapshot"
 _GIVEN_UP = {Status.FAILED, Status.LINKED, Status.SKIPPED, Status.CANCELLED}
@@ -70,14 +70,11 @@ class Host:
 
     def unfinished(self) -> list[Incident]:
         """Return the incidents whose latest look has no report yet and was not given up, oldest first."""
-        told = [name for name in self.journal.having("steer") if not self._reported(name)]
-        open_ones = (current(self.journal, name) for name in dict.fromkeys([*self.journal.without("report"), *told]))
-        return [incident for incident in open_ones if incident and incident.status not in _GIVEN_UP]
+        return [incident for incident in self.journal.incidents(due=True) if incident.status not in _GIVEN_UP]
 
     def incidents(self) -> list[Incident]:
         """Return every incident as it stands now, oldest first."""
-        known = (current(self.journal, name) for name in self.journal.investigations())
-        return [incident for incident in known if incident is not None]
+        return self.journal.incidents()
 
     def investigation(
         self, incident: Incident, approver: Approver | None, steering: Sequence[Steering] | None = None
@@ -117,9 +114,6 @@ class Host:
     def _is_for_us(self, name: str) -> bool:
         """Whether an incident waits for this host: its telemetry is live, and it does not run here already."""
         return name not in self._running and snapshot_of(self.journal, name) is None
-
-    def _reported(self, name: str) -> bool:
-        return self.journal.recall(name, "report", str(look_of(self.journal, name)), Report) is not None
 
     def _receive(self, alert: Alert, known: Iterable[Incident], now: datetime) -> Incident | None:
         if part := belongs_to(alert, known):
@@ -166,8 +160,8 @@ async def open_host(settings: Settings, reach: Reach = connect) -> AsyncGenerato
     `BadSteering`.
     """
     specs, steering = server_specs(settings), load_steering(settings.steering_dir)
-    journal = Journal(settings.data_dir / "journal.db")
-    kept = EvidenceStore(settings.data_dir / "evidence", _KEEP_ALL)
+    journal = journal_of(settings)
+    kept = evidence_of(settings, journal)
     try:
         async with (
             open_models(settings) as models,

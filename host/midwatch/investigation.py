@@ -450,23 +450,17 @@ def begin(
 
 def becomes(journal: Journal, incident: Incident, status: Status, reason: str = "") -> Incident:
     """Note that an incident has another status, and return it as it stands now."""
-    latest = current(journal, incident.id) or incident
+    latest = journal.incident(incident.id) or incident
     if latest.status is status:
         return latest
     later = latest.model_copy(update={"status": status, "reason": reason, "version": latest.version + 1})
     return journal.note(incident.id, "incident", str(later.version), later)
 
 
-def current(journal: Journal, investigation: str) -> Incident | None:
-    """Return an incident as it stands now; None when the journal has none of that id."""
-    versions = journal.values(investigation, Incident)
-    return max(versions, key=lambda incident: incident.version, default=None)
-
-
 def find_incident(journal: Journal, name: str) -> Incident:
     """Return the incident whose id begins or ends so, or the latest for none or `latest`; raises `UnknownIncident`."""
     part = "" if name.casefold() == "latest" else name.upper()
-    known = [found for each in journal.investigations() if (found := current(journal, each))]
+    known = journal.incidents()
     matching = [found for found in known if found.id.startswith(part) or found.id.endswith(part)]
     if not matching or (part and len(matching) > 1):
         listed = ", ".join(found.id for found in known[-5:]) or "none"

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from midwatch.approvals import plan_text
-from midwatch.investigation import current
 from midwatch.journal import Entry, Journal
 from midwatch.records import (
     Action,
@@ -112,7 +111,7 @@ def plan_state(journal: Journal, incident: Incident, plan: Plan) -> str:
         return "nothing to approve"
     if decision := decision_on(journal, incident.id, plan):
         return decision.said[0].lower() + decision.said[1:]
-    now = current(journal, incident.id) or incident
+    now = journal.incident(incident.id) or incident
     waits = "a person is waited for" if now.status is Status.AWAITING_APPROVAL else f"the incident is {now.status}"
     return f"not decided; {waits}"
 

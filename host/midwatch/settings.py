@@ -124,6 +124,9 @@ class Settings(ModelSettings):
     )
 
     data_dir: Path = Field(Path(".midwatch"), description="the journal and the evidence live here")
+    database_url: SecretStr | None = Field(
+        None, description="a PostgreSQL for journal and evidence, which hosts on several machines can share"
+    )
     store: Path | None = Field(None, description="the embedded store that the suite's own servers read")
     servers_file: Path | None = Field(None, description="a JSON file with mcpServers, as Claude Desktop has it")
     steering_dir: Path = Field(Path("steering"), description="markdown files that guide investigations")

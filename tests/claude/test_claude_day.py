@@ -15,7 +15,9 @@ import pytest
 from midwatch.claude.day import DayPurse
 from midwatch.claude.prices import Usage
 from midwatch.claude.purse import Purse, Spent
+from midwatch.database import Database
 from midwatch.journal import Journal
+from midwatch.migrating import migrate
 from midwatch.records import ModelCall
 
 LIMIT = 1.0
@@ -25,7 +27,9 @@ from pathlib import Path
 from midwatch.claude.day import DayPurse
 from midwatch.claude.prices import Usage
 from midwatch.claude.purse import Spent
+from midwatch.database import Database
 from midwatch.journal import Journal
+from midwatch.migrating import migrate
 
 day = DayPurse.of_today(Journal(Path(sys.argv[1])), float(sys.argv[2]))
 made = 0
@@ -128,9 +132,10 @@ def test_calls_on_record_count_from_a_time_when_days_were_not_counted(journal: J
 
 
 def test_a_journal_from_before_days_were_counted_is_counted_from_now_on(tmp_path: Path) -> None:
-    Journal(tmp_path / "old.db").close()
+    with closing(Database(tmp_path / "old.db")) as new, new.writing() as connection:
+        migrate(connection, "0001")
     with closing(sqlite3.connect(tmp_path / "old.db")) as old:
-        old.execute("DROP TABLE spending")
+        old.executescript("DROP TABLE spending; DROP TABLE alembic_version")
     with closing(Journal(tmp_path / "old.db")) as journal:
         today = DayPurse.of_today(journal, LIMIT)
         today.refuse_more(10, LIMIT)

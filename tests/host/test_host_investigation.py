@@ -13,7 +13,7 @@ from rich.console import Console
 
 from midwatch.approvals import AtTheTerminal
 from midwatch.audit import audit
-from midwatch.investigation import begin, current
+from midwatch.investigation import begin
 from midwatch.journal import Entry, Journal
 from midwatch.records import Action, Conclusion, Gap, HypothesisKind, Incident, Outcome, Plan, Report, ToolCall, Verdict
 from midwatch.settings import ServerSpec, Settings
@@ -72,7 +72,7 @@ async def test_what_no_tool_can_undo_is_left_to_a_person_and_the_incident_is_wat
     assert not report.mitigated
     assert journal.values(incident.id, Plan)[-1].action == "roll service:forge back to what ran before"
     assert {action.outcome for action in journal.values(incident.id, Action)} <= {"for_a_person"}
-    stands = current(journal, incident.id)
+    stands = journal.incident(incident.id)
     assert stands
     assert stands.status == "watching"
 

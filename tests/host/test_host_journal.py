@@ -154,13 +154,13 @@ def test_processes_that_open_a_new_journal_at_once_and_write_to_it_keep_one_chai
         assert journal.check("one") == 40
 
 
-def test_a_journal_of_another_format_is_refused_with_both_versions(tmp_path: Path) -> None:
+def test_a_journal_of_a_newer_midwatch_is_refused_with_both_revisions(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with opened(path):
         pass
     with closing(sqlite3.connect(path)) as file, file:
-        file.execute("UPDATE format SET version = 7")
-    with pytest.raises(JournalDamaged, match=r"has format 7, this midwatch reads 1"):
+        file.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(JournalDamaged, match=r"is of revision 9999, this midwatch knows \d{4}: use a newer one"):
         Journal(path)
 
 

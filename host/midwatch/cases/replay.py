@@ -153,6 +153,7 @@ def _settings(folder: Path, conditions: Conditions, keep: Path, declared: Path |
         | patience
         | {
             "data_dir": keep,
+            "database_url": None,
             "store": folder,
             "steering_dir": folder / STEERING,
             "declared_topology": declared,

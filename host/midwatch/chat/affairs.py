@@ -6,7 +6,6 @@ from typing import Final
 
 from midwatch.chat.book import Book, Noted, seen_line
 from midwatch.chat.findings import Asked
-from midwatch.investigation import current
 from midwatch.reading import plan_state
 from midwatch.records import (
     Action,
@@ -176,17 +175,16 @@ def what_was_before(asked: Asked) -> list[Statement]:
         seen_line(seen, f"before, compared with now: {seen.statement}")
         for seen in (scope.value.symptoms[:3] if scope else ())
     ]
-    found = [line for name in book.journal.investigations() if (line := _earlier(asked, name))]
+    found = [line for other in book.journal.incidents() if (line := _earlier(asked, other))]
     if not found:
         return [*figures, Statement(text="No earlier incident of it is on record here.")]
     return [*figures, *found[-_MOST_EARLIER:]]
 
 
-def _earlier(asked: Asked, name: str) -> Statement | None:
+def _earlier(asked: Asked, other: Incident) -> Statement | None:
     """Return another incident in a line, if it has to do with this one; it is cited by its own records."""
     own = asked.book.incident
-    other = current(asked.book.journal, name)
-    if other is None or other.id == own.id or other.started_at >= own.started_at:
+    if other.id == own.id or other.started_at >= own.started_at:
         return None
     book = Book.of(asked.book.journal, other)
     last, mine = book.last(Conclusion), asked.book.last(Conclusion)

@@ -15,6 +15,7 @@ from rich.console import Console
 from midwatch.errors import HostError, first_of
 from midwatch.journal import Journal
 from midwatch.settings import Settings
+from midwatch.state import journal_of
 from midwatch_kit.errors import KitError
 from midwatch_topology import UnknownEntity
 
@@ -50,7 +51,7 @@ def told() -> Iterator[None]:
 @contextmanager
 def open_journal() -> Iterator[Journal]:
     """Hold the journal that the settings name."""
-    with told(), closing(Journal(settings_or_fail().data_dir / "journal.db")) as journal:
+    with told(), closing(journal_of(settings_or_fail())) as journal:
         yield journal
 
 

@@ -21,12 +21,11 @@ from midwatch.findings import Findings, findings_in, findings_of
 from midwatch.investigation import find_incident
 from midwatch.journal import Journal
 from midwatch.records import Feedback, HypothesisKind, Incident, NamedCause, Outcome
-from midwatch_kit.evidence import EvidenceStore
+from midwatch.state import evidence_of
 
 case_app = typer.Typer(help="Incidents kept as tests: save one, check many.", no_args_is_help=True)
 app.add_typer(case_app, name="case")
 AnIncident = Annotated[str, typer.Argument(help="its id, or the end of it; '' is the latest")]
-_KEEP_ALL = 2**62
 
 
 @app.command()
@@ -152,7 +151,7 @@ def check_cases(
 def _source(name: str) -> Iterator[tuple[Incident, Source]]:
     with open_journal() as journal:
         settings = settings_or_fail()
-        kept = EvidenceStore(settings.data_dir / "evidence", _KEEP_ALL)
+        kept = evidence_of(settings, journal)
         yield find_incident(journal, name), Source(journal, kept, settings)
 
 

@@ -21,16 +21,15 @@ from midwatch.investigation import find_incident
 from midwatch.journal import Journal
 from midwatch.records import Incident
 from midwatch.settings import Settings
+from midwatch.state import evidence_of, journal_of
 from midwatch.steers import meaning, tell
 from midwatch.telling import Fields
 from midwatch.understanding import understand
 from midwatch_kit.errors import KitError
-from midwatch_kit.evidence import EvidenceStore
 from midwatch_topology import UnknownEntity
 
 LATEST: Final = "latest"
 _SHORTEST: Final = 4
-_KEEP_ALL: Final = 2**62
 _BY: Final = "the person at the terminal"
 _HELP: Final = """\
 Ask in plain words; a question that nobody can answer says what can be asked. Besides:
@@ -55,7 +54,7 @@ def ask(
 ) -> None:
     """Ask about an investigation, or about the environment; every line says what it rests on."""
     settings = settings_or_fail()
-    with closing(Journal(settings.data_dir / "journal.db")) as journal:
+    with closing(journal_of(settings)) as journal:
         incident, question = _meant(journal, words)
         reply = run_async(_asked, settings, journal, incident, question, look, model)
     if as_json:
@@ -73,7 +72,7 @@ def chat(
 ) -> None:
     """Hold a conversation, a line a question, until Ctrl-D; /help says what else can be typed."""
     settings = settings_or_fail()
-    with closing(Journal(settings.data_dir / "journal.db")) as journal:
+    with closing(journal_of(settings)) as journal:
         found = find_incident(journal, _name(incident)) if incident else None
         run_async(_converse, settings, journal, found, look, model)
 
@@ -86,7 +85,7 @@ def show(
 ) -> None:
     """Open what an answer cites: stored bytes, a place in them, or a record."""
     with open_journal() as journal:
-        kept = EvidenceStore(settings_or_fail().data_dir / "evidence", _KEEP_ALL)
+        kept = evidence_of(settings_or_fail(), journal)
         found = find_incident(journal, _name(incident)) if names_record(handle) else None
         print_json(opened(handle, kept, journal, found))
 
@@ -141,7 +140,7 @@ async def _talking(settings: Settings, journal: Journal) -> AsyncIterator[Talk]:
     """Yield who answers; servers are started when they are first needed, and stay for the conversation."""
     async with AsyncExitStack() as stack:
         doors = _Doors(settings, journal, stack)
-        kept = EvidenceStore(settings.data_dir / "evidence", _KEEP_ALL)
+        kept = evidence_of(settings, journal)
         yield Talk(settings, journal, kept, doors.open)
 
 

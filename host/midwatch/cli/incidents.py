@@ -1,7 +1,6 @@
 """Commands about incidents: investigate, read, decide."""
 
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -28,13 +27,13 @@ from midwatch.cli.app import (
 from midwatch.errors import BadAlert, HostError
 from midwatch.host import Host, open_host, read_from_snapshot
 from midwatch.intake import alerts_from, from_sentence
-from midwatch.investigation import current, find_incident
+from midwatch.investigation import find_incident
 from midwatch.journal import Journal
 from midwatch.live import LiveView
 from midwatch.packet import packet
 from midwatch.records import Alert, Conclusion, Report
 from midwatch.settings import Settings
-from midwatch_kit.evidence import EvidenceStore
+from midwatch.state import evidence_of
 from midwatch_kit.window import parse_time, resolve_window
 
 
@@ -73,7 +72,7 @@ def report(
             said = journal.recall(found.id, "report", key, Report) if key else None
             _show(said.packet if said else packet(found, journal), found.id, as_json=as_json, look=key)
             return
-        kept = EvidenceStore(settings_or_fail().data_dir / "evidence", sys.maxsize)
+        kept = evidence_of(settings_or_fail(), journal)
         checked = audit(found.id, journal, kept)
     if as_json:
         print_json({"incident": found.id, **checked.__dict__})
@@ -91,7 +90,7 @@ def report(
 def incidents(as_json: Json = False) -> None:
     """List the incidents on record, the latest last."""
     with open_journal() as journal:
-        known = [found for name in journal.investigations() if (found := current(journal, name))]
+        known = journal.incidents()
     if as_json:
         print_json([found.model_dump(mode="json") for found in known])
         return

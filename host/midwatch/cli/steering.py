@@ -19,10 +19,10 @@ from midwatch.claude.models import open_models
 from midwatch.claude.purse import Purse
 from midwatch.cli.app import Json, app, console_for, fail, print_json, run_async, settings_or_fail, told
 from midwatch.errors import BadSettings, BadSteering
-from midwatch.journal import Journal
 from midwatch.servers import server_specs
 from midwatch.settings import Settings
 from midwatch.skill_files import missing_from
+from midwatch.state import journal_of
 from midwatch.steering import Steering, files_of, load_steering, read
 
 _LONG_TEXT = 6_000
@@ -101,7 +101,7 @@ async def _try(trial: Trial, cases: Sequence[Path], limit: float | None) -> list
             return await trial.over(cases)
         if models.why_not:
             raise BadSettings(f"the models cannot be asked: {models.why_not}")
-        with closing(Journal(settings.data_dir / "journal.db")) as journal:
+        with closing(journal_of(settings)) as journal:
             day = DayPurse.of_today(journal, settings.model_day_usd)
             runs = trial.most_runs(len(cases))
             most = min(runs * settings.model_incident_usd, day.left, math.inf if limit is None else limit)

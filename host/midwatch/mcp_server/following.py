@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import anyio
 from rich.console import Console
 
-from midwatch.investigation import current
 from midwatch.journal import Entry, Journal
 from midwatch.live import LiveView
 from midwatch.records import Status
@@ -111,5 +110,5 @@ async def _until_longer(journal: Journal, investigation: str, cursor: int) -> No
 
 
 def _status(journal: Journal, investigation: str) -> Status | None:
-    stands = current(journal, investigation)
+    stands = journal.incident(investigation)
     return stands.status if stands else None

@@ -68,8 +68,7 @@ class Looking:
     def list_incidents(self, cursor: Cursor = None) -> types.CallToolResult:
         """List incidents, the latest first, and which of them nobody has finished."""
         journal = self.running.journal
-        names = reversed(journal.investigations())
-        known = [find_incident(journal, name) for name in names if journal.recall(name, "incident", "1", Incident)]
+        known = reversed(journal.incidents())
         lines = [in_a_line(journal, incident, runs=self.running.runs(incident.id)) for incident in known]
         return tell(lines, cursor=cursor, hint=None if lines else "None on record: start_investigation begins one.")
 

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from midwatch.errors import HostError, UnknownIncident, UnknownRecommendation
 from midwatch.handout import handout
-from midwatch.investigation import current, find_incident
+from midwatch.investigation import find_incident
 from midwatch.journal import Journal
 from midwatch.mcp_server.running import Running
 from midwatch.packet import packet
@@ -72,8 +72,7 @@ def offer_resources(server: MCPServer[Any], running: Running) -> None:
 
 
 def _incidents(journal: Journal) -> str:
-    known = (current(journal, name) for name in journal.investigations())
-    return _json([incident.model_dump(mode="json") for incident in known if incident])
+    return _json([incident.model_dump(mode="json") for incident in journal.incidents()])
 
 
 def _latest(running: Running, name: str, shape: type[Conclusion] | type[Plan]) -> str:

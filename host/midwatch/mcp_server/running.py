@@ -22,6 +22,7 @@ from midwatch.investigation import becomes
 from midwatch.journal import Journal
 from midwatch.records import Decision, Incident, Plan, Status
 from midwatch.settings import Settings
+from midwatch.state import evidence_of, journal_of
 from midwatch.steers import unheeded
 from midwatch_kit.evidence import EvidenceStore
 
@@ -127,8 +128,8 @@ class _OutOfTheWay:
 @asynccontextmanager
 async def open_running(settings: Settings) -> AsyncGenerator[Running]:
     """Open the journal, which is all that reading takes; what runs is stopped with the block."""
-    journal = Journal(settings.data_dir / "journal.db")
-    kept = EvidenceStore(settings.data_dir / "evidence", 2**62)
+    journal = journal_of(settings)
+    kept = evidence_of(settings, journal)
     try:
         async with anyio.create_task_group() as group:
             running = Running(settings, journal, kept, group)

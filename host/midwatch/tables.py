@@ -1,0 +1,70 @@
+"""The tables of midwatch's database, all of them: what is on record, and what is derived from it to be found quickly.
+
+The same in SQLite and PostgreSQL. A change here comes with a revision in `migrations/`; a test holds the two equal.
+"""
+
+import sqlalchemy as sa
+
+REVISION = "0002"
+"""The revision of `migrations/` that these tables are."""
+
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+"""Compared byte by byte everywhere: ids and times sort as they are written."""
+
+tables = sa.MetaData()
+
+records = sa.Table(
+    "records",
+    tables,
+    sa.Column("investigation", TEXT, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("key", TEXT, nullable=False),
+    sa.Column("at", TEXT, nullable=False),
+    sa.Column("actor", TEXT, nullable=False),
+    sa.Column("type", TEXT, nullable=False),
+    sa.Column("body", TEXT, nullable=False),
+    sa.Column("prev_hash", TEXT, nullable=False),
+    sa.Column("hash", TEXT, nullable=False),
+    sa.UniqueConstraint("investigation", "type", "key"),
+    sa.Index("records_type_at", "type", "at"),
+)
+"""The journal, append-only: the one truth."""
+
+incidents = sa.Table(
+    "incidents",
+    tables,
+    sa.Column("id", TEXT, primary_key=True),
+    sa.Column("status", TEXT, nullable=False),
+    sa.Column("severity", TEXT, nullable=False),
+    sa.Column("service", TEXT, nullable=False),
+    sa.Column("first_seen", TEXT, nullable=False),
+    sa.Column("opened_at", TEXT, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("due", sa.Boolean, nullable=False),
+    sa.Column("body", TEXT, nullable=False),
+    sa.Index("incidents_status", "status", "opened_at"),
+    sa.Index("incidents_due", "due"),
+)
+"""Every incident as its latest record says, kept with that record; `due` when it waits to be investigated.
+
+`first_seen` is what the incident says, `opened_at` when it came on record here.
+"""
+
+evidence = sa.Table(
+    "evidence",
+    tables,
+    sa.Column("id", TEXT, primary_key=True),
+    sa.Column("kept_at", TEXT, nullable=False),
+    sa.Column("bytes", sa.LargeBinary, nullable=False),
+)
+"""Documents by their hash, compressed by zlib, where hosts on several machines share them; else they are files."""
+
+spending = sa.Table(
+    "spending", tables, sa.Column("day", TEXT, primary_key=True), sa.Column("usd", sa.Float, nullable=False)
+)
+"""What models cost on each day (UTC), in US dollars."""
+
+oldest_reader = sa.Table("format", tables, sa.Column("version", sa.Integer, primary_key=True))
+"""What programs from before there were revisions look at: it makes them leave these tables alone."""
+
+revision = sa.Table("alembic_version", tables, sa.Column("version_num", sa.String(32), primary_key=True))
