@@ -12,6 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from midwatch.model_settings import ModelSettings
 from midwatch.runbook_settings import RunbookBinding
+from midwatch.secret import Secret
 
 _SECRET = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 _SHORTEST_SECRET = 6
@@ -124,7 +125,7 @@ class Settings(ModelSettings):
     )
 
     data_dir: Path = Field(Path(".midwatch"), description="the journal and the evidence live here")
-    database_url: SecretStr | None = Field(
+    database_url: Secret | None = Field(
         None, description="a PostgreSQL for journal and evidence, which hosts on several machines can share"
     )
     store: Path | None = Field(None, description="the embedded store that the suite's own servers read")
