@@ -55,9 +55,29 @@ _BACKENDS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     },
 }
 """By server, how the names of a backend's settings begin, and of what else leads there."""
+_ALONE: Final = (
+    *("MIDWATCH_BACKEND_SECONDS", "MIDWATCH_ENABLE_ROLL_BACK"),
+    *("MIDWATCH_LOOKBACK_DAYS", "MIDWATCH_ROLL_BACK_SECONDS"),
+)
+"""What the server of changes reads where the host does not start it."""
+OF_SERVERS: Final = tuple(
+    sorted(
+        {
+            prefix
+            for backends in _BACKENDS.values()
+            for beginning, needed in backends.items()
+            for prefix in (beginning, *needed)
+            if prefix.startswith("MIDWATCH_")
+        }
+        | {"MIDWATCH_STORE_", "MIDWATCH_BYO_", *_ALONE}
+    )
+)
+"""How the names of all settings begin that only servers read."""
 
 
-class _ServersFile(BaseModel):
+class ServersFile(BaseModel):
+    """The servers file, in the shape of Claude Desktop's; what else stands there is another client's."""
+
     model_config = ConfigDict(extra="ignore")
 
     servers: dict[str, ServerSpec] = Field(alias="mcpServers")
@@ -74,7 +94,7 @@ def server_specs(settings: Settings) -> dict[str, ServerSpec]:
         return _suite(settings)
     try:
         text = settings.servers_file.read_text(encoding="utf-8")
-        file = _ServersFile.model_validate_json(text)
+        file = ServersFile.model_validate_json(text)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)]
         raise BadSettings(f"cannot use the servers file {settings.servers_file}: {'; '.join(faults)}") from None

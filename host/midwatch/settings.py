@@ -1,18 +1,26 @@
-"""The host's settings: read once, from the environment (`MIDWATCH_…`) and the command line."""
+"""The host's settings: read once, from the command line, the environment (`MIDWATCH_…`) and a TOML file."""
 
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from midwatch.model_settings import ModelSettings
 from midwatch.runbook_settings import RunbookBinding
 from midwatch.secret import Secret
+from midwatch.settings_file import contradiction, read_settings_file
 
 _SECRET = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 _SHORTEST_SECRET = 6
@@ -113,12 +121,23 @@ class ServerSpec(BaseModel):
         return self
 
 
+_NO_LONGER_THAN = (
+    ("settle_seconds", "recovery_seconds"),
+    ("subagent_seconds", "investigation_seconds"),
+    ("model_call_seconds", "model_task_seconds"),
+    ("model_task_usd", "model_incident_usd"),
+    ("model_task_tokens", "model_incident_tokens"),
+)
+"""Of each two settings the first is a part of the second."""
+
+
 class Settings(ModelSettings):
     """Everything that can be set; the defaults suit a team with minute-resolution telemetry."""
 
     model_config = SettingsConfigDict(
         env_prefix="MIDWATCH_",
         env_nested_delimiter="__",
+        env_ignore_empty=True,  # what is left blank, in compose or a manifest, sets nothing
         frozen=True,
         protected_namespaces=(),
         hide_input_in_errors=True,  # a value may be a secret in the wrong place
@@ -138,6 +157,12 @@ class Settings(ModelSettings):
     declared_topology: Path | None = Field(None, description="a JSON file with relations that no server can see")
     roll_back_url: str | None = Field(None, description="where roll-backs are asked for; none are possible without")
 
+    listen_address: str = Field("127.0.0.1", description="address that alerts are taken at")
+    listen_port: int = Field(8750, ge=0, le=65535, description="port that alerts are taken at; 0 for any free one")
+    run_store: bool = Field(True, description="whether the embedded store runs beside the host")
+    store_port: int = Field(4318, ge=0, le=65535, description="port of the store's OTLP receiver")
+    grace_seconds: float = Field(20, gt=0, le=600, description="how long requests under way may take when it stops")
+
     lookback_seconds: float = Field(900, gt=0, description="how long before an alert its onset is looked for")
     gather_seconds: float = Field(10, ge=0, description="how long after an alert telemetry of it may still come in")
     settle_seconds: float = Field(60, gt=0, description="how long to wait after a step before judging health")
@@ -154,3 +179,40 @@ class Settings(ModelSettings):
     parallel_calls: int = Field(16, gt=0, description="tool calls of one investigation at the same time")
     question_seconds: float = Field(60, gt=0, description="time for the fresh looks that one question leads to")
     question_calls: int = Field(20, gt=0, description="tool calls that one question leads to")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Refuse what cannot be meant; a default that somebody did not think of is no contradiction."""
+        said = self.model_fields_set
+        for less, more in _NO_LONGER_THAN:
+            if {less, more} <= said and getattr(self, less) > getattr(self, more):
+                raise contradiction((less, more), f"{less} is more than {more}, within which it falls")
+        if self.model_api_key and self.model_api_key_file:
+            both = ("model_api_key", "model_api_key_file")
+            raise contradiction(both, "both give the model's key: leave one of them out")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the command line go before the environment, and that before the settings file; raises `BadSettings`."""
+        file = read_settings_file()
+        values = dict(file.values) if file else {}
+        return init_settings, Variables(settings_cls), InitSettingsSource(settings_cls, values)
+
+
+class Variables(EnvSettingsSource):
+    """The environment; what should be JSON and is not is left to the setting to judge, so that all faults are told."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return what a variable holds."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value

@@ -16,19 +16,21 @@ from midwatch.settings import Settings
 from midwatch_kit.window import resolve_window
 
 
-async def up(settings: Settings, console: Console, address: str, port: int, store_port: int | None) -> None:
+async def up(settings: Settings, console: Console) -> None:
     """Run until SIGINT or SIGTERM; raises `HostError` when a part cannot start.
 
-    `store_port` None runs no store: the servers then read whatever they are set to read.
+    Without the store, servers read whatever they are set to read.
     """
-    listening = webhook.listen(address, port)
+    listening = webhook.listen(settings.listen_address, settings.listen_port)
     async with _until_signalled(), AsyncExitStack() as parts:
         parts.enter_context(listening)
-        if store_port is not None:
+        if settings.run_store:
             folder = settings.store or settings.data_dir / "store"
             settings = settings.model_copy(update={"store": folder})
-            url = await parts.enter_async_context(store_process(folder, settings.data_dir / "logs", store_port))
-            console.print(f"store    {url}  (OTLP/HTTP, into {folder})", highlight=False)
+            store = store_process(folder, settings.data_dir / "logs", settings.store_port)
+            console.print(
+                f"store    {await parts.enter_async_context(store)}  (OTLP/HTTP, into {folder})", highlight=False
+            )
         host = await parts.enter_async_context(open_host(settings))
         host.journal.listeners.append(LiveView(console).show)
         url = await parts.enter_async_context(webhook.serve(host, listening))

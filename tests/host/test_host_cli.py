@@ -114,7 +114,11 @@ def test_a_check_tells_what_stands_and_what_does_not(midwatch: Run, on_record: I
             "on 0.0.0.0 others than this machine could",
         ),
         (["mcp", "--transport", "streamable-http"], {"MIDWATCH_TOKEN": "s3cret"}, "has fewer than 16 characters"),
-        (["up", "--no-store", "--port", "99999"], {}, "cannot listen on 127.0.0.1:99999: "),
+        (
+            ["up", "--no-store", "--port", "99999"],
+            {},
+            "MIDWATCH_LISTEN_PORT: 99999 must be less than or equal to 65535",
+        ),
         (["investigate", "everything is down"], {}, "no server knows any service yet, see midwatch doctor"),
         (["approve", "nobody", "0123456789ab"], {}, "nobody is not on record"),
     ],

@@ -2,7 +2,20 @@
 something else; `--json` prints the same for programs. Each module registers its commands with the application.
 """
 
-from midwatch.cli import bench, cases, chat, incidents, login, mcp, recommendations, server, steer, steering, system
+from midwatch.cli import (
+    bench,
+    cases,
+    chat,
+    config,
+    incidents,
+    login,
+    mcp,
+    recommendations,
+    server,
+    steer,
+    steering,
+    system,
+)
 from midwatch.cli.app import app, main
 
 __all__ = [
@@ -10,6 +23,7 @@ __all__ = [
     "bench",
     "cases",
     "chat",
+    "config",
     "incidents",
     "login",
     "main",

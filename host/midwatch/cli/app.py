@@ -2,19 +2,22 @@
 
 import gc
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Annotated, NoReturn, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import anyio
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from midwatch.errors import HostError, first_of
+from midwatch.errors import BadSettings, HostError, first_of
 from midwatch.journal import Journal
 from midwatch.settings import Settings
+from midwatch.settings_file import VARIABLE
 from midwatch.state import journal_of
 from midwatch_kit.errors import KitError
 from midwatch_topology import UnknownEntity
@@ -25,6 +28,17 @@ app = typer.Typer(
 ResultT = TypeVar("ResultT")
 Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 _INTERRUPTED = 130
+
+
+@app.callback()
+def _before(
+    config: Annotated[
+        Path | None, typer.Option(help="settings file, TOML; else MIDWATCH_CONFIG, midwatch.toml")
+    ] = None,
+) -> None:
+    """Investigates production incidents."""
+    if config:
+        os.environ[VARIABLE] = str(config)
 
 
 def main() -> None:
@@ -55,19 +69,21 @@ def open_journal() -> Iterator[Journal]:
         yield journal
 
 
-def settings_or_fail() -> Settings:
-    """Return the settings, or end with a line that names each variable at fault."""
+def settings_or_fail(**said: object) -> Settings:
+    """Return the settings, or end with every fault, each with its line or variable.
+
+    What the command line `said` goes before all else, unless it is None.
+    """
+    given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     try:
-        return Settings()
+        return Settings(**given)
+    except BadSettings as error:
+        fail(str(error))
     except ValidationError as error:
-        faults = [f"{_variable(*map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        fail("these settings cannot be used: " + "; ".join(faults))
+        from midwatch.config.faults import of_settings, origins  # noqa: PLC0415 - only needed where something is wrong
 
-
-def _variable(name: str, *inside: str) -> str:
-    """Return a setting's variable, and the place in its value that is at fault, if it is one of several."""
-    place = f" ({'.'.join(inside)})" if inside else ""
-    return f"MIDWATCH_{name.upper()}{place}"
+        faults = [str(fault) for fault in of_settings(error, origins())]
+        fail("these settings cannot be used: " + "; ".join(faults) + " (midwatch config check)")
 
 
 @told()

@@ -63,13 +63,16 @@ def demo(
 
 @app.command()
 def up(
-    address: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="port of the webhook")] = 8750,
-    store_port: Annotated[int, typer.Option(help="port of the store's OTLP receiver")] = 4318,
-    store: Annotated[bool, typer.Option(help="run the embedded store")] = True,
+    address: Annotated[str | None, typer.Option(help="address to listen on", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="port of the webhook", show_default="8750")] = None,
+    store_port: Annotated[
+        int | None, typer.Option(help="port of the store's OTLP receiver", show_default="4318")
+    ] = None,
+    store: Annotated[bool | None, typer.Option(help="run the embedded store", show_default="store")] = None,
 ) -> None:
     """Run the store, the host and its webhook; takes up what was unfinished."""
-    run_async(run_up, settings_or_fail(), Console(), address, port, store_port if store else None)
+    said = {"listen_address": address, "listen_port": port, "store_port": store_port, "run_store": store}
+    run_async(run_up, settings_or_fail(**said), Console())
 
 
 @app.command()
