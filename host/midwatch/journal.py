@@ -34,6 +34,7 @@ _FIND = sa.select(_records.c.key, _records.c.body).where(
     _OF, _records.c.type == sa.bindparam("type"), _records.c.key.in_(sa.bindparam("keys", expanding=True))
 )
 _INSERT = sa.insert(_records)
+_OF_ENTRY = [column for column in _records.c if column.name != "id"]
 _ASKED_AT_ONCE = 1000
 """Keys in one question; SQLite takes no more than 32,766 parameters."""
 
@@ -198,7 +199,7 @@ class Journal:
 
     def _entries(self, *conditions: sa.ColumnElement[bool]) -> Iterator[Entry]:
         with self.database.reading() as connection:
-            for row in connection.execute(sa.select(_records).where(*conditions).order_by(_records.c.seq)).mappings():
+            for row in connection.execute(sa.select(*_OF_ENTRY).where(*conditions).order_by(_records.c.seq)).mappings():
                 yield _entry(row)
 
 

@@ -5,19 +5,23 @@ The same in SQLite and PostgreSQL. A change here comes with a revision in `migra
 
 import sqlalchemy as sa
 
-REVISION = "0002"
+REVISION = "0003"
 """The revision of `migrations/` that these tables are."""
 
 TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 """Compared byte by byte everywhere: ids and times sort as they are written."""
+
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""A number that the database gives."""
 
 tables = sa.MetaData()
 
 records = sa.Table(
     "records",
     tables,
-    sa.Column("investigation", TEXT, primary_key=True),
-    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("investigation", TEXT, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
     sa.Column("key", TEXT, nullable=False),
     sa.Column("at", TEXT, nullable=False),
     sa.Column("actor", TEXT, nullable=False),
@@ -25,10 +29,15 @@ records = sa.Table(
     sa.Column("body", TEXT, nullable=False),
     sa.Column("prev_hash", TEXT, nullable=False),
     sa.Column("hash", TEXT, nullable=False),
+    sa.UniqueConstraint("investigation", "seq"),
     sa.UniqueConstraint("investigation", "type", "key"),
     sa.Index("records_type_at", "type", "at"),
+    sqlite_autoincrement=True,
 )
-"""The journal, append-only: the one truth."""
+"""The journal, append-only: the one truth. `id` is a place among the records of all investigations, never used twice.
+
+`feed` says how to follow it; the chain of hashes is about `seq`, and does not cover it.
+"""
 
 incidents = sa.Table(
     "incidents",
@@ -63,6 +72,18 @@ spending = sa.Table(
     "spending", tables, sa.Column("day", TEXT, primary_key=True), sa.Column("usd", sa.Float, nullable=False)
 )
 """What models cost on each day (UTC), in US dollars."""
+
+tokens = sa.Table(
+    "tokens",
+    tables,
+    sa.Column("name", TEXT, primary_key=True),
+    sa.Column("hash", TEXT, nullable=False, unique=True),
+    sa.Column("scopes", TEXT, nullable=False),
+    sa.Column("created_at", TEXT, nullable=False),
+    sa.Column("expires_at", TEXT),
+    sa.Column("revoked_at", TEXT),
+)
+"""Who may do what over HTTP; `hash` is the sha256 of the token."""
 
 oldest_reader = sa.Table("format", tables, sa.Column("version", sa.Integer, primary_key=True))
 """What programs from before there were revisions look at: it makes them leave these tables alone."""
