@@ -22,7 +22,7 @@ from tests.e2e.story import LENGTH, SEEN_AT, Story
 from midwatch.approvals import AtTheTerminal
 from midwatch.host import Host, open_host
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.intake import from_generic
+from midwatch.intake import alerts_from
 from midwatch.journal import Entry, Journal
 from midwatch.records import Budget, Conclusion, Incident, Scope
 from midwatch.scoping import survey_arguments
@@ -74,7 +74,7 @@ async def _measured(host: Host, story: Story) -> Measured:
 
 async def _investigate(host: Host, story: Story) -> tuple[float, Incident]:
     """Investigate the alert and return the seconds until its conclusion was on record."""
-    alert = from_generic(dict(story.alert()))
+    alert = alerts_from(dict(story.alert()))[0]
     seen = story.start + timedelta(seconds=SEEN_AT)
     concluded: list[float] = []
 

@@ -1,10 +1,11 @@
-"""The webhook: alerts over HTTP, in Alertmanager's form or a plain one. Answers 202 only once they are on disk."""
+"""The webhook: alerts over HTTP from every source of intake. Answers 202 only once they are on disk."""
 
-import json
+import ipaddress
 import socket
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from typing import Literal
 
 import anyio
 import uvicorn
@@ -13,37 +14,30 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from midwatch.errors import BadAlert, BadSettings
+from midwatch.correlate import service_id
+from midwatch.errors import BadSettings
 from midwatch.host import Host
-from midwatch.intake import alerts_from
+from midwatch.intake.routes import Taken, intake_routes
+from midwatch.intake_settings import IntakeSettings
+from midwatch.records import Alert, Incident
 
-_MOST_BYTES = 2**20
-_BODY_SECONDS = 10.0
 
+def application(host: Host, *, loopback: bool = True) -> Starlette:
+    """Return the webhook as a web application over a running host.
 
-def application(host: Host) -> Starlette:
-    """Return the webhook as a web application over a running host."""
+    `loopback` says that only this machine reaches it.
+    """
 
-    async def receive(request: Request) -> JSONResponse:
-        try:
-            with anyio.fail_after(_BODY_SECONDS):
-                body = await _body(request)
-        except TimeoutError:
-            return JSONResponse({"error": f"the body did not come within {_BODY_SECONDS:g} s"}, 408)
-        if body is None:
-            return JSONResponse({"error": f"a body of more than {_MOST_BYTES} bytes is not taken"}, 413)
-        try:
-            incidents = host.receive(alerts_from(json.loads(body)), datetime.now(UTC))
-        except BadAlert as error:
-            return JSONResponse({"error": str(error)}, 422)
-        except (ValueError, RecursionError):
-            return JSONResponse({"error": "the body is not JSON"}, 422)
-        return JSONResponse({"incidents": [incident.id for incident in incidents]}, 202)
+    async def receive(alerts: Sequence[Alert]) -> list[Taken]:
+        before = {incident.id: incident for incident in host.incidents()}
+        incidents = host.receive(alerts, datetime.now(UTC))
+        return [_taken(alert, before, incidents) for alert in alerts]
 
     async def healthz(_: Request) -> JSONResponse:
         return JSONResponse({"ok": True, "servers_missing": host.eyes.missing()})
 
-    return Starlette(routes=[Route("/alerts", receive, methods=["POST"]), Route("/healthz", healthz)])
+    intake = intake_routes(host.settings.intake or IntakeSettings(), receive, loopback=loopback)
+    return Starlette(routes=[*intake, Route("/healthz", healthz)])
 
 
 def listen(address: str, port: int) -> socket.socket:
@@ -64,8 +58,10 @@ def listen(address: str, port: int) -> socket.socket:
 @asynccontextmanager
 async def serve(host: Host, listening: socket.socket) -> AsyncGenerator[str]:
     """Serve the webhook on a bound socket while the block runs; yields its URL."""
-    server = Quiet(uvicorn.Config(application(host), log_level="warning", lifespan="off"))
     address, port = listening.getsockname()[:2]
+    loopback = ipaddress.ip_address(address).is_loopback
+    served = application(host, loopback=loopback)
+    server = Quiet(uvicorn.Config(served, log_level="warning", lifespan="off"))
     async with anyio.create_task_group() as group:
         group.start_soon(_serve_and_close, server, listening)
         try:
@@ -94,10 +90,21 @@ class Quiet(uvicorn.Server):
         yield
 
 
-async def _body(request: Request) -> bytes | None:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            return None
-    return body
+def _taken(alert: Alert, before: Mapping[str, Incident], after: Sequence[Incident]) -> Taken:
+    """Return what became of an alert, from the incidents before it came and those that it and its like belong to."""
+    told = Taken(alert=alert.id, external_id=alert.external_id, became="ignored")
+    part = next((each for each in after if alert.id in each.alerts), None)
+    if alert.action == "resolved":
+        part = part or next((each for each in after if each.service == service_id(alert.service)), None)
+        why = "it ends what this incident is about" if part else "it is over, and no incident on record is its own"
+        became: Literal["resolved", "ignored"] = "resolved" if part else "ignored"
+        return told.model_copy(update={"became": became, "incident": part.id if part else None, "why": why})
+    if part is None:
+        return told
+    if part.id in before and alert.id in before[part.id].alerts:
+        return told.model_copy(
+            update={"became": "repeat", "incident": part.id, "why": "the same alert was sent before"}
+        )
+    new = part.id not in before and part.alerts[0] == alert.id
+    why = "it opened this incident" if new else f"{part.id} of {alert.service} is open"
+    return told.model_copy(update={"became": "new" if new else "joined", "incident": part.id, "why": why})

@@ -13,7 +13,7 @@ from tests.host_mcp.conftest import case_settings
 from midwatch.approvals import ThroughTheJournal, decide_by_name
 from midwatch.audit import audit
 from midwatch.host import Host, open_host
-from midwatch.intake import from_generic
+from midwatch.intake import alerts_from
 from midwatch.journal import Entry, Journal
 from midwatch.records import (
     Conclusion,
@@ -71,7 +71,7 @@ async def until(there: Callable[[], bool]) -> None:
 
 def an_incident(host: Host) -> Incident:
     alert: JsonValue = {"title": "Error rate of gateway", "service": "gateway", "started_at": AT.isoformat()}
-    return host.receive([from_generic(alert)], AT)[0]
+    return host.receive(alerts_from(alert), AT)[0]
 
 
 async def investigate(host: Host, incident: Incident) -> Report:

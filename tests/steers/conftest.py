@@ -11,7 +11,7 @@ import anyio
 from pydantic import JsonValue
 
 from midwatch.host import Host, open_host
-from midwatch.intake import from_generic
+from midwatch.intake import alerts_from
 from midwatch.records import Incident, Report, Steer
 from midwatch.settings import Settings
 
@@ -39,7 +39,7 @@ async def a_host(folder: Path, *ways: str, **settings: object) -> AsyncGenerator
 
 def an_incident(host: Host) -> Incident:
     alert: JsonValue = {"title": "Error rate of gateway", "service": "gateway", "started_at": BEGAN.isoformat()}
-    return host.receive([from_generic(alert)], SEEN)[0]
+    return host.receive(alerts_from(alert), SEEN)[0]
 
 
 async def investigate(host: Host, incident: Incident) -> Report:

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from midwatch.correlate import new_incident
 from midwatch.errors import NotUnderstood
-from midwatch.intake import from_generic
+from midwatch.intake import alerts_from
 from midwatch.journal import Journal
 from midwatch.records import Incident, Scope, Steer
 from midwatch.steers import meaning
@@ -30,7 +30,7 @@ def at(clock: str, day: int = 20) -> datetime:
 def known(tmp_path: Path) -> tuple[Journal, Incident]:
     """An incident whose scope knows a few entities."""
     alert: JsonValue = {"title": "Error rate of gateway", "service": "gateway", "started_at": BEGAN.isoformat()}
-    incident = new_incident(from_generic(alert), BEGAN)
+    incident = new_incident(alerts_from(alert)[0], BEGAN)
     journal = Journal(None)
     names = ("service:gateway", "service:bot", "database:shop", "instance:bot-1")
     entities = tuple(Entity(id=name, kind=name.partition(":")[0], name=name.partition(":")[2]) for name in names)

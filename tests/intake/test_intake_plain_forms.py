@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from midwatch.errors import BadAlert
-from midwatch.intake import alerts_from, from_generic, from_sentence
+from midwatch.intake import alerts_from, from_sentence
 from midwatch.records import Alert, Severity
 
 NOW = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
@@ -96,7 +96,7 @@ def test_the_same_alert_sent_again_has_the_same_id_and_another_start_another() -
 )
 def test_an_alert_may_name_a_runbook(labels: dict[str, str], named: str) -> None:
     body: JsonValue = {"title": "errors", "service": "web", "started_at": "2026-11-20T02:48:00Z", "labels": {**labels}}
-    assert from_generic(body).runbook == named
+    assert alerts_from(body)[0].runbook == named
 
 
 def test_a_plain_body_becomes_an_alert_and_a_time_without_an_offset_is_utc() -> None:
@@ -124,7 +124,7 @@ def test_a_plain_body_becomes_an_alert_and_a_time_without_an_offset_is_utc() -> 
         (changed(ALERTMANAGER, "alerts.1.startsAt", ...), "alerts.1.startsAt: Field required"),
         (changed(ALERTMANAGER, "alerts.1.startsAt", "2999-01-01T00:00:00Z"), "alerts.1.startsAt: "),
         (changed(ALERTMANAGER, "alerts.0.status", "on fire"), "alerts.0.status: "),
-        (changed(ALERTMANAGER, "alerts.1.labels", {}), "alerts.labels: no label service, service_name or job"),
+        (changed(ALERTMANAGER, "alerts.1.labels", {}), "alerts.1.labels: no label service, service_name or job"),
         (changed(ALERTMANAGER, "alerts", [{}] * 1001), "alerts: "),
     ],
 )

@@ -1,0 +1,51 @@
+"""Alertmanager's webhook body, version 4 (prometheus.io/docs/alerting/latest/configuration/#webhook_config)."""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from midwatch.intake.parts import Began, Draft, Labels, Shape, Told, finished, runbook, severity, validated
+from midwatch.records import Alert
+
+LABELS = ("service", "service_name", "job")
+
+
+class _One(Shape):
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    annotations: Labels = Field(default_factory=dict)
+    starts_at: Began = Field(alias="startsAt")
+    generator_url: str = Field("", alias="generatorURL")
+    fingerprint: str = ""
+
+
+class _Message(Shape):
+    version: Literal["4"]
+    common_labels: dict[str, str] = Field({}, alias="commonLabels")
+    alerts: list[_One] = Field(min_length=1, max_length=1000)
+
+
+def from_alertmanager(body: JsonValue, told: Told) -> list[Alert]:
+    """Return the alerts of an Alertmanager webhook body; raises `BadAlert`."""
+    message = validated(_Message, body)
+    return [_from_one(alert, number, message.common_labels, body, told) for number, alert in enumerate(message.alerts)]
+
+
+def _from_one(alert: _One, number: int, common: dict[str, str], body: JsonValue, told: Told) -> Alert:
+    labels = {**common, **alert.labels}
+    name = labels.get("alertname", "")
+    draft = Draft(
+        source="alertmanager",
+        external=alert.fingerprint or f"{name}:{next((labels[key] for key in LABELS if labels.get(key)), '')}",
+        title=alert.annotations.get("summary") or name,
+        started_at=alert.starts_at,
+        raw=body,
+        labels=labels,
+        action="resolved" if alert.status == "resolved" else "created",
+        description=alert.annotations.get("description", ""),
+        severity=severity(labels.get("severity", "")),
+        links=(alert.generator_url,),
+        place=f"alerts.{number}.labels",
+        runbook=runbook(labels, alert.annotations),
+    )
+    return finished(draft, told)

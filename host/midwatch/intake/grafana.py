@@ -1,0 +1,59 @@
+"""Grafana's alerting, as its webhook contact point sends it.
+
+grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier
+"""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from midwatch.intake.parts import Began, Draft, Labels, Shape, Text, Told, finished, runbook, severity, validated
+from midwatch.records import Alert
+
+
+class _One(Shape):
+    status: Literal["firing", "resolved"]
+    labels: Labels
+    annotations: Labels = Field(default_factory=dict)
+    starts_at: Began = Field(alias="startsAt")
+    values: Labels = Field(default_factory=dict)
+    value_string: Text = Field("", alias="valueString")
+    fingerprint: Text = ""
+    generator_url: Text = Field("", alias="generatorURL")
+    dashboard_url: Text = Field("", alias="dashboardURL")
+    panel_url: Text = Field("", alias="panelURL")
+    silence_url: Text = Field("", alias="silenceURL")
+    image_url: Text = Field("", alias="imageURL")
+
+
+class _Message(Shape):
+    common_labels: Labels = Field({}, alias="commonLabels")
+    common_annotations: Labels = Field({}, alias="commonAnnotations")
+    alerts: list[_One] = Field(min_length=1, max_length=1000)
+
+
+def from_grafana(body: JsonValue, told: Told) -> list[Alert]:
+    """Return the alerts of a body of Grafana's webhook contact point; raises `BadAlert`."""
+    message = validated(_Message, body)
+    return [_from_one(alert, number, message, body, told) for number, alert in enumerate(message.alerts)]
+
+
+def _from_one(alert: _One, number: int, message: _Message, body: JsonValue, told: Told) -> Alert:
+    labels, annotations = {**message.common_labels, **alert.labels}, {**message.common_annotations, **alert.annotations}
+    name = labels.get("alertname", "")
+    values = ", ".join(f"{key} = {value}" for key, value in alert.values.items()) or alert.value_string
+    draft = Draft(
+        source="grafana",
+        external=alert.fingerprint or name,
+        title=annotations.get("summary") or name,
+        started_at=alert.starts_at,
+        raw=body,
+        labels=labels,
+        action="resolved" if alert.status == "resolved" else "created",
+        description="\n".join(text for text in (annotations.get("description", ""), values) if text),
+        severity=severity(labels.get("severity") or labels.get("priority", "")),
+        links=(alert.generator_url, alert.dashboard_url, alert.panel_url, alert.image_url, alert.silence_url),
+        place=f"alerts.{number}.labels",
+        runbook=runbook(labels, annotations),
+    )
+    return finished(draft, told)

@@ -1,0 +1,211 @@
+"""What the functions of all sources share: how texts, times, labels and severities of foreign bodies are read.
+
+`external_id` stays the same from an alert's beginning to its end, whatever its sender tells of it in between. `id`
+stays the same as long as the sender also says the same beginning.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+)
+
+from midwatch.errors import BadAlert
+from midwatch.records import Alert, Severity
+from midwatch_kit.window import rfc3339
+
+Action = Literal["created", "updated", "resolved"]
+SERVICE_LABELS = ("service", "service_name", "service.name", "app", "job")
+_WORDS: dict[Severity, str] = {
+    Severity.CRITICAL: "critical crit fatal page emergency disaster blocker p0 p1 sev0 sev1 1",
+    Severity.HIGH: "high error major urgent p2 sev2 2",
+    Severity.MEDIUM: "medium moderate warning warn degraded p3 sev3 3",
+    Severity.LOW: "low minor p4 sev4 4",
+    Severity.INFO: "info information informational minimal planning none ok debug p5 sev5 5",
+}
+_SEVERITIES = {word: severity for severity, words in _WORDS.items() for word in words.split()}
+_NUMBERED = re.compile(r"(p|sev|priority)?[\s_-]*([0-5])(?![0-9])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+_MOST_FAULTS = 5
+_TITLE, _DESCRIPTION, _NAME, _ID, _VALUE, _LINK, _RUNBOOK = 400, 10_000, 200, 400, 1000, 2000, 400
+_MOST_LABELS, _MOST_LINKS = 200, 20
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of a request beside its body: when it came, its headers, and what the settings say of its source.
+
+    Names of headers are in lower case. `labels` are those that name the service, the most telling first; `service` is
+    what an alert is about that names none.
+    """
+
+    now: datetime
+    headers: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    service: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """An alert as a body tells it, before its texts are cut to what a record holds.
+
+    `once` tells one alert from another with the same `external`: its beginning, unless the sender has something better.
+    `named` is the service that the sender names outright; `service` is what it comes to where no label says more.
+    `place` is where in the body its labels are.
+    """
+
+    source: str
+    external: str
+    title: str
+    started_at: datetime
+    raw: JsonValue
+    labels: Mapping[str, str] = field(default_factory=dict)
+    action: Action = "created"
+    description: str = ""
+    severity: Severity = Severity.MEDIUM
+    named: str = ""
+    service: str = ""
+    links: tuple[str, ...] = ()
+    runbook: str = ""
+    once: str | None = None
+    place: str = "labels"
+
+
+def usable(moment: datetime) -> datetime:
+    """Return when something began, in UTC: a time without an offset is UTC, and one no telemetry has is refused."""
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not _FIRST <= moment.replace(tzinfo=UTC) <= datetime.now(UTC) + timedelta(days=1):
+        raise ValueError(f"{moment.isoformat()} is not a time at which an incident can have begun")
+    return moment.astimezone(UTC)
+
+
+def _text(value: object) -> object:
+    """Numbers are texts as well: templates write them with quotes or without."""
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _labels(value: object) -> object:
+    """Keep what is one text each; senders put lists and objects between labels, and those stay in the raw body."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        return value
+    return {str(key): str(each) for key, each in value.items() if isinstance(each, str | int | float)}
+
+
+def _nothing(value: object) -> object:
+    return None if value in ("", 0, "0", "null", "None") else value
+
+
+Began = Annotated[datetime, AfterValidator(usable)]
+"""When something began: RFC 3339, or Unix time in seconds or milliseconds."""
+MaybeBegan = Annotated[Began | None, BeforeValidator(_nothing)]
+Text = Annotated[str, BeforeValidator(_text)]
+Labels = Annotated[dict[str, str], BeforeValidator(_labels)]
+
+
+class Shape(BaseModel):
+    """A foreign body: what is not named here is left to the raw body."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True, defer_build=True)
+
+
+def finished(draft: Draft, told: Told) -> Alert:
+    """Return the alert that a draft comes to; raises `BadAlert` when nothing names a service.
+
+    Long texts are cut, what a terminal would obey is taken out, and links are addresses of the web. `raw` is whole.
+    """
+    labels = {_clean(key, _NAME): _clean(value, _VALUE) for key, value in [*draft.labels.items()][:_MOST_LABELS]}
+    service = _service(draft, told)
+    external = _clean(draft.external, _ID) or f"{service}:{_clean(draft.title, _TITLE)}"
+    links = tuple(dict.fromkeys(link[:_LINK] for link in draft.links if link.startswith(("http://", "https://"))))
+    return Alert(
+        id=_digest(draft.source, external, rfc3339(draft.started_at) if draft.once is None else draft.once),
+        source=draft.source,
+        external_id=external,
+        action=draft.action,
+        title=_clean(draft.title, _TITLE) or "alert",
+        description=_clean(draft.description, _DESCRIPTION),
+        severity=draft.severity,
+        service=service,
+        started_at=draft.started_at,
+        labels=labels,
+        links=links[:_MOST_LINKS],
+        runbook=_clean(draft.runbook, _RUNBOOK),
+        raw=draft.raw,
+    )
+
+
+def validated(shape: type[BodyT], body: JsonValue) -> BodyT:
+    """Return a body in a known shape; raises `BadAlert` that names each field at fault."""
+    try:
+        _JSON.validate_python(body)  # `raw` keeps all of it, so all of it must be fit to be kept
+        return shape.model_validate(body)
+    except ValidationError as error:
+        told = error.errors(include_url=False)
+        faults = [
+            f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}"[:400] for fault in told[:_MOST_FAULTS]
+        ]
+        more = [f"and {len(told) - _MOST_FAULTS} more"] if len(told) > _MOST_FAULTS else []
+        raise BadAlert("; ".join([*faults, *more]).encode("utf-8", "replace").decode()) from None
+
+
+def severity(text: str) -> Severity:
+    """Return how bad a word says that it is: `P1`, `SEV-2`, `3 - Moderate`, `warning`; medium when it says nothing."""
+    word = text.strip().casefold()
+    if known := _SEVERITIES.get(word):
+        return known
+    numbered = _NUMBERED.match(word)
+    return _SEVERITIES.get(f"p{numbered[2]}", Severity.MEDIUM) if numbered else Severity.MEDIUM
+
+
+def runbook(*said: Mapping[str, str]) -> str:
+    """Return the runbook that labels or annotations name, as rules of Prometheus do it by custom."""
+    known = {key: value for each in said for key, value in each.items()}
+    return known.get("runbook_url") or known.get("runbook") or known.get("runbookUrl") or ""
+
+
+def tags(given: str | list[str]) -> dict[str, str]:
+    """Return tags such as `service:web,team:shop` as labels; a tag without a value is a label with an empty one."""
+    listed = given.split(",") if isinstance(given, str) else given
+    pairs = (each.strip().partition(":") for each in listed)
+    return {key.strip(): value.strip() for key, _, value in pairs if key.strip()}
+
+
+def _service(draft: Draft, told: Told) -> str:
+    looked = told.labels or SERVICE_LABELS
+    said = (draft.labels.get(name, "") for name in looked)
+    if found := next(
+        (name for each in (draft.named, *said, draft.service, told.service) if (name := _clean(each, _NAME))), ""
+    ):
+        return found
+    raise BadAlert(f"{draft.place}: no label {_listed(looked)} says which service this is about")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _clean(text: str, longest: int) -> str:
+    return _CONTROLS.sub(" ", text).strip()[:longest]
+
+
+def _digest(source: str, external: str, once: str) -> str:
+    return hashlib.sha256(f"{source}|{external}|{once}".encode()).hexdigest()[:20]

@@ -1,0 +1,200 @@
+"""Alerts over HTTP: `POST /v1/alerts/{source}` for each source, and `POST /alerts` for the two plain forms.
+
+What was taken is answered only once the receiver says that it is on disk. Whatever comes, the answer says what is wrong
+with it; only the host's own troubles are a 503, so that senders try again.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import anyio
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+
+from midwatch.errors import BadAlert, HostError
+from midwatch.intake.body import NotTaken, body_of
+from midwatch.intake.limits import Bucket
+from midwatch.intake.sns import Fetch, Sns, fetched, is_envelope
+from midwatch.intake.sources import SOURCES, Source, source_of
+from midwatch.intake.strict_json import parsed
+from midwatch.intake.verify import Proof, Refused, Repeats, Sent, verified
+from midwatch.intake_settings import IntakeSettings, SnsSettings, SourceSettings
+from midwatch.records import Alert
+from midwatch_kit.window import rfc3339
+
+_RECEIVE_SECONDS = 30.0
+_NOBODY = Proof("nobody")
+_log = logging.getLogger(__name__)
+
+
+class Taken(BaseModel):
+    """What became of one alert."""
+
+    model_config = ConfigDict(frozen=True)
+
+    alert: str = Field(description="its id")
+    external_id: str
+    became: Literal["new", "joined", "repeat", "resolved", "ignored"]
+    incident: str | None = None
+    why: str = ""
+
+
+Receive = Callable[[Sequence[Alert]], Awaitable[Sequence[Taken]]]
+"""Puts alerts on disk, and says of each what became of it."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    content: Mapping[str, JsonValue]
+    headers: Mapping[str, str] | None = None
+
+
+class Intake:
+    """What lives as long as the routes: buckets, remembered signatures, certificates, requests under way."""
+
+    def __init__(self, settings: IntakeSettings, receive: Receive, *, loopback: bool, fetch: Fetch = fetched) -> None:
+        self.settings, self.receive, self.loopback = settings, receive, loopback
+        self._under_way = 0
+        self._repeats = Repeats()
+        self._sns = Sns(settings.cloudwatch.topics, fetch)
+        each = {name: source.settings(settings) for name, source in SOURCES.items()}
+        self._buckets = {name: Bucket(one.per_second, one.burst) for name, one in each.items()}
+
+    async def take(self, request: Request, name: str | None) -> _Answer:
+        """Return the answer to a request for a source, or where `name` is None, for either of the plain forms."""
+        if name is not None and name not in SOURCES:
+            return _wrong(404, f"there is no source {name[:80]!r}; there are: {', '.join(SOURCES)}")
+        if pause := self._buckets[name or "generic"].take():
+            return _busy(pause, f"{name or 'generic'} sends more than it may")
+        if self._under_way >= self.settings.waiting:
+            return _busy(1, f"{self._under_way} requests are under way")
+        self._under_way += 1
+        try:
+            return await self._taken(request, name)
+        except HostError as error:
+            return _refusal(error)
+        finally:
+            self._under_way -= 1
+
+    async def _taken(self, request: Request, name: str | None) -> _Answer:
+        body = await body_of(request, self.settings.max_body_bytes)
+        sent = Sent({key.lower(): value for key, value in reversed(request.headers.items())}, body, datetime.now(UTC))
+        form = "form-urlencoded" in sent.headers.get("content-type", "")
+        content = parsed(body) if name in (None, "cloudwatch") else None
+        source = SOURCES[name] if name else source_of(content)
+        settings = source.settings(self.settings)
+        window = timedelta(seconds=settings.replay_seconds)
+        proof = await self._proof(source, settings, sent, content, window)
+        if repeated := self._repeats.answer_to(source.name, proof, sent.now):
+            at, answer = repeated
+            said = f"the same signature was taken at {rfc3339(at)}; nothing was done again"
+            return _Answer(source.answers, {**_as_object(answer), "repeats": said})
+        try:
+            content = parsed(body) if content is None else content
+        except BadAlert:
+            if form:
+                raise NotTaken(415, "a form is not taken: choose application/json at the sender") from None
+            raise
+        answer = await self._received(source, settings, sent, content, signed=proof is not _NOBODY)
+        if answer.status == source.answers:
+            self._repeats.keep(source.name, proof, sent.now, window, answer.content)
+        return answer
+
+    async def _proof(
+        self, source: Source, settings: SourceSettings, sent: Sent, content: JsonValue, window: timedelta
+    ) -> Proof:
+        """Return who sent a request; nobody in particular, where the settings or the loopback allow that."""
+        if isinstance(settings, SnsSettings) and settings.topics and is_envelope(content):
+            return await self._sns.verified(sent, content, window)
+        if settings.secrets:
+            secrets = [secret.get_secret_value().encode() for secret in settings.secrets]
+            return verified(sent, secrets, source.ways, window)
+        needs_topics = isinstance(settings, SnsSettings) and bool(settings.topics)
+        if not needs_topics and (self.loopback or settings.unsigned or self.settings.unsigned):
+            return _NOBODY
+        name = f"MIDWATCH_INTAKE__{source.name.replace('-', '_').upper()}"
+        how = f"{name}__TOPICS" if isinstance(settings, SnsSettings) else f"{name}__SECRETS"
+        raise Refused(
+            403,
+            "Authorization",
+            f"{source.name} has nothing to be proven by, and this host listens to other machines: set {how}, "
+            f"or {name}__UNSIGNED=true to take what anybody sends",
+        )
+
+    async def _received(
+        self, source: Source, settings: SourceSettings, sent: Sent, content: JsonValue, *, signed: bool
+    ) -> _Answer:
+        alerts = source.alerts(content, settings, sent.headers, sent.now)
+        if not alerts:
+            said = "nothing in it is an alert"
+            if signed and is_envelope(content) and _kind(content) != "Notification":
+                said = await self._sns.confirm(content)
+            return _Answer(source.answers, {"incidents": [], "alerts": [], "message": said})
+        try:
+            with anyio.fail_after(_RECEIVE_SECONDS):
+                taken = await self.receive(alerts)
+        except Exception:
+            _log.exception("alerts of %s were not put on disk", source.name)
+            return _wrong(503, "the host could not put this on disk: send it again", {"Retry-After": "5"})
+        incidents: list[JsonValue] = list(dict.fromkeys(each.incident for each in taken if each.incident))
+        told: list[JsonValue] = [each.model_dump(mode="json") for each in taken]
+        return _Answer(source.answers, {"incidents": incidents, "alerts": told, "message": "webhook received"})
+
+
+def intake_routes(
+    settings: IntakeSettings, receive: Receive, *, loopback: bool, fetch: Fetch = fetched
+) -> list[BaseRoute]:
+    """Return the routes of intake, for any Starlette or FastAPI application.
+
+    `loopback` says that only this machine can reach them: then what is unsigned is taken, unless a source has secrets.
+    """
+    intake = Intake(settings, receive, loopback=loopback, fetch=fetch)
+
+    async def of_source(request: Request) -> JSONResponse:
+        return _response(await intake.take(request, str(request.path_params["source"])))
+
+    async def plain(request: Request) -> JSONResponse:
+        return _response(await intake.take(request, None))
+
+    return [
+        Route("/v1/alerts/{source}", of_source, methods=["POST"]),
+        Route("/alerts", plain, methods=["POST"]),
+    ]
+
+
+def _response(answer: _Answer) -> JSONResponse:
+    return JSONResponse(answer.content, answer.status, headers=answer.headers)
+
+
+def _wrong(status: int, why: str, headers: Mapping[str, str] | None = None) -> _Answer:
+    return _Answer(status, {"error": why}, headers)
+
+
+def _refusal(error: HostError) -> _Answer:
+    """Return the answer to what was not taken; an error that nothing here speaks of is the host's own."""
+    if isinstance(error, Refused):
+        ask = {"WWW-Authenticate": 'Basic realm="midwatch"'} if error.status == 401 else None
+        return _wrong(error.status, str(error), ask)
+    if isinstance(error, NotTaken):
+        return _wrong(error.status, str(error))
+    if isinstance(error, BadAlert):
+        return _wrong(422, str(error))
+    return _wrong(503, str(error), {"Retry-After": "30"})
+
+
+def _busy(pause: int, why: str) -> _Answer:
+    return _wrong(429, f"{why}: send it again in {pause} s", {"Retry-After": str(pause)})
+
+
+def _kind(content: JsonValue) -> JsonValue:
+    return content.get("Type") if isinstance(content, dict) else None
+
+
+def _as_object(value: object) -> dict[str, JsonValue]:
+    return value if isinstance(value, dict) else {}
