@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from midwatch.builtin.caps import highest
+from midwatch.channel_settings import TELLING
 from midwatch.conclusion_record import NextCheck
 from midwatch.inquiry import Inquiry
 from midwatch.records import Cause, Conclusion, Gap, Hypothesis, Limit, Outcome, Scope, ToolCall, Verdict
@@ -70,8 +71,8 @@ def unmet(
 
 
 def of_other_looks(gaps: Iterable[Gap]) -> list[Gap]:
-    """Return gaps without those of house rules: an earlier look's may be closed by now."""
-    return [gap for gap in gaps if not gap.what.startswith(_RULE)]
+    """Return gaps without those of house rules, since an earlier look's may be closed by now, and of telling people."""
+    return [gap for gap in gaps if not gap.what.startswith((_RULE, TELLING))]
 
 
 def capped(conclusion: Conclusion, missing: Sequence[Unmet]) -> Conclusion:

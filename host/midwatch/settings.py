@@ -17,6 +17,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from midwatch.channel_settings import AnyChannel, ChannelName
 from midwatch.intake_settings import IntakeSettings
 from midwatch.model_settings import ModelSettings
 from midwatch.runbook_settings import RunbookBinding
@@ -181,6 +182,7 @@ class Settings(ModelSettings):
     parallel_calls: int = Field(16, gt=0, description="tool calls of one investigation at the same time")
     question_seconds: float = Field(60, gt=0, description="time for the fresh looks that one question leads to")
     question_calls: int = Field(20, gt=0, description="tool calls that one question leads to")
+    channels: dict[ChannelName, AnyChannel] = Field({}, description="where people are told, each place by a name")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

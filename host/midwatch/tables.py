@@ -5,7 +5,7 @@ The same in SQLite and PostgreSQL. A change here comes with a revision in `migra
 
 import sqlalchemy as sa
 
-REVISION = "0003"
+REVISION = "0004"
 """The revision of `migrations/` that these tables are."""
 
 TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
@@ -67,6 +67,32 @@ evidence = sa.Table(
     sa.Column("bytes", sa.LargeBinary, nullable=False),
 )
 """Documents by their hash, compressed by zlib, where hosts on several machines share them; else they are files."""
+
+tellings = sa.Table(
+    "tellings",
+    tables,
+    sa.Column("investigation", TEXT, primary_key=True),
+    sa.Column("channel", TEXT, primary_key=True),
+    sa.Column("seen", sa.Integer, nullable=False),
+    sa.Column("holder", TEXT, nullable=False),
+    sa.Column("until", TEXT, nullable=False),
+)
+"""Which channel is told of which incident: up to which record, and by which host just now (a lease)."""
+
+deliveries = sa.Table(
+    "deliveries",
+    tables,
+    sa.Column("investigation", TEXT, primary_key=True),
+    sa.Column("channel", TEXT, primary_key=True),
+    sa.Column("part", TEXT, primary_key=True),
+    sa.Column("letter", TEXT, nullable=False),
+    sa.Column("state", TEXT, nullable=False),
+    sa.Column("place", TEXT, nullable=False),
+    sa.Column("said", TEXT, nullable=False),
+    sa.Column("since", TEXT, nullable=False),
+    sa.Index("deliveries_place", "channel", "place"),
+)
+"""What was meant to be said to a channel, and what came of it: where it is now, and the digest of what it says."""
 
 spending = sa.Table(
     "spending", tables, sa.Column("day", TEXT, primary_key=True), sa.Column("usd", sa.Float, nullable=False)

@@ -1,0 +1,49 @@
+"""Where an incident's alerts came from, so that it can be told there: on the same PagerDuty incident, the same issue.
+
+A pure reading of the alerts that were kept. An alert is foreign: it may name where it came from, and nothing it says
+widens what the settings allow to be written to.
+"""
+
+from collections.abc import Iterable
+
+from pydantic import Field, ValidationError
+
+from midwatch.journal import Journal
+from midwatch.records import Alert, Message
+from midwatch_kit.errors import KitError
+from midwatch_kit.evidence import EvidenceStore
+from midwatch_kit.records import Record
+
+_MOST = 50
+
+
+class Origin(Record):
+    """What one alert says of where it came from."""
+
+    source: str
+    external_id: str
+    links: tuple[str, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+def origins(journal: Journal, kept: EvidenceStore, investigation: str) -> tuple[Origin, ...]:
+    """Return where an incident's alerts came from, the first first; what is not kept any more is left out."""
+    said = (entry for entry in journal.entries(investigation, kind="message") if entry.key.startswith("alert:"))
+    names = dict.fromkeys(Message.model_validate(entry.body).evidence for entry in said)
+    alerts = [alert for name in [*names][:_MOST] if name and (alert := _alert(kept, name))]
+    return _once(alerts)
+
+
+def _once(alerts: Iterable[Alert]) -> tuple[Origin, ...]:
+    found: dict[tuple[str, str], Origin] = {}
+    for alert in alerts:
+        origin = Origin(source=alert.source, external_id=alert.external_id, links=alert.links[:20], labels=alert.labels)
+        found.setdefault((alert.source, alert.external_id), origin)
+    return tuple(found.values())
+
+
+def _alert(kept: EvidenceStore, name: str) -> Alert | None:
+    try:
+        return Alert.model_validate_json(kept.get(name))
+    except (KitError, OSError, ValidationError):
+        return None
