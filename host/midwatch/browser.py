@@ -12,8 +12,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from midwatch.login import LogIn, NotLoggedIn, redirect_uri
+from midwatch.serving import Quiet, listen
 from midwatch.settings import OAuth
-from midwatch.webhook import Quiet, listen
 
 
 def at_a_browser(oauth: OAuth, say: Callable[[str], None]) -> LogIn:

@@ -29,6 +29,7 @@ from midwatch.journal import Entry
 from midwatch.live import LiveView
 from midwatch.packet import drawn
 from midwatch.records import Conclusion, Incident, Report
+from midwatch.serving import listen
 from midwatch.settings import Settings
 from midwatch_kit.window import resolve_window
 from midwatch_topology import to_svg
@@ -72,7 +73,7 @@ class Shown:
 
 async def demo(show: Show) -> Shown:
     """Run the whole show and leave no process behind; raises `HostError` when a part cannot start."""
-    with webhook.listen("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", 0) as listening:
         return await _run(show, listening)
 
 
@@ -106,7 +107,7 @@ async def store_process(folder: Path, logs: Path, port: int = 0) -> AsyncGenerat
     Port 0 means any free one. Raises `BadSettings` when the port is taken, and `HostError` with the receiver's own
     words when it does not start.
     """
-    with webhook.listen("127.0.0.1", port) as free:  # a port that is taken is told before anything is started
+    with listen("127.0.0.1", port) as free:  # a port that is taken is told before anything is started
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "midwatch_store", "serve", "--dir", str(folder), "--port", str(port)]
     log = logs / "store.log"

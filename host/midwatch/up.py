@@ -1,7 +1,7 @@
 """`midwatch up`: the store, the servers, the webhook and the investigations, until it is told to stop."""
 
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
@@ -12,8 +12,11 @@ from midwatch.approvals import ThroughTheJournal
 from midwatch.demo import store_process
 from midwatch.host import open_host
 from midwatch.live import LiveView
+from midwatch.serving import handed_over, listen
 from midwatch.settings import Settings
 from midwatch_kit.window import resolve_window
+
+_Work = Callable[[], Awaitable[None]]
 
 
 async def up(settings: Settings, console: Console) -> None:
@@ -21,8 +24,9 @@ async def up(settings: Settings, console: Console) -> None:
 
     Without the store, servers read whatever they are set to read.
     """
-    listening = webhook.listen(settings.listen_address, settings.listen_port)
-    async with _until_signalled(), AsyncExitStack() as parts:
+    listening = handed_over() or listen(settings.listen_address, settings.listen_port)
+    first: list[_Work] = []
+    async with _until_signalled(first, settings.grace_seconds), AsyncExitStack() as parts:
         parts.enter_context(listening)
         if settings.run_store:
             folder = settings.store or settings.data_dir / "store"
@@ -33,8 +37,9 @@ async def up(settings: Settings, console: Console) -> None:
             )
         host = await parts.enter_async_context(open_host(settings))
         host.journal.listeners.append(LiveView(console).show)
-        url = await parts.enter_async_context(webhook.serve(host, listening))
-        console.print(f"webhook  {url}  (Alertmanager or plain JSON)", highlight=False)
+        served = await parts.enter_async_context(webhook.serve(host, listening))
+        first.append(served.drain)
+        console.print(f"webhook  {served.url}/alerts  (Alertmanager or plain JSON)", highlight=False)
         for name, why in host.eyes.missing().items():
             console.print(f"[yellow]server {name} is missing: {why}[/yellow]", highlight=False)
         await host.topology(resolve_window("-1h", "now"))  # servers load what they need before an alert needs them
@@ -44,16 +49,27 @@ async def up(settings: Settings, console: Console) -> None:
 
 
 @asynccontextmanager
-async def _until_signalled() -> AsyncGenerator[None]:
-    """Run the block until a signal asks for the end."""
+async def _until_signalled(first: Sequence[_Work], grace_seconds: float) -> AsyncGenerator[None]:
+    """Run the block until a signal asks for the end; what is to be done `first` gets some seconds for it."""
     async with anyio.create_task_group() as group:
-        group.start_soon(_stop_on_signal, group.cancel_scope)
+        group.start_soon(_stop_on_signal, group.cancel_scope, first, grace_seconds)
         yield
         group.cancel_scope.cancel()
 
 
-async def _stop_on_signal(everything: anyio.CancelScope) -> None:
+async def _stop_on_signal(everything: anyio.CancelScope, first: Sequence[_Work], grace_seconds: float) -> None:
+    """End everything in order; at once on a second signal. Investigations are left to whoever starts next."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            everything.cancel()
-            return
+        await anext(signals)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_at_once, signals, group.cancel_scope)
+            with anyio.move_on_after(grace_seconds):
+                for each in first:
+                    await each()
+            group.cancel_scope.cancel()
+    everything.cancel()
+
+
+async def _at_once(signals: AsyncIterator[signal.Signals], waiting: anyio.CancelScope) -> None:
+    await anext(signals)
+    waiting.cancel()

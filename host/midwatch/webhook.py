@@ -1,25 +1,22 @@
 """The webhook: alerts over HTTP from every source of intake. Answers 202 only once they are on disk."""
 
-import ipaddress
 import socket
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
-import anyio
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from midwatch.correlate import service_id
-from midwatch.errors import BadSettings
 from midwatch.host import Host
 from midwatch.intake.routes import Taken, intake_routes
 from midwatch.intake_settings import IntakeSettings
 from midwatch.records import Alert, Incident
+from midwatch.serving import Serving, is_loopback, serving
 
 
 def application(host: Host, *, loopback: bool = True) -> Starlette:
@@ -40,54 +37,12 @@ def application(host: Host, *, loopback: bool = True) -> Starlette:
     return Starlette(routes=[*intake, Route("/healthz", healthz)])
 
 
-def listen(address: str, port: int) -> socket.socket:
-    """Return a bound socket; raises `BadSettings` when the port is taken."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer after the first is 40 ms late
-    try:
-        listening.bind((address, port))
-    except (OSError, OverflowError) as error:
-        listening.close()
-        why = error.strerror if isinstance(error, OSError) else error
-        raise BadSettings(f"cannot listen on {address}:{port}: {why}; choose another port") from None
-    listening.listen(128)
-    return listening
-
-
 @asynccontextmanager
-async def serve(host: Host, listening: socket.socket) -> AsyncGenerator[str]:
-    """Serve the webhook on a bound socket while the block runs; yields its URL."""
-    address, port = listening.getsockname()[:2]
-    loopback = ipaddress.ip_address(address).is_loopback
-    served = application(host, loopback=loopback)
-    server = Quiet(uvicorn.Config(served, log_level="warning", lifespan="off"))
-    async with anyio.create_task_group() as group:
-        group.start_soon(_serve_and_close, server, listening)
-        try:
-            yield f"http://{address}:{port}/alerts"
-        finally:
-            server.should_exit = True
-
-
-async def _serve_and_close(server: uvicorn.Server, listening: socket.socket) -> None:
-    """Serve, and take the socket out of the event loop also when cancelled: uvicorn leaves that to its own end.
-
-    A socket that is closed while the loop still waits for it makes the loop deaf for the next one of its number.
-    """
-    try:
-        await server.serve([listening])
-    finally:
-        for each in getattr(server, "servers", ()):  # there are none before it has started
-            each.close()
-
-
-class Quiet(uvicorn.Server):
-    """Leaves signals alone: they belong to the command that runs the host."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+async def serve(host: Host, listening: socket.socket) -> AsyncGenerator[Serving]:
+    """Serve the webhook on a bound socket while the block runs."""
+    served = application(host, loopback=is_loopback(listening))
+    async with serving(served, listening, host.settings.grace_seconds) as running:
+        yield running
 
 
 def _taken(alert: Alert, before: Mapping[str, Incident], after: Sequence[Incident]) -> Taken:

@@ -13,6 +13,7 @@ from tests.web import loopback
 
 from midwatch import webhook
 from midwatch.host import open_host
+from midwatch.serving import listen
 from midwatch.settings import Settings
 
 CONFIGURATION = Path(__file__).parents[2] / "examples" / "compose" / "alertmanager.yml"
@@ -64,7 +65,7 @@ async def _ready(client: httpx2.AsyncClient) -> None:
 async def test_what_alertmanager_posts_becomes_an_incident_with_all_that_the_alert_says(tmp_path: Path) -> None:
     (tmp_path / "servers.json").write_text('{"mcpServers": {}}')
     settings = Settings(data_dir=tmp_path, servers_file=tmp_path / "servers.json", steering_dir=tmp_path / "steering")
-    listening = webhook.listen("127.0.0.1", 0)
+    listening = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/alerts"
     async with open_host(settings) as host, webhook.serve(host, listening), alertmanager(tmp_path, url) as client:
         accepted = await client.post("/api/v2/alerts", json=[FIRING])

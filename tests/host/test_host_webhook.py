@@ -15,6 +15,7 @@ import pytest
 from midwatch import webhook
 from midwatch.errors import BadSettings
 from midwatch.host import Host, open_host
+from midwatch.serving import listen
 from midwatch.settings import Settings
 
 ALERT = {"title": "gateway fails", "service": "gateway", "started_at": "2026-11-20T02:47:03Z"}
@@ -32,7 +33,7 @@ async def serving(folder: Path) -> AsyncGenerator[tuple[Host, httpx2.AsyncClient
     """Run a host without servers and its webhook; yields a client that posts to it."""
     (folder / "servers.json").write_text('{"mcpServers": {}}')
     settings = Settings(data_dir=folder, servers_file=folder / "servers.json", steering_dir=folder / "steering")
-    listening = webhook.listen("127.0.0.1", 0)
+    listening = listen("127.0.0.1", 0)
     base = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with open_host(settings) as host, webhook.serve(host, listening), httpx2.AsyncClient(base_url=base) as client:
         yield host, client
@@ -144,10 +145,10 @@ def test_a_taken_port_is_told_in_words(address: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(BadSettings, match=f"cannot listen on {address}:{port}: .*in use; choose another port"):
-            webhook.listen(address, port)
+            listen(address, port)
 
 
 @pytest.mark.parametrize(("address", "port"), [("127.0.0.1", 99_999), ("no.such.host.invalid", 0)])
 def test_an_address_that_cannot_be_listened_on_is_told_in_words(address: str, port: int) -> None:
     with pytest.raises(BadSettings, match=f"cannot listen on {address}:{port}: "):
-        webhook.listen(address, port)
+        listen(address, port)

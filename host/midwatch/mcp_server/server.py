@@ -10,7 +10,6 @@ import uvicorn
 from mcp.server import CacheHint, MCPServer
 from pydantic import ValidationError
 
-from midwatch import webhook
 from midwatch.errors import BadSettings
 from midwatch.mcp_server.acting import Acting
 from midwatch.mcp_server.looking import Looking
@@ -18,6 +17,7 @@ from midwatch.mcp_server.prompts import offer_prompts
 from midwatch.mcp_server.resources import offer_resources
 from midwatch.mcp_server.running import Running, open_running
 from midwatch.servers import server_specs
+from midwatch.serving import listen
 from midwatch.settings import Settings
 from midwatch.steering import load_steering
 from midwatch_kit.protect import only_known_names, protected
@@ -66,7 +66,7 @@ async def serve(
             await build(running).run_stdio_async()
         return
     access = _access(address)
-    with webhook.listen(address, port) as listening:
+    with listen(address, port) as listening:
         async with open_running(settings) as running:
             url = f"http://{address}:{listening.getsockname()[1]}{PATH}"
             names = only_known_names(access) if is_here(address) else None  # who has a token is no page in a browser
