@@ -6,6 +6,7 @@ A plan is approved as a whole, by its digest. No answer in time is a no.
 import os
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import anyio
 from rich.console import Console
@@ -63,6 +64,30 @@ class ThroughTheJournal:
                     return decision
                 await anyio.sleep(_LOOK_EVERY)
         return _unanswered(plan, self.seconds)
+
+
+class Resting(Exception):
+    """Raised when an investigation has nothing to do until somebody decides: it goes on from the journal then."""
+
+
+@dataclass(frozen=True)
+class InTheirOwnTime:
+    """Lets an investigation rest until a decision is on record, so that waiting takes no place, and no process.
+
+    `patience` is counted from when the plan came on record.
+    """
+
+    journal: Journal
+    patience: timedelta
+
+    async def decide(self, incident: Incident, plan: Plan) -> Decision:
+        """Return the decision on record, or a no when nobody made one in time; raises `Resting` until then."""
+        if decision := self.journal.recall(incident.id, "decision", plan.digest, Decision):
+            return decision
+        noted = [entry.at for entry in self.journal.entries(incident.id, kind="plan")]
+        if datetime.now(UTC) - noted[-1] >= self.patience:
+            return _unanswered(plan, self.patience.total_seconds())
+        raise Resting
 
 
 def decide_by_name(

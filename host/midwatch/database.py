@@ -22,7 +22,7 @@ _OUTDATED_READERS = 2
 _BEGIN = sa.text("BEGIN IMMEDIATE")
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _DOWN = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
-_POSTGRESQL = {
+POSTGRESQL = {
     "connect_timeout": 5,
     "options": f"-c lock_timeout={BUSY_SECONDS:.0f}s -c statement_timeout=60s -c timezone=UTC",
     "application_name": "midwatch",
@@ -52,7 +52,7 @@ class Database:
         else:
             url = _postgresql(where)
             self.name = f"{url.host or 'localhost'}/{url.database}"
-            self.engine = sa.create_engine(url, connect_args=_POSTGRESQL, pool_pre_ping=True, pool_timeout=BUSY_SECONDS)
+            self.engine = sa.create_engine(url, connect_args=POSTGRESQL, pool_pre_ping=True, pool_timeout=BUSY_SECONDS)
         self.shared = self.engine.dialect.name == "postgresql"
         """Whether hosts on several machines can share it."""
         with self.translated():

@@ -31,6 +31,7 @@ from midwatch.packet import drawn
 from midwatch.records import Conclusion, Incident, Report
 from midwatch.serving import listen
 from midwatch.settings import Settings
+from midwatch.work.waiting import unfinished
 from midwatch_kit.window import resolve_window
 from midwatch_topology import to_svg
 
@@ -213,8 +214,8 @@ async def _first_incident(host: Host, told: _Told) -> Incident | None:
     """Return the first incident, or None when the application ended before there was one."""
     with anyio.move_on_after(_ALARM_SECONDS):
         while not told.ended:
-            if unfinished := host.unfinished():
-                return unfinished[0]
+            if left := unfinished(host.journal):
+                return left[0]
             await anyio.sleep(0.05)
         return None
     raise HostError(f"no alert came within {_ALARM_SECONDS:g} s, though the application runs")

@@ -7,6 +7,7 @@ HostError
 ├── BadSettings      the settings contradict each other or name something that isn't there
 ├── Unreachable      a server cannot be connected to
 ├── NotUnderstood    what a person tells an investigation means nothing to it
+├── LostClaim        another host works on an investigation now
 ├── UnknownIncident  no such incident is in the journal
 ├── UnknownRecommendation  no such recommendation is in the journal
 └── JournalDamaged   the journal cannot be used, or its chain of hashes is broken
@@ -42,6 +43,10 @@ class BadSnapshot(HostError):
 
 class Unreachable(HostError):
     """Raised when a server cannot be connected to; the message says why."""
+
+
+class LostClaim(HostError):
+    """Raised when a host notes something in an investigation that another host has taken over."""
 
 
 class UnknownIncident(HostError):

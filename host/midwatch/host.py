@@ -6,23 +6,19 @@ taken up again.
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-import anyio
-
-from midwatch.claim import claim
 from midwatch.claude.models import Models, open_models
 from midwatch.correlate import belongs_to, new_incident
 from midwatch.declared import declared_topology
 from midwatch.errors import BadSteering
 from midwatch.gate import Approver
 from midwatch.inquiry import Inquiry
-from midwatch.investigation import Investigation, becomes, begin, limits_of
+from midwatch.investigation import Investigation, begin, limits_of
 from midwatch.journal import Journal
 from midwatch.links import Reach, connect, open_links
-from midwatch.records import Alert, Incident, Message, Status
+from midwatch.records import Alert, Incident, Message
 from midwatch.scoping import discover
 from midwatch.servers import server_specs
 from midwatch.settings import Settings
@@ -33,10 +29,6 @@ from midwatch.toolbox import Eyes, Hands
 from midwatch_kit.evidence import canonical
 from midwatch_kit.records import Window
 from midwatch_topology import Topology
-
-_AT_ONCE = 4
-_SNAPSHOT = "snapshot"
-_GIVEN_UP = {Status.FAILED, Status.LINKED, Status.SKIPPED, Status.CANCELLED}
 
 
 @dataclass
@@ -49,7 +41,6 @@ class Host:
     hands: Hands
     steering: tuple[Steering, ...]
     models: Models | None = None
-    _running: set[str] = field(default_factory=set)
 
     def receive(self, alerts: Iterable[Alert], now: datetime) -> list[Incident]:
         """Put alerts on record and return the incidents they belong to: new ones, or those that were there.
@@ -67,10 +58,6 @@ class Host:
         """Return what all servers together know of the application in a window; leaves nothing on record."""
         inquiry = Inquiry("topology", Journal(None), self.eyes, self.eyes.kept, limits_of(self.settings))
         return await discover(inquiry, window, declared_topology(self.settings))
-
-    def unfinished(self) -> list[Incident]:
-        """Return the incidents whose latest look has no report yet and was not given up, oldest first."""
-        return [incident for incident in self.journal.incidents(due=True) if incident.status not in _GIVEN_UP]
 
     def incidents(self) -> list[Incident]:
         """Return every incident as it stands now, oldest first."""
@@ -90,30 +77,6 @@ class Host:
             said = Message(text=f"steering as it was before: {error}")
             self.journal.note(incident.id, "message", f"steering:{look_of(self.journal, incident.id)}", said)
         return begin(incident, self.settings, self.journal, self.eyes, self.hands, self.steering, approver, self.models)
-
-    async def keep_investigating(self, approver: Approver, look_every: float = 0.2) -> None:
-        """Investigate whatever is unfinished, a few at once, until cancelled; the others wait in the journal."""
-        async with anyio.create_task_group() as group:
-            while True:
-                waiting = [incident for incident in self.unfinished() if self._is_for_us(incident.id)]
-                for incident in waiting[: _AT_ONCE - len(self._running)]:
-                    self._running.add(incident.id)
-                    group.start_soon(self._investigate, incident, approver)
-                await anyio.sleep(look_every)
-
-    async def _investigate(self, incident: Incident, approver: Approver) -> None:
-        try:
-            with claim(self.settings.data_dir / "claims", incident.id) as ours:
-                if ours:
-                    await self.investigation(incident, approver).run()
-        except Exception as error:  # one investigation that breaks must not stop the others
-            becomes(self.journal, incident, Status.FAILED, f"{type(error).__name__}: {error}"[:500])
-        finally:
-            self._running.discard(incident.id)
-
-    def _is_for_us(self, name: str) -> bool:
-        """Whether an incident waits for this host: its telemetry is live, and it does not run here already."""
-        return name not in self._running and snapshot_of(self.journal, name) is None
 
     def _receive(self, alert: Alert, known: Iterable[Incident], now: datetime) -> Incident | None:
         if part := belongs_to(alert, known):
@@ -139,17 +102,6 @@ class Host:
             return incident
         later = incident.model_copy(update={"alerts": (*incident.alerts, alert.id), "version": incident.version + 1})
         return self.journal.note(incident.id, "incident", str(later.version), later, alert.source)
-
-
-def read_from_snapshot(journal: Journal, investigation: str, folder: Path) -> None:
-    """Put on record that an incident's telemetry is a snapshot's, so that whoever takes it up reads that."""
-    journal.note(investigation, "message", _SNAPSHOT, Message(text=str(folder)))
-
-
-def snapshot_of(journal: Journal, investigation: str) -> Path | None:
-    """Return the snapshot that holds an incident's telemetry; None when it is live."""
-    told = journal.recall(investigation, "message", _SNAPSHOT, Message)
-    return Path(told.text) if told else None
 
 
 @asynccontextmanager

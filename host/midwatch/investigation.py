@@ -115,7 +115,8 @@ class Investigation:
 
         Somebody who says more meanwhile ends it before it concludes; what was found until then stays on record.
         """
-        self._becomes(Status.INVESTIGATING)
+        if self.journal.recall(self.incident.id, "conclusion", str(self.look), Conclusion) is None:
+            self._becomes(Status.INVESTIGATING)
         whole, topology = await self._scope()
         self.heard = hear(self.journal, self.incident.id, self.look)
         if (looked := await self._unless_told(lambda: self._investigate(whole, topology))) is None:

@@ -8,6 +8,7 @@ all that resuming takes: the flow runs again, and what was settled stays settled
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -68,6 +69,16 @@ class Journal:
     def __init__(self, where: Path | Database | None) -> None:
         self.database = where if isinstance(where, Database) else Database(where)
         self.listeners: list[Callable[[Entry], None]] = []
+        self._allow: Callable[[sa.Connection], None] = lambda _: None
+
+    def fenced(self, allow: Callable[[sa.Connection], None]) -> "Journal":
+        """Return this journal for somebody who may write only as long as `allow` does not raise, in each transaction.
+
+        It takes the lock that keeps that so until the commit. Listeners are the same.
+        """
+        fenced = copy(self)
+        fenced._allow = allow
+        return fenced
 
     def note(self, investigation: str, kind: RecordType, key: str, body: BodyT, actor: str = "host") -> BodyT:
         """Append `body` under `key` and return it; if the key was noted before, return what was noted then."""
@@ -84,6 +95,7 @@ class Journal:
     def transaction(self, lock: str = "") -> Iterator["Notes"]:
         """Yield what appends to any investigation, all at the end of the block or, after an error, nothing."""
         with self.database.writing(lock) as connection:
+            self._allow(connection)
             notes = Notes(self.database, connection)
             yield notes
         for entry in notes.appended:

@@ -172,6 +172,13 @@ class Settings(ModelSettings):
     recovery_seconds: float = Field(600, gt=0, description="how long recovery may take before a step is undone")
     approval_seconds: float = Field(3600, gt=0, description="how long a plan waits for a person")
 
+    investigations_at_once: int = Field(4, gt=0, description="investigations that a host works on at the same time")
+    team_investigations_at_once: int = Field(
+        4, gt=0, description="investigations of one team at the same time, over all hosts"
+    )
+    takeover_seconds: float = Field(
+        12, gt=0, description="how long a host may be silent before others take its investigations over"
+    )
     investigation_seconds: float = Field(120, gt=0, description="time for one investigation, up to its conclusion")
     investigation_calls: int = Field(120, gt=0, description="tool calls for one investigation")
     subagent_seconds: float = Field(30, gt=0, description="time for one subagent")

@@ -8,12 +8,13 @@ import anyio
 from rich.console import Console
 
 from midwatch import webhook
-from midwatch.approvals import ThroughTheJournal
 from midwatch.demo import store_process
-from midwatch.host import open_host
+from midwatch.host import Host, open_host
 from midwatch.live import LiveView
 from midwatch.serving import handed_over, listen
 from midwatch.settings import Settings
+from midwatch.work.alone import work_alone
+from midwatch.work.waiting import unfinished
 from midwatch_kit.window import resolve_window
 
 _Work = Callable[[], Awaitable[None]]
@@ -43,9 +44,19 @@ async def up(settings: Settings, console: Console) -> None:
         for name, why in host.eyes.missing().items():
             console.print(f"[yellow]server {name} is missing: {why}[/yellow]", highlight=False)
         await host.topology(resolve_window("-1h", "now"))  # servers load what they need before an alert needs them
-        for incident in host.unfinished():
+        for incident in unfinished(host.journal):
             console.print(f"resuming {incident.id}: {incident.title}", highlight=False)
-        await host.keep_investigating(ThroughTheJournal(host.journal, settings.approval_seconds))
+        await _work(host)
+
+
+async def _work(host: Host) -> None:
+    """Investigate what is due: beside other hosts where the database is one that they share."""
+    if host.settings.database_url is None:
+        await work_alone(host)
+    else:
+        from midwatch.work.shared import work_shared  # noqa: PLC0415 - it comes with the extra postgresql
+
+        await work_shared(host, host.settings.database_url.get_secret_value())
 
 
 @asynccontextmanager

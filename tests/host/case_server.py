@@ -1,10 +1,12 @@
 """One outage as a server: a bad deploy of forge behind bot and gateway, told by surveys and drill-downs.
 
 Built on `odd_server`; with the argument `hang` or `odd`, reading one of the traces hangs, or gives what nobody expects.
+With `state=FILE` it can be rolled back: the file has a line for each time that was done, and the last one is what runs.
 """
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +15,9 @@ else:
     import odd_server as odd
 
 AT = "2026-11-20T02:48:00Z"
-EXEMPLARS = ",".join(["t1", *sys.argv[1:]])
+STATE, WAYS = [word[6:] for word in sys.argv[1:] if word.startswith("state=")], {"hang", "odd"} & {*sys.argv[1:]}
+BAD, GOOD = "3f2c1ab", "9e8d7c6"
+EXEMPLARS = ",".join(["t1", *sorted(WAYS)])
 DIFF = "--- a/blueprint.py\n+++ b/blueprint.py\n+    finish: str\n"
 
 
@@ -33,7 +37,25 @@ def told(*observations: dict[str, Any], **fields: object) -> dict[str, Any]:
     return odd.answered([1], **{"midwatch/records": odd.keep(json.dumps({"observations": observations, **fields}))})
 
 
+def made() -> list[str]:
+    """Return the versions that were rolled back to, in order."""
+    return [line for file in STATE for line in Path(file).read_text(encoding="utf-8").splitlines()]
+
+
+def roll_back(arguments: dict[str, Any]) -> dict[str, Any]:
+    with Path(STATE[0]).open("a", encoding="utf-8") as file:
+        file.write(f"{arguments['to_version']}\n")
+    return odd.answered([1])
+
+
+def read_version(_: dict[str, Any]) -> dict[str, Any]:
+    return odd.answered([{"version": made()[-1] if made() else BAD}])
+
+
 def survey_case(_: dict[str, Any]) -> dict[str, Any]:
+    if made()[-1:] == [GOOD]:
+        counts = {"requests": "380", "errors": "0"}
+        return told(seen("o1", "service:gateway", "normal", "error_rate", magnitude=0.0, attributes=counts))
     loud = {"direction": "up", "score": 20.0, "baseline": 0.0}
     counts = {"requests": "380", "errors": "118"}
     said = {"exemplars": EXEMPLARS, "exception": "ValidationError: finish", "instances": "forge-1:60,forge-2:58"}
@@ -47,7 +69,7 @@ def survey_case(_: dict[str, Any]) -> dict[str, Any]:
 
 def survey_deploys(_: dict[str, Any]) -> dict[str, Any]:
     def deploy(name: str, service: str, minute: str) -> dict[str, Any]:
-        facts = {"change_id": name, "version": "3f2c1ab", "previous_version": "9e8d7c6"}
+        facts = {"change_id": name, "version": BAD, "previous_version": GOOD}
         at = {"signal": "changes", "onset": f"2026-11-20T02:{minute}Z", "attributes": facts}
         return seen(name, f"service:{service}", "change", "deploy", **at)
 
@@ -81,7 +103,14 @@ odd.TOOLS[:] = [
     tool("read_trace", "drill_down", "traces", "trace_id"),
     tool("read_change", "drill_down", "changes", "change_id"),
 ]
+if STATE:
+    schema = {"type": "object", "properties": {"service": {"type": "string"}, "to_version": {"type": "string"}}}
+    meta = {"midwatch/role": "act", "midwatch/signal": "changes"}
+    hints = {"readOnlyHint": False, "idempotentHint": False}
+    odd.TOOLS.append(tool("read_version", "drill_down", "changes", "service", "before"))
+    odd.TOOLS.append({"name": "roll_back", "inputSchema": schema, "annotations": hints, "_meta": meta})
+    odd.HANDLERS.update(roll_back=roll_back, read_version=read_version)
 odd.HANDLERS.update(
     chart=chart, survey_case=survey_case, survey_deploys=survey_deploys, read_trace=read_trace, read_change=read_change
 )
-odd.main(sys.argv[1:])
+odd.main(sorted(WAYS))

@@ -13,6 +13,7 @@ from midwatch.journal import Journal
 from midwatch.records import Alert, Incident, Message, Outcome, Report, Severity, Status
 from midwatch.settings import Settings
 from midwatch.toolbox import Eyes, Hands
+from midwatch.work.waiting import unfinished
 from midwatch_kit.evidence import EvidenceStore
 
 NOW = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
@@ -126,4 +127,4 @@ def test_what_has_no_report_is_unfinished_unless_it_was_given_up(host: Host) -> 
     (one,), (two,), (three,) = (receive(host, an_alert(name, name)) for name in ("one", "two", "three"))
     host.journal.note(one.id, "report", "1", Report(outcome=Outcome.NO_INCIDENT, mitigated=False, packet=""))
     becomes(host.journal, two, Status.FAILED, "it broke")
-    assert [incident.id for incident in host.unfinished()] == [three.id]
+    assert [incident.id for incident in unfinished(host.journal)] == [three.id]

@@ -17,6 +17,7 @@ from midwatch.errors import BadSettings
 from midwatch.host import Host, open_host
 from midwatch.serving import listen
 from midwatch.settings import Settings
+from midwatch.work.waiting import unfinished
 
 ALERT = {"title": "gateway fails", "service": "gateway", "started_at": "2026-11-20T02:47:03Z"}
 PROMETHEUS = {
@@ -56,7 +57,7 @@ async def test_an_accepted_alert_is_on_disk_and_its_incident_is_named(tmp_path: 
         status, told = await post(client, ALERT)
         assert on_disk(tmp_path) == told["incidents"]
     assert status == 202
-    assert [incident.id for incident in host.unfinished()] == told["incidents"]
+    assert [incident.id for incident in unfinished(host.journal)] == told["incidents"]
 
 
 async def test_an_alertmanager_body_opens_an_incident_for_each_service(tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ async def test_a_host_that_was_stopped_knows_its_unfinished_incidents_when_it_is
     async with serving(tmp_path) as (_, client):
         _, told = await post(client, ALERT)
     async with serving(tmp_path) as (host, client):
-        assert [incident.id for incident in host.unfinished()] == told["incidents"]
+        assert [incident.id for incident in unfinished(host.journal)] == told["incidents"]
         _, again = await post(client, ALERT)
         assert again["incidents"] == told["incidents"]
         assert [alert["became"] for alert in (*told["alerts"], *again["alerts"])] == ["new", "repeat"]

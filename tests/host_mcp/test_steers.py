@@ -29,6 +29,7 @@ from midwatch.records import (
     Verdict,
 )
 from midwatch.steers import tell
+from midwatch.work.waiting import unfinished
 from midwatch_kit.records import Observation
 
 AT = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
@@ -122,14 +123,14 @@ async def test_a_steer_after_the_conclusion_starts_a_further_look_and_both_concl
     first = await investigate(host, incident)
     asked = len(host.journal.values(incident.id, ToolCall))
     tell(host.journal, incident.id, NOT_FORGE)
-    assert [each.id for each in host.unfinished()] == [incident.id]
+    assert [each.id for each in unfinished(host.journal)] == [incident.id]
     second = await investigate(host, incident)
     conclusions = host.journal.values(incident.id, Conclusion)
     assert [c.root_causes[0].entity if c.root_causes else None for c in conclusions] == ["service:forge", None]
     assert first.packet != second.packet
     assert "Root cause: change at service:forge" not in second.packet
     assert await investigate(host, incident) == second
-    assert host.unfinished() == []
+    assert unfinished(host.journal) == []
     assert len(host.journal.values(incident.id, ToolCall)) == asked
     assert audit(incident.id, host.journal, host.eyes.kept).faults == ()
 
@@ -158,9 +159,9 @@ async def test_a_further_look_that_crashed_ends_as_if_it_had_not(tmp_path: Path,
         with pytest.raises((Crash, ExceptionGroup)):
             await investigate(host, incident)
         host.journal.listeners.remove(crash)
-        assert [each.id for each in host.unfinished()] == [incident.id]
+        assert [each.id for each in unfinished(host.journal)] == [incident.id]
         done = await investigate(host, incident)
         last = host.journal.values(incident.id, Conclusion)[-1]
         assert "resource at service:bot" in " ".join(out.statement for out in last.ruled_out) + done.packet
         assert effects(host.journal, incident)
-        assert host.unfinished() == []
+        assert unfinished(host.journal) == []

@@ -12,6 +12,7 @@ from midwatch.journal import Entry
 from midwatch.records import Conclusion, Gap, Incident, Message, Scope, Steer, ToolCall
 from midwatch.steers import look_of, span, tell
 from midwatch.telling import Fields, steer_of
+from midwatch.work.waiting import unfinished
 from midwatch_kit.records import Observation
 
 LATEST, WHOLE = "look only at the latest wave", "look at the whole window again"
@@ -85,7 +86,7 @@ async def test_a_steer_while_a_look_is_under_way_ends_it_and_what_was_found_unti
         assert "service:bot" in {o.entity for o in host.journal.values(incident.id, Observation)}
         assert look_of(host.journal, incident.id) == 2
         assert host.journal.values(incident.id, Conclusion)[0].version == 1
-        assert host.unfinished() == []
+        assert unfinished(host.journal) == []
 
 
 async def test_a_look_that_changes_nothing_says_so_and_keeps_the_version(host: Host) -> None:
@@ -168,4 +169,4 @@ async def test_a_look_that_crashed_keeps_its_window_and_concludes_once(tmp_path:
         assert effects(host, incident) == ["window 02:45:57 to 02:48:10 instead of 02:39:57 to 02:48:10; wave 2 of 2"]
         calls = [(c.tool, str(c.arguments)) for c in host.journal.values(incident.id, ToolCall)]
         assert len(calls) == len({*calls})
-        assert host.unfinished() == []
+        assert unfinished(host.journal) == []

@@ -16,11 +16,12 @@ from midwatch.chat.handles import names_record, opened
 from midwatch.chat.talk import Reply, Talk
 from midwatch.cli.app import Json, app, open_journal, print_json, run_async, settings_or_fail, told
 from midwatch.errors import HostError, UnknownIncident
-from midwatch.host import Host, open_host, snapshot_of
+from midwatch.host import Host, open_host
 from midwatch.investigation import find_incident
 from midwatch.journal import Journal
 from midwatch.records import Incident
 from midwatch.settings import Settings
+from midwatch.snapshots import snapshot_of
 from midwatch.state import evidence_of, journal_of
 from midwatch.steers import meaning, tell
 from midwatch.telling import Fields

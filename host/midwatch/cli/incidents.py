@@ -25,7 +25,7 @@ from midwatch.cli.app import (
     told,
 )
 from midwatch.errors import BadAlert, HostError
-from midwatch.host import Host, open_host, read_from_snapshot
+from midwatch.host import Host, open_host
 from midwatch.intake import alerts_from, from_sentence
 from midwatch.investigation import find_incident
 from midwatch.journal import Journal
@@ -33,6 +33,7 @@ from midwatch.live import LiveView
 from midwatch.packet import packet
 from midwatch.records import Alert, Conclusion, Report
 from midwatch.settings import Settings
+from midwatch.snapshots import read_from_snapshot
 from midwatch.state import evidence_of
 from midwatch_kit.window import parse_time, resolve_window
 

@@ -17,7 +17,6 @@ from pydantic import Field, JsonValue
 from midwatch.approvals import decide_by_name
 from midwatch.correlate import new_incident
 from midwatch.errors import BadAlert
-from midwatch.host import read_from_snapshot
 from midwatch.investigation import find_incident
 from midwatch.mcp_server.asking import Approval, NotAsked, question, who_is_at
 from midwatch.mcp_server.following import Say, wait_until_settled
@@ -28,6 +27,7 @@ from midwatch.mcp_server.triggers import Trigger, trigger_of
 from midwatch.packet import packet
 from midwatch.reading import is_unfinished, plan_lines
 from midwatch.records import HypothesisKind, Incident
+from midwatch.snapshots import read_from_snapshot
 from midwatch.steers import meaning
 from midwatch.steers import tell as tell_investigation
 from midwatch.telling import Fields

@@ -17,11 +17,12 @@ from midwatch.chat.talk import Talk
 from midwatch.claim import claim
 from midwatch.errors import HostError
 from midwatch.gate import Approver
-from midwatch.host import Host, open_host, snapshot_of
+from midwatch.host import Host, open_host
 from midwatch.investigation import becomes
 from midwatch.journal import Journal
 from midwatch.records import Decision, Incident, Plan, Status
 from midwatch.settings import Settings
+from midwatch.snapshots import snapshot_of
 from midwatch.state import evidence_of, journal_of
 from midwatch.steers import unheeded
 from midwatch_kit.evidence import EvidenceStore

@@ -1,0 +1,59 @@
+"""One process that investigates what is due: a few at once, the others wait in the journal."""
+
+import logging
+from collections import Counter
+from datetime import timedelta
+
+import anyio
+
+from midwatch.claim import claim
+from midwatch.errors import DatabaseDown
+from midwatch.host import Host
+from midwatch.records import Incident
+from midwatch.work.investigating import investigate
+from midwatch.work.waiting import waiting
+
+_LOOK_EVERY, _DOWN_SECONDS = 0.2, 1.0
+_log = logging.getLogger(__name__)
+
+
+async def work_alone(host: Host) -> None:
+    """Investigate whatever is due, until cancelled; a database that is away is waited for."""
+    running: dict[str, Incident] = {}
+    async with anyio.create_task_group() as group:
+        while True:
+            try:
+                for incident in _next(host, running):
+                    running[incident.id] = incident
+                    group.start_soon(_work_on, host, incident, running)
+            except DatabaseDown as error:
+                _log.warning("%s", error)
+                await anyio.sleep(_DOWN_SECONDS)
+            await anyio.sleep(_LOOK_EVERY)
+
+
+def _next(host: Host, running: dict[str, Incident]) -> list[Incident]:
+    """Return what is to be begun now: as many as there are places, overall and of each team."""
+    settings = host.settings
+    teams = Counter(incident.owner for incident in running.values() if incident.owner)
+    chosen: list[Incident] = []
+    for incident in waiting(host.journal, timedelta(seconds=settings.approval_seconds)):
+        if len(running) + len(chosen) >= settings.investigations_at_once:
+            break
+        full = incident.owner and teams[incident.owner] >= settings.team_investigations_at_once
+        if incident.id not in running and not full:
+            teams.update([incident.owner] if incident.owner else [])
+            chosen.append(incident)
+    return chosen
+
+
+async def _work_on(host: Host, incident: Incident, running: dict[str, Incident]) -> None:
+    try:
+        with claim(host.settings.data_dir / "claims", incident.id) as ours:
+            if ours:  # else another process works on it
+                await investigate(host, incident)
+    except DatabaseDown as error:
+        _log.warning("%s goes on later: %s", incident.id, error)
+        await anyio.sleep(_DOWN_SECONDS)
+    finally:
+        del running[incident.id]

@@ -1,0 +1,26 @@
+"""Working on one incident, to its report or until somebody has to decide."""
+
+from datetime import timedelta
+
+from midwatch.approvals import InTheirOwnTime, Resting
+from midwatch.errors import DatabaseDown, LostClaim, first_of
+from midwatch.host import Host
+from midwatch.investigation import becomes
+from midwatch.records import Incident, Status
+
+
+async def investigate(host: Host, incident: Incident) -> None:
+    """Run an investigation until it is reported or rests; what breaks in it ends it as failed, and nothing else.
+
+    Raises `DatabaseDown`, and `LostClaim` when another host has taken it over: then it goes on, later or there.
+    """
+    approver = InTheirOwnTime(host.journal, timedelta(seconds=host.settings.approval_seconds))
+    try:
+        await host.investigation(incident, approver).run()
+    except Resting:
+        return
+    except Exception as error:
+        found = first_of(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, DatabaseDown | LostClaim):
+            raise found from None
+        becomes(host.journal, incident, Status.FAILED, f"{type(found).__name__}: {found}"[:500])

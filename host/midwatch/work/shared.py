@@ -1,0 +1,143 @@
+"""Several hosts that share one PostgreSQL: each incident is worked on by one of them at a time.
+
+The queue is procrastinate's (procrastinate.readthedocs.io): a job for each incident that is due, locked by the
+incident. A host that falls silent loses its jobs to the others after `takeover_seconds`; when it was only paused, it
+finds out at its next record, which the database refuses it.
+"""
+
+import logging
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from importlib import resources
+
+import anyio
+import procrastinate
+import sqlalchemy as sa
+from procrastinate import exceptions
+from procrastinate.jobs import Job
+from procrastinate.schema import SchemaManager
+
+from midwatch.database import POSTGRESQL, Database
+from midwatch.errors import DatabaseDown, LostClaim
+from midwatch.host import Host
+from midwatch.records import Incident
+from midwatch.work.investigating import investigate
+from midwatch.work.waiting import waiting
+
+_BEATS = 4
+"""Heartbeats in the time after which a host counts as silent."""
+_LOOK_EVERY, _DOWN_SECONDS, _GRACE_SECONDS = 1.0, 1.0, 0.5
+_TASK = "investigate"
+_HELD = sa.text(
+    "SELECT 1 FROM procrastinate_jobs WHERE id = :job AND attempts = :attempts AND status = 'doing' FOR SHARE"
+)
+_JOBS = sa.text("SELECT lock, args ->> 'team' FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
+_VERSION = sa.text("SELECT obj_description(to_regclass('procrastinate_jobs'), 'pg_class')")
+_THERE = sa.text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")
+_log = logging.getLogger(__name__)
+
+
+async def work_shared(host: Host, url: str) -> None:
+    """Investigate what is due, beside the other hosts on the same database, until cancelled."""
+    prepare_queue(host.journal.database)
+    while True:
+        app = _application(host, url)
+        try:
+            async with app.open_async(), anyio.create_task_group() as group:
+                group.start_soon(_look_after, host, app)
+                await app.run_worker_async(
+                    concurrency=host.settings.investigations_at_once,
+                    install_signal_handlers=False,
+                    shutdown_graceful_timeout=_GRACE_SECONDS,
+                    fetch_job_polling_interval=_LOOK_EVERY,
+                    update_heartbeat_interval=host.settings.takeover_seconds / _BEATS,
+                    stalled_worker_timeout=host.settings.takeover_seconds,
+                    delete_jobs="always",
+                )
+        except* (exceptions.ConnectorException, DatabaseDown, OSError) as group_of:
+            _log.warning("the queue is not reached, trying again: %s", group_of.exceptions[0])
+        await anyio.sleep(_DOWN_SECONDS)
+
+
+def prepare_queue(database: Database) -> None:
+    """Make the queue's tables, or bring them to what the installed procrastinate wants."""
+    steps = sorted(
+        file.name for file in resources.files("procrastinate.sql.migrations").iterdir() if file.name.endswith(".sql")
+    )
+    with database.writing("migrations") as connection:
+        done = connection.execute(_VERSION).scalar()
+        if not connection.execute(_THERE).scalar():
+            _run(connection, SchemaManager.get_schema())
+        elif done != steps[-1]:
+            for step in (step for step in steps if done and step > done):
+                _run(connection, (resources.files("procrastinate.sql.migrations") / step).read_text(encoding="utf-8"))
+        connection.execute(sa.text(f"COMMENT ON TABLE procrastinate_jobs IS '{steps[-1]}'"))
+
+
+def _run(connection: sa.Connection, script: str) -> None:
+    """Run a script of several statements, as the driver takes it when it has no parameters."""
+    connection.connection.cursor().execute(script)
+
+
+def _application(host: Host, url: str) -> procrastinate.App:
+    connector = procrastinate.PsycopgConnector(
+        conninfo=url, kwargs={**POSTGRESQL, "application_name": "midwatch work"}, min_size=1, max_size=4
+    )
+    app = procrastinate.App(connector=connector)
+
+    @app.task(name=_TASK, pass_context=True)
+    async def work_on(context: procrastinate.JobContext, incident: str, team: str | None) -> None:
+        await _work_on(host, context.job, incident)
+
+    return app
+
+
+async def _work_on(host: Host, job: Job, name: str) -> None:
+    """Work on an incident for as long as the job is this host's."""
+
+    def held(connection: sa.Connection) -> None:
+        if connection.execute(_HELD, {"job": job.id, "attempts": job.attempts}).scalar() is None:
+            raise LostClaim(f"another host has taken {name} over")
+
+    patience = timedelta(seconds=host.settings.approval_seconds)
+    due = {incident.id: incident for incident in waiting(host.journal, patience)}
+    if name not in due:
+        return
+    try:
+        await investigate(replace(host, journal=host.journal.fenced(held)), due[name])
+    except (DatabaseDown, LostClaim) as error:
+        _log.warning("%s goes on elsewhere, or later: %s", name, error)
+
+
+async def _look_after(host: Host, app: procrastinate.App) -> None:
+    """Queue what is due and in no queue, and give what a silent host held to the others."""
+    while True:
+        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=host.settings.takeover_seconds):
+            _log.warning("a host fell silent: %s goes on elsewhere", job.lock)
+            await app.job_manager.retry_job(job)
+        for incident in _unqueued(host):
+            with anyio.CancelScope(shield=True):
+                await _queue(app, incident)
+        await anyio.sleep(_LOOK_EVERY)
+
+
+def _unqueued(host: Host) -> list[Incident]:
+    """Return what is due and in no queue, no more of a team than its places."""
+    with host.journal.database.reading() as connection:
+        jobs = connection.execute(_JOBS).all()
+    queued, teams = {lock for lock, _ in jobs}, Counter(team for _, team in jobs if team)
+    chosen: list[Incident] = []
+    for incident in waiting(host.journal, timedelta(seconds=host.settings.approval_seconds)):
+        full = incident.owner and teams[incident.owner] >= host.settings.team_investigations_at_once
+        if incident.id not in queued and not full:
+            teams.update([incident.owner] if incident.owner else [])
+            chosen.append(incident)
+    return chosen
+
+
+async def _queue(app: procrastinate.App, incident: Incident) -> None:
+    job = app.configure_task(_TASK, lock=incident.id, queueing_lock=incident.id)
+    with suppress(exceptions.AlreadyEnqueued):  # another host was faster
+        await job.defer_async(incident=incident.id, team=incident.owner)

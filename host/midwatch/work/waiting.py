@@ -1,0 +1,37 @@
+"""What waits to be worked on, read from the journal: due, and not resting until somebody decides."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from midwatch.journal import Journal
+from midwatch.records import Decision, Incident, Plan, Status
+from midwatch.snapshots import snapshot_of
+from midwatch.steers import unheeded
+
+_GIVEN_UP = {Status.FAILED, Status.LINKED, Status.SKIPPED, Status.CANCELLED}
+
+
+def unfinished(journal: Journal) -> list[Incident]:
+    """Return the incidents whose latest look has no report yet and was not given up, oldest first."""
+    return [incident for incident in journal.incidents(due=True) if incident.status not in _GIVEN_UP]
+
+
+def waiting(journal: Journal, patience: timedelta) -> Iterator[Incident]:
+    """Yield the incidents that can be worked on now, oldest first: their telemetry is live, and nobody is waited for.
+
+    `patience` is how long a plan waits for a person.
+    """
+    for incident in unfinished(journal):
+        rests = incident.status is Status.AWAITING_APPROVAL and not _goes_on(journal, incident.id, patience)
+        if not rests and snapshot_of(journal, incident.id) is None:
+            yield incident
+
+
+def _goes_on(journal: Journal, name: str, patience: timedelta) -> bool:
+    """Whether an investigation that rests has something to go on with: a decision, a steer, or no patience left."""
+    plans = [*journal.entries(name, kind="plan")]
+    if not plans:
+        return True
+    plan = Plan.model_validate(plans[-1].body)
+    decided = journal.recall(name, "decision", plan.digest, Decision) is not None
+    return decided or datetime.now(UTC) - plans[-1].at >= patience or bool(unheeded(journal, name))
