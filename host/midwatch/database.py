@@ -35,14 +35,14 @@ POSTGRESQL = {
 
 
 class Database:
-    """One database, with the tables of `tables.py` in it.
+    """One database, with the tables of `tables.py` in it; without `prepare` its tables are left as they are.
 
     `where` is a file, the URL of a PostgreSQL (`postgresql://user:password@host/name`), or None for memory. Raises
     `DatabaseDown` when it does not answer, `BadSettings` for a URL that is none, `JournalDamaged` for what is no such
     database or one of a newer midwatch.
     """
 
-    def __init__(self, where: Path | str | None) -> None:
+    def __init__(self, where: Path | str | None, *, prepare: bool = True) -> None:
         self.name = where if isinstance(where, Path) else "in memory"
         if isinstance(where, Path | None):
             pool: dict[str, Any] = {} if where else {"poolclass": sa.StaticPool}
@@ -58,7 +58,12 @@ class Database:
         with self.translated():
             if isinstance(where, Path):
                 where.parent.mkdir(parents=True, exist_ok=True)
-            self._prepare()
+        if prepare:
+            try:
+                self.migrate(REVISION)
+            except BaseException:
+                self.close()
+                raise
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -104,25 +109,27 @@ class Database:
         """Let go of it."""
         self.engine.dispose()
 
-    def _prepare(self) -> None:
-        if self._revision() == REVISION:
+    def migrate(self, to: str) -> None:
+        """Bring the tables to a revision, up or down; a database without any gets them as they are now."""
+        if self.revision() == to:
             return
         with self.writing("migrations") as connection:  # whoever comes second finds it done
-            if self._revision(connection) == REVISION:
+            if self.revision(connection) == to:
                 return
             if sa.inspect(connection).has_table("records"):
                 from midwatch.migrating import migrate  # noqa: PLC0415 - it takes long to import, and few want it
 
-                migrate(connection, REVISION)
+                migrate(connection, to)
                 return
             tables.create_all(connection)
             connection.execute(sa.insert(revision).values(version_num=REVISION))
             connection.execute(sa.insert(oldest_reader).values(version=_OUTDATED_READERS))
 
-    def _revision(self, known: sa.Connection | None = None) -> str | None:
+    def revision(self, known: sa.Connection | None = None) -> str | None:
+        """Return the revision that the tables are of; None for those of before there were any, and without tables."""
         if known is None:
             with self.reading() as connection:
-                return self._revision(connection)
+                return self.revision(connection)
         if not sa.inspect(known).has_table(revision.name):
             return None
         return known.execute(sa.select(revision.c.version_num)).scalar_one_or_none()

@@ -21,9 +21,13 @@ _KEEP_NEAR = 2**30
 
 def journal_of(settings: Settings) -> Journal:
     """Return the journal that the settings name; raises `JournalDamaged`, as `DatabaseDown` when it does not answer."""
-    if settings.database_url is not None:
-        return Journal(Database(settings.database_url.get_secret_value()))
-    return Journal(settings.data_dir / "journal.db")
+    return Journal(Database(where_of(settings)))
+
+
+def where_of(settings: Settings) -> Path | str:
+    """Return the file, or the address of the PostgreSQL, that the settings name."""
+    url = settings.database_url
+    return settings.data_dir / "journal.db" if url is None else url.get_secret_value()
 
 
 def evidence_of(settings: Settings, journal: Journal) -> EvidenceStore:
