@@ -3,6 +3,7 @@ something else; `--json` prints the same for programs. Each module registers its
 """
 
 from midwatch.cli import (
+    alerts,
     bench,
     cases,
     chat,
@@ -20,6 +21,7 @@ from midwatch.cli import (
 from midwatch.cli.app import app, main
 
 __all__ = [
+    "alerts",
     "app",
     "bench",
     "cases",

@@ -5,6 +5,7 @@ stays the same as long as the sender also says the same beginning.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     JsonValue,
-    TypeAdapter,
     ValidationError,
 )
 
@@ -37,7 +37,6 @@ _WORDS: dict[Severity, str] = {
 _SEVERITIES = {word: severity for severity, words in _WORDS.items() for word in words.split()}
 _NUMBERED = re.compile(r"(p|sev|priority)?[\s_-]*([0-5])(?![0-9])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 _MOST_FAULTS = 5
 _TITLE, _DESCRIPTION, _NAME, _ID, _VALUE, _LINK, _RUNBOOK = 400, 10_000, 200, 400, 1000, 2000, 400
@@ -154,8 +153,8 @@ def finished(draft: Draft, told: Told) -> Alert:
 
 def validated(shape: type[BodyT], body: JsonValue) -> BodyT:
     """Return a body in a known shape; raises `BadAlert` that names each field at fault."""
+    _fit_to_be_kept(body)
     try:
-        _JSON.validate_python(body)  # `raw` keeps all of it, so all of it must be fit to be kept
         return shape.model_validate(body)
     except ValidationError as error:
         told = error.errors(include_url=False)
@@ -186,6 +185,39 @@ def tags(given: str | list[str]) -> dict[str, str]:
     listed = given.split(",") if isinstance(given, str) else given
     pairs = (each.strip().partition(":") for each in listed)
     return {key.strip(): value.strip() for key, _, value in pairs if key.strip()}
+
+
+def _fit_to_be_kept(body: JsonValue) -> None:
+    """Raise `BadAlert` for what cannot be written down as JSON again: `raw` keeps all of a body."""
+    try:
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError):
+        raise BadAlert(f"{_unfit(body)[:300]}: it is no text, number or list that JSON has") from None
+
+
+def _unfit(body: JsonValue) -> str:
+    """Return the place of what cannot be written down, for people."""
+    waiting: list[tuple[str, JsonValue]] = [("", body)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, dict):
+            names = [f"{place}{name}".encode("utf-8", "replace").decode() for name in value]
+            if odd := next((each for each, name in zip(names, value, strict=True) if not each.endswith(name)), ""):
+                return odd
+            waiting += [(f"{each}.", inner) for each, inner in zip(names, value.values(), strict=True)]
+        elif isinstance(value, list):
+            waiting += [(f"{place}{number}.", inner) for number, inner in enumerate(value)]
+        elif not _writable(value):
+            return place.rstrip(".") or "body"
+    return "body"
+
+
+def _writable(value: str | float | bool | None) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True
 
 
 def _service(draft: Draft, told: Told) -> str:
