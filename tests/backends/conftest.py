@@ -5,6 +5,9 @@ from contextlib import suppress
 
 import botocore.loaders
 import pytest
+import tenacity
+import urllib3
+from botocore.retries.standard import ExponentialBackoff
 from tests.backends.grammars import READ, misread
 
 
@@ -14,6 +17,16 @@ def _descriptions() -> Generator[None]:
     loader = botocore.loaders.Loader()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("botocore.session.create_loader", lambda *_: loader)  # a name of its own there
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _asked_again_at_once() -> Generator[None]:
+    """Let who asks again do so at once, where nobody said when to: how long libraries then wait is theirs to test."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tenacity.wait_random_exponential, "__call__", lambda *_, **__: 0.0)
+        patched.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.0)
+        patched.setattr(urllib3.Retry, "get_backoff_time", lambda _: 0.0)
         yield
 
 

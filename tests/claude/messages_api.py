@@ -122,7 +122,8 @@ def serving(player: Player) -> Generator[tuple[str, MessagesApi]]:
 
 def _error(step: Fails) -> Response:
     told = {"type": "error", "error": {"type": step.kind, "message": step.message}, "request_id": "req_1"}
-    return JSONResponse(told, step.status, {"request-id": "req_1", **step.headers})
+    soon = {"retry-after-ms": "1"}  # else who is to ask again waits for half a second, and then for a whole one
+    return JSONResponse(told, step.status, {"request-id": "req_1", **soon, **step.headers})
 
 
 async def events(told: Json, trouble: Breaks | None) -> AsyncIterator[str]:

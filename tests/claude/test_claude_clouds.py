@@ -25,7 +25,7 @@ At = Callable[..., AbstractAsyncContextManager[tuple[Model, Cloud]]]
 VIAS: list[Via] = ["bedrock", "vertex"]
 SYSTEM = [{"type": "text", "text": "You look for causes. " * 50, "cache_control": {"type": "ephemeral"}}]
 ASKED = Asked(SYSTEM, [{"role": "user", "content": [{"type": "text", "text": "What is wrong?"}]}], most_output=500)
-THROTTLED = Fails(429, message="Too many requests", headers={"retry-after": "0"})
+THROTTLED = Fails(429, message="Too many requests", headers={"retry-after-ms": "1"})
 REFUSED = Fails(429, message="Too many requests", headers={"x-should-retry": "false"})
 
 
