@@ -71,7 +71,10 @@ def test_the_demo_ends_while_its_application_comes_up(desk: Desk) -> None:
 
 def test_the_demo_ends_during_its_investigation(desk: Desk) -> None:
     running = demo(desk)
-    running.waits_for("scope  ", 120)
+    alerts = running.waits_for(r"webhook at (http://\S+); waiting", 90)[1]
+    told = {"title": "Error rate of gateway", "service": "gateway", "started_at": datetime.now(UTC).isoformat()}
+    assert httpx2.post(alerts, json=told, timeout=20).status_code == 202  # its own alarm would come half a minute later
+    running.waits_for("scope  ", 60)
     ends_well(desk, running)
 
 
