@@ -4,19 +4,47 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 import psutil
 import pytest
 from tests.e2e.conftest import SERVERS, Desk, Running
+from tests.e2e.story import Story
+from tests.kit.remote import started
 
 from midwatch.builtin.weights import WITH_BLIND_SPOT
 from midwatch.records import Conclusion, Outcome
 
 # A whole host is five more servers: beside a live application on another worker they would starve it.
 pytestmark = pytest.mark.xdist_group("live")
+
+Specs: TypeAlias = Mapping[str, Mapping[str, object]]
+
+
+@pytest.fixture(scope="module")
+def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Specs]:
+    """Servers that know the incident too, run already and stay well: a host has to start the one alone that is struck.
+
+    A process of a server takes a second to start.
+    """
+    store = str(Story().write(tmp_path_factory.mktemp("well") / "snapshot"))
+
+    def start(name: str) -> Mapping[str, object]:
+        folder = tmp_path_factory.mktemp(name)
+        server = stack.enter_context(started(folder, module=f"midwatch_{name}", MIDWATCH_STORE=store))
+        return {"url": server.url, "suite": True}
+
+    with ExitStack() as stack, ThreadPoolExecutor() as at_once:
+        yield dict(zip(SERVERS, at_once.map(start, SERVERS), strict=True))
+
+
+def but_for(server: str, specs: Specs) -> Specs:
+    """Return the specs of all servers but one."""
+    return {name: spec for name, spec in specs.items() if name != server}
 
 
 @contextmanager
@@ -52,8 +80,11 @@ def honest(conclusion: Conclusion, gone: str) -> None:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_server_that_is_killed_for_good_costs_a_gap_and_no_more(desk: Desk, snapshot: Path, server: str) -> None:
-    running = desk.start("investigate", str(snapshot))
+def test_a_server_that_is_killed_for_good_costs_a_gap_and_no_more(
+    desk: Desk, snapshot: Path, well: Specs, server: str
+) -> None:
+    servers = desk.servers_file(**but_for(server, well))
+    running = desk.start("investigate", str(snapshot), MIDWATCH_SERVERS_FILE=servers)
     desk.asked(running)
     with struck(running, server, signal.SIGKILL):
         assert running.ends(30) == 0, running.text()
@@ -62,8 +93,9 @@ def test_a_server_that_is_killed_for_good_costs_a_gap_and_no_more(desk: Desk, sn
     assert desk.left_behind() == []
 
 
-def test_a_server_that_is_killed_once_comes_back(desk: Desk, snapshot: Path) -> None:
-    running = desk.start("investigate", str(snapshot), MIDWATCH_SERVERS_FILE=desk.servers_file())
+def test_a_server_that_is_killed_once_comes_back(desk: Desk, snapshot: Path, well: Specs) -> None:
+    servers = desk.servers_file(**but_for("traces", well))
+    running = desk.start("investigate", str(snapshot), MIDWATCH_SERVERS_FILE=servers)
     desk.asked(running)
     killed = running.server("traces")
     assert killed
@@ -75,8 +107,9 @@ def test_a_server_that_is_killed_once_comes_back(desk: Desk, snapshot: Path) -> 
     assert desk.left_behind() == []
 
 
-def test_a_server_that_stops_answering_costs_its_deadline(desk: Desk, snapshot: Path) -> None:
-    running = desk.start("investigate", str(snapshot), MIDWATCH_CALL_SECONDS="3")
+def test_a_server_that_stops_answering_costs_its_deadline(desk: Desk, snapshot: Path, well: Specs) -> None:
+    servers = desk.servers_file(**but_for("logs", well))
+    running = desk.start("investigate", str(snapshot), MIDWATCH_SERVERS_FILE=servers, MIDWATCH_CALL_SECONDS="3")
     desk.asked(running)
     began = time.monotonic()
     with struck(running, "logs", signal.SIGSTOP):
@@ -88,20 +121,20 @@ def test_a_server_that_stops_answering_costs_its_deadline(desk: Desk, snapshot: 
     assert desk.left_behind() == []
 
 
-def test_servers_that_cannot_be_started_or_never_come_up_are_gaps(desk: Desk, snapshot: Path) -> None:
+def test_servers_that_cannot_be_started_or_never_come_up_are_gaps(desk: Desk, snapshot: Path, well: Specs) -> None:
     absent = {"command": str(desk.folder / "no-such-server")}
     mute = {"command": sys.executable, "args": ["-c", "import time; time.sleep(600)"]}
     running = desk.start(
         "investigate",
         str(snapshot),
-        MIDWATCH_SERVERS_FILE=desk.servers_file(logs=absent, metrics=mute),
-        MIDWATCH_CONNECT_SECONDS="15",
+        MIDWATCH_SERVERS_FILE=desk.servers_file(**{**well, "logs": absent, "metrics": mute}),
+        MIDWATCH_CONNECT_SECONDS="5",
     )
     assert running.ends(60) == 0, running.text()
     conclusion = desk.concludes()
     said = {gap.what: gap.why for gap in conclusion.gaps}
     assert said["server logs"] == f"it cannot be started: {desk.folder / 'no-such-server'} is not installed"
-    assert said["server metrics"] == "it did not come up within 15 s"
+    assert said["server metrics"] == "it did not come up within 5 s"
     assert [cause.entity for cause in conclusion.root_causes] == ["service:stock"]
     assert conclusion.root_causes[0].confidence <= WITH_BLIND_SPOT
     assert "No surer than 0.70: a signal that could name another cause could not be read" in running.text()
