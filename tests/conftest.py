@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+import httpcore2
 import pytest
 
 if TYPE_CHECKING:
