@@ -181,6 +181,7 @@ class Gate:
         return await self._call(call, seconds)
 
     async def _call(self, call: Call, seconds: float) -> Done:
+        self.inquiry.journal.confirm()  # a host that was paused for long may have been taken for dead
         try:
             answer = await self.hands.act(call.server, call.tool, call.arguments, seconds)
         except Unanswered as error:

@@ -18,6 +18,7 @@ from midwatch.inquiry import Inquiry
 from midwatch.investigation import Investigation, begin, limits_of
 from midwatch.journal import Journal
 from midwatch.links import Reach, connect, open_links
+from midwatch.places import Places
 from midwatch.records import Alert, Incident, Message
 from midwatch.scoping import discover
 from midwatch.servers import server_specs
@@ -114,11 +115,20 @@ async def open_host(settings: Settings, reach: Reach = connect) -> AsyncGenerato
     specs, steering = server_specs(settings), load_steering(settings.steering_dir)
     journal = journal_of(settings)
     kept = evidence_of(settings, journal)
+    places = Places(journal.database)
     try:
         async with (
-            open_models(settings) as models,
+            open_models(settings, places) as models,
             open_links(specs, settings.connect_seconds, settings.data_dir / "servers", reach) as links,
         ):
-            yield Host(settings, journal, Eyes(links, kept), Hands(links, kept), steering, models)
+            yield Host(
+                settings,
+                journal,
+                Eyes(links, kept, places, settings.server_calls_at_once),
+                Hands(links, kept),
+                steering,
+                models,
+            )
     finally:
+        places.close()
         journal.close()

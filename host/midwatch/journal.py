@@ -69,7 +69,7 @@ class Journal:
     def __init__(self, where: Path | Database | None) -> None:
         self.database = where if isinstance(where, Database) else Database(where)
         self.listeners: list[Callable[[Entry], None]] = []
-        self._allow: Callable[[sa.Connection], None] = lambda _: None
+        self._allow: Callable[[sa.Connection], None] = _anybody
 
     def fenced(self, allow: Callable[[sa.Connection], None]) -> "Journal":
         """Return this journal for somebody who may write only as long as `allow` does not raise, in each transaction.
@@ -79,6 +79,12 @@ class Journal:
         fenced = copy(self)
         fenced._allow = allow
         return fenced
+
+    def confirm(self) -> None:
+        """Raise what would keep a note from being written now: before something that cannot be taken back."""
+        if self._allow is not _anybody:
+            with self.database.writing() as connection:
+                self._allow(connection)
 
     def note(self, investigation: str, kind: RecordType, key: str, body: BodyT, actor: str = "host") -> BodyT:
         """Append `body` under `key` and return it; if the key was noted before, return what was noted then."""
@@ -278,6 +284,10 @@ class Notes:
         later = {name: put.excluded[name] for name in (*body, "body")}
         newer = put.excluded.version >= _incidents.c.version
         self.connection.execute(put.on_conflict_do_update(index_elements=["id"], set_=later, where=newer))
+
+
+def _anybody(_: sa.Connection) -> None:
+    """Let whoever wants to write do it."""
 
 
 def _fit(key: str) -> str:

@@ -38,6 +38,9 @@ class ModelSettings(BaseSettings):
     model_prices: dict[str, Price] = Field({}, description="US dollars for a million tokens, by model")
 
     model_call_seconds: float = Field(60, gt=0, description="time for one call of a model")
+    model_calls_at_once: int | None = Field(
+        None, gt=0, description="calls of models by one key at the same time, over all hosts"
+    )
     model_task_seconds: float = Field(120, gt=0, description="time for one task of a model")
     model_task_turns: int = Field(12, gt=0, description="calls of a model for one task")
     model_task_tokens: int = Field(150_000, gt=0, description="tokens for one task, in and out, cached or not")

@@ -61,7 +61,7 @@ class ServerSpec(BaseModel):
 
     The shape is that of Claude Desktop's settings. `allow` names the tools that may be asked, `hands` those that an
     approved plan may call; of a server of the `suite` what it declares is believed, and nothing need be named.
-    `runbooks` says how its documents are found and read.
+    `runbooks` says how its documents are found and read. `at_once` limits the calls at the same time, over all hosts.
     `models` are those that a model may use, of the reading ones; all of them when it is left out. `resources` and
     `prompts` are what a model may read of the server beside its tools: patterns of URIs and of names.
     `${NAME}` in a header or a client secret stands for a variable of the environment.
@@ -81,6 +81,7 @@ class ServerSpec(BaseModel):
     resources: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     suite: bool = False
+    at_once: int | None = Field(None, gt=0)
     runbooks: RunbookBinding | None = None
 
     @property
@@ -175,6 +176,9 @@ class Settings(ModelSettings):
     investigations_at_once: int = Field(4, gt=0, description="investigations that a host works on at the same time")
     team_investigations_at_once: int = Field(
         4, gt=0, description="investigations of one team at the same time, over all hosts"
+    )
+    server_calls_at_once: int | None = Field(
+        None, gt=0, description="tool calls to one server at the same time, over all hosts"
     )
     takeover_seconds: float = Field(
         12, gt=0, description="how long a host may be silent before others take its investigations over"

@@ -17,6 +17,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from midwatch import plain
 from midwatch.failing import failure_in, is_denial
 from midwatch.links import Link, Unanswered, without
+from midwatch.places import NoPlace, Places
 from midwatch.runbook_settings import RunbookBinding
 from midwatch.trust import Standing, Use, pin_of, standings, use_of
 from midwatch_kit.errors import KitError
@@ -112,9 +113,13 @@ class Words:
 class Eyes:
     """The tools that only read: declared so by a server of the suite, or allowed by the settings."""
 
-    def __init__(self, links: Mapping[str, Link], kept: EvidenceStore) -> None:
+    def __init__(
+        self, links: Mapping[str, Link], kept: EvidenceStore, places: Places | None = None, at_once: int | None = None
+    ) -> None:
         self._links = links
         self.kept = kept
+        self._places = places
+        self._at_once = at_once
 
     def tools(self, role: Role, signal: str | None = None, key: str | None = None) -> list[Tool]:
         """Return the reading tools with a role (and a signal, and a key), in a stable order, whether up or not."""
@@ -160,7 +165,20 @@ class Eyes:
         return [standing for link in links for standing in standings(link.name, link.tools, link.spec)]
 
     async def ask(self, tool: Tool, arguments: Mapping[str, JsonValue], seconds: float) -> Answer:
-        """Ask a reading tool and keep the bytes behind its answer; raises `Unanswered`."""
+        """Ask a reading tool, once a place is free at its server, and keep the bytes behind its answer.
+
+        Raises `Unanswered`.
+        """
+        if self._places is None:
+            return await self._ask(tool, arguments, seconds)
+        most = self._links[tool.server].spec.at_once or self._at_once
+        try:
+            async with self._places.holding(f"server {tool.server}", most, seconds):
+                return await self._ask(tool, arguments, seconds)
+        except NoPlace as error:
+            raise Unanswered(str(error), down=False, asked=False) from None
+
+    async def _ask(self, tool: Tool, arguments: Mapping[str, JsonValue], seconds: float) -> Answer:
         if not tool.read_only:
             raise Unanswered(tool.barred or f"{tool.name} is not declared read-only", down=False, asked=False)
         link = self._links[tool.server]

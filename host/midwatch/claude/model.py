@@ -20,6 +20,7 @@ from midwatch.claude.prices import Usage, cost, dearest
 from midwatch.claude.purse import Held, Purse
 from midwatch.errors import HostError
 from midwatch.model_settings import Price
+from midwatch.places import NoPlace, Places
 from midwatch.privacy import hidden
 
 Block: TypeAlias = dict[str, Any]
@@ -114,15 +115,30 @@ class Turn:
 
 @dataclass
 class Model:
-    """A model by its name, at a service; `seconds` are for one call with all its tries."""
+    """A model by its name, at a service; `seconds` are for one call with all its tries.
+
+    Calls of one `account` take its `places`, where they are limited: `at_once` of them, over all hosts.
+    """
 
     client: Client
     name: str
     price: Price
     seconds: float
+    places: Places | None = None
+    account: str = ""
+    at_once: int | None = None
 
     async def answer(self, asked: Asked, purse: Purse) -> Turn:
         """Return the model's answer; raises `Spent` before anything is sent, `ModelDown`, and `NoSense`."""
+        if self.places is None:
+            return await self._answer(asked, purse)
+        try:
+            async with self.places.holding(f"model {self.account}", self.at_once, self.seconds):
+                return await self._answer(asked, purse)
+        except NoPlace as error:
+            raise ModelDown(f"{self.name} was not asked: {error}") from None
+
+    async def _answer(self, asked: Asked, purse: Purse) -> Turn:
         prompt = asked.most_prompt
         with purse.holding(prompt + asked.most_output, dearest(prompt, asked.most_output, self.price)) as held:
             began = time.monotonic()

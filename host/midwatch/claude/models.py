@@ -1,5 +1,6 @@
 """The models that the settings name, reached for as long as the host runs; or why there are none."""
 
+import hashlib
 import importlib.util
 import os
 from collections.abc import AsyncGenerator
@@ -11,6 +12,7 @@ from midwatch.claude.prices import price_of
 from midwatch.claude.purse import Purse
 from midwatch.errors import BadSettings
 from midwatch.model_settings import ModelSettings
+from midwatch.places import Places
 from midwatch.privacy import hidden
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ class Models:
 
 
 @asynccontextmanager
-async def open_models(settings: ModelSettings) -> AsyncGenerator[Models | None]:
-    """Yield the models; None when the settings want none. Nothing is asked yet.
+async def open_models(settings: ModelSettings, places: Places | None = None) -> AsyncGenerator[Models | None]:
+    """Yield the models; None when the settings want none. Nothing is asked yet. Calls take `places`, if there are any.
 
     Raises `BadSettings` for a model without a price, and for a service whose client is not installed.
     """
@@ -50,10 +52,10 @@ async def open_models(settings: ModelSettings) -> AsyncGenerator[Models | None]:
     if why := _no_key(settings):
         yield Models(why_not=why)
         return
+    account = f"{settings.model_via} {hashlib.sha256(_key(settings).encode()).hexdigest()[:12]}"
     async with _client(settings) as client:
-        lead, tester = (
-            Model(client, name, price, settings.model_call_seconds) for name, price in zip(names, prices, strict=True)
-        )
+        common = (settings.model_call_seconds, places, account, settings.model_calls_at_once)
+        lead, tester = (Model(client, name, price, *common) for name, price in zip(names, prices, strict=True))
         yield Models(lead, tester)
 
 

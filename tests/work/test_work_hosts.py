@@ -1,0 +1,49 @@
+"""Hosts that share a PostgreSQL: what one that is paused, cut off or without its database began is gone on with."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.postgresql import Server
+from tests.work.outage import ACTS, DONE, GOOD, Outage, Tells
+
+AWAY_SECONDS = 1.5
+pytestmark = pytest.mark.xdist_group("postgresql")
+
+
+@pytest.fixture
+def shared(tmp_path: Path, postgresql: str, hosts: Tells) -> Outage:
+    """Return an outage that nobody has worked on, over PostgreSQL."""
+    return Outage(tmp_path / "case", postgresql, hosts)
+
+
+@pytest.mark.parametrize("record", ["tool_call", "verdict", "conclusion", f"action begun: {ACTS}"])
+def test_a_host_that_is_paused_for_long_finds_its_work_taken_over_and_leaves_it(
+    shared: Outage, undisturbed: tuple[dict[str, Any], set[str]], record: str
+) -> None:
+    paused = shared.runs(record, by=signal.SIGSTOP)
+    assert shared.runs(machine="other") == DONE
+    before = shared.told()
+    assert shared.goes_on(paused) == DONE
+    assert shared.told() == before
+    if record.startswith("action"):  # nobody knows whether it had acted: so nobody does
+        assert GOOD not in before["rolled back"]
+    else:
+        assert before == undisturbed[0]
+
+
+def test_a_database_that_restarts_under_an_investigation_is_waited_for(
+    shared: Outage, undisturbed: tuple[dict[str, Any], set[str]], postgresql_server: Server
+) -> None:
+    paused = shared.runs("verdict", by=signal.SIGSTOP)
+    postgresql_server.stop()
+    ended: list[str] = []
+    host = threading.Thread(target=lambda: ended.append(shared.goes_on(paused)))
+    host.start()
+    host.join(AWAY_SECONDS)
+    postgresql_server.start()
+    host.join()
+    assert ended == [DONE]
+    assert shared.told() == undisturbed[0]
