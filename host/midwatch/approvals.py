@@ -11,14 +11,19 @@ from datetime import UTC, datetime, timedelta
 import anyio
 from rich.console import Console
 
+from midwatch.clocks import steady
 from midwatch.errors import HostError
-from midwatch.journal import Journal
-from midwatch.records import Decision, Incident, Plan, Step
+from midwatch.journal import Entry, Journal
+from midwatch.records import Decision, Incident, Plan, RecordType, Step
 
 if sys.platform != "win32":
     import termios
 
 _LOOK_EVERY = 0.5
+_LATE = ":late"
+_SLACK_SECONDS = 5.0
+"""What the clocks of two machines may differ by."""
+_BOTH: tuple[RecordType, ...] = ("plan", "decision")
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,9 @@ class AtTheTerminal:
         if sys.platform != "win32":
             termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before the question is no answer to it
         self.console.print(f"Run plan {plan.digest[:12]} as a whole? (y/n) ", end="", highlight=False)
+        until = steady() + self.seconds
         answer = await _typed_line(self.seconds)
-        if answer is None:
+        if answer is None or steady() >= until:
             return _unanswered(plan, self.seconds)
         yes = answer.strip().casefold() in ("y", "yes")
         return Decision(digest=plan.digest, approved=yes, by="person at the terminal", reason="asked and answered")
@@ -57,12 +63,15 @@ class ThroughTheJournal:
     seconds: float
 
     async def decide(self, incident: Incident, plan: Plan) -> Decision:
-        """Return the decision that somebody puts on record, or a no when nobody does in time."""
-        with anyio.move_on_after(self.seconds):
-            while True:
-                if decision := self.journal.recall(incident.id, "decision", plan.digest, Decision):
-                    return decision
-                await anyio.sleep(_LOOK_EVERY)
+        """Return the decision that somebody puts on record, or a no when nobody does in time.
+
+        Time goes on while the host is stopped: what was decided meanwhile comes too late if the time is over by then.
+        """
+        until = steady() + self.seconds
+        while (left := until - steady()) > 0:
+            if decision := self.journal.recall(incident.id, "decision", plan.digest, Decision):
+                return decision
+            await anyio.sleep(min(_LOOK_EVERY, left))
         return _unanswered(plan, self.seconds)
 
 
@@ -109,6 +118,35 @@ def decide_by_name(
         raise HostError(f"{digest!r} is not the digest of the plan that waits ({waiting}): read the plan again")
     decision = Decision(digest=plans[-1].digest, approved=approved, by=by, reason=reason)
     return journal.note(investigation, "decision", plans[-1].digest, decision, by)
+
+
+def decided_in_time(journal: Journal, investigation: str, plan: Plan, seconds: float) -> Decision | None:
+    """Return the decision on a plan, if there is one; a yes of after the time that the plan waits becomes a no.
+
+    Time is counted from when the plan came on record, as the journal has it.
+    """
+    decided = decision_on(journal, investigation, plan)
+    at = {e.type: e.at for kind in _BOTH for e in journal.entries(investigation, kind=kind) if _of(e, plan)}
+    if decided and decided.approved and (at["decision"] - at["plan"]).total_seconds() > seconds + _SLACK_SECONDS:
+        return too_late(journal, investigation, plan, seconds)
+    return decided
+
+
+def too_late(journal: Journal, investigation: str, plan: Plan, seconds: float) -> Decision:
+    """Put on record that a plan was approved only when its time was over, and return that no."""
+    reason = f"it was approved, but only after the {seconds:g} s that it waited for an answer"
+    late = Decision(digest=plan.digest, approved=False, by="nobody", reason=reason)
+    return journal.note(investigation, "decision", f"{plan.digest}{_LATE}", late)
+
+
+def decision_on(journal: Journal, investigation: str, plan: Plan) -> Decision | None:
+    """Return the decision on a plan's digest, if there is one; a yes that came too late is none."""
+    late = journal.recall(investigation, "decision", f"{plan.digest}{_LATE}", Decision)
+    return late or journal.recall(investigation, "decision", plan.digest, Decision)
+
+
+def _of(entry: Entry, plan: Plan) -> bool:
+    return entry.body["digest"] == plan.digest
 
 
 def can_be_undone(plan: Plan) -> bool:

@@ -56,12 +56,16 @@ class Patience:
 
 @dataclass
 class Gate:
-    """Runs approved plans with the hands it alone holds, and notes every step."""
+    """Runs approved plans with the hands it alone holds, and notes every step.
+
+    `of` sets the plan of a further look apart: a step that an earlier plan ran has not run for it.
+    """
 
     inquiry: Inquiry
     hands: Hands
     patience: Patience
     scope: Scope
+    of: str = ""
 
     async def carry_out(self, plan: Plan, decision: Decision) -> bool:
         """Run a plan if it was approved and return whether the symptom is gone; every step goes on record."""
@@ -198,10 +202,13 @@ class Gate:
         return self.inquiry.journal.note(self.inquiry.investigation, "health", key, seen)
 
     def _recorded(self, step: Step) -> Action | None:
-        return self.inquiry.journal.recall(self.inquiry.investigation, "action", step.title, Action)
+        return self._recall(step.title)
 
     def _begun(self, step: Step) -> bool:
-        return self.inquiry.journal.recall(self.inquiry.investigation, "action", _begun(step), Action) is not None
+        return self._recall(_begun(step)) is not None
+
+    def _recall(self, key: str) -> Action | None:
+        return self.inquiry.journal.recall(self.inquiry.investigation, "action", f"{key}{self.of}", Action)
 
     def _may_have_changed(self, step: Step) -> bool:
         done = self._recorded(step)
@@ -222,7 +229,7 @@ class Gate:
             step=step.title, phase=step.phase, call=step.call, outcome=outcome, detail=detail[:2000], evidence=evidence
         )
         key = _begun(step) if outcome == "begun" else step.title
-        self.inquiry.journal.note(self.inquiry.investigation, "action", key, action)
+        self.inquiry.journal.note(self.inquiry.investigation, "action", f"{key}{self.of}", action)
 
 
 def _of(plan: Plan, phase: Phase) -> list[Step]:

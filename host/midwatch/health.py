@@ -3,8 +3,9 @@
 This is how midwatch tells better from worse; it changes nothing and judges no cause.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import JsonValue
 
@@ -12,10 +13,13 @@ from midwatch.builtin.observed import PARTS
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.records import Health, Scope
+from midwatch.toolbox import Answer
 from midwatch_kit.records import Observation, Signal, Window
 from midwatch_kit.server import Role
 from midwatch_kit.window import rfc3339
 
+ASKED_BY: Final = "health"
+"""Who asks: what is asked so is about how an incident goes on, not about its cause."""
 _WORSE = 1.25
 
 
@@ -23,17 +27,36 @@ async def health(
     inquiry: Inquiry, scope: Scope, window: Window, when: Literal["before", "after", "at_the_end"]
 ) -> Health | None:
     """Return the symptom's health over `window` against the incident's baseline; None when nobody can say."""
-    arguments: dict[str, JsonValue] = {
+    tools = inquiry.eyes.tools(Role.SURVEY, Signal.TRACES)
+    answers = await inquiry.ask_all(((tool, question(scope, window)) for tool in tools), ASKED_BY)
+    seen = of_symptom(inquiry, scope, (answer for _, answer in answers))
+    return health_in(seen, window, when, tuple(answer.evidence for _, answer in answers))
+
+
+def question(scope: Scope, window: Window) -> dict[str, JsonValue]:
+    """Return what a survey of traces is asked about the symptom: a window beside the incident's baseline."""
+    return {
         "start": rfc3339(window.start),
         "end": rfc3339(window.end),
         "baseline_start": rfc3339(scope.baseline.start),
         "baseline_end": rfc3339(scope.baseline.end),
         "entities": [scope.symptom],
     }
-    tools = inquiry.eyes.tools(Role.SURVEY, Signal.TRACES)
-    answers = await inquiry.ask_all(((tool, arguments) for tool in tools), "health")
-    seen = [o for _, answer in answers for o in inquiry.checked(answer.observations) if o.entity == scope.symptom]
-    seen = [o for o in seen if not PARTS & o.attributes.keys()]
+
+
+def of_symptom(inquiry: Inquiry, scope: Scope, answers: Iterable[Answer]) -> list[Observation]:
+    """Return what stands of all that surveys say of the symptom as a whole."""
+    seen = [o for answer in answers for o in inquiry.checked(answer.observations) if o.entity == scope.symptom]
+    return [o for o in seen if not PARTS & o.attributes.keys()]
+
+
+def health_in(
+    seen: Sequence[Observation],
+    window: Window,
+    when: Literal["before", "after", "at_the_end"],
+    evidence: tuple[str, ...],
+) -> Health | None:
+    """Return the health that a survey tells of; None when it counted no requests."""
     counted = next((o for o in seen if "requests" in o.attributes), None)
     if counted is None:
         return None
@@ -46,7 +69,7 @@ async def health(
         errors=int(float(counted.attributes.get("errors", "0"))),
         latency_p95_ms=_latency(seen),
         statement=(bad[0] if bad else counted).statement,
-        evidence=tuple(answer.evidence for _, answer in answers),
+        evidence=evidence,
     )
 
 
@@ -66,7 +89,7 @@ def _share(health: Health) -> float:
     return health.errors / health.requests if health.requests else 0.0
 
 
-def _latency(seen: list[Observation]) -> float | None:
+def _latency(seen: Sequence[Observation]) -> float | None:
     slow = next((o for o in seen if o.subject == "latency_p95"), None)
     if slow and slow.magnitude is not None:
         return slow.magnitude

@@ -23,10 +23,12 @@ from midwatch.records import Alert, Incident, Message
 from midwatch.scoping import discover
 from midwatch.servers import server_specs
 from midwatch.settings import Settings
+from midwatch.snapshots import snapshot_of
 from midwatch.state import evidence_of, journal_of
-from midwatch.steering import Steering, load_steering
+from midwatch.steering import Steering, forbidden_by, load_steering
 from midwatch.steers import look_of
 from midwatch.toolbox import Eyes, Hands
+from midwatch.watch.watching import RecoveryWatch
 from midwatch_kit.evidence import canonical
 from midwatch_kit.records import Window
 from midwatch_topology import Topology
@@ -78,6 +80,17 @@ class Host:
             said = Message(text=f"steering as it was before: {error}")
             self.journal.note(incident.id, "message", f"steering:{look_of(self.journal, incident.id)}", said)
         return begin(incident, self.settings, self.journal, self.eyes, self.hands, self.steering, approver, self.models)
+
+    def recovery_watch(self) -> RecoveryWatch:
+        """Return the watch over the incidents of this host that came to a conclusion; it only reads."""
+
+        def live(name: str) -> bool:
+            return snapshot_of(self.journal, name) is None
+
+        def forbidden(server: str, tool: str) -> str:
+            return forbidden_by(self.steering)(server, tool)
+
+        return RecoveryWatch(self.settings, self.journal, self.eyes, live, forbidden)
 
     def _receive(self, alert: Alert, known: Iterable[Incident], now: datetime) -> Incident | None:
         if part := belongs_to(alert, known):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from midwatch.approvals import decided_in_time, too_late
 from midwatch.builtin.admission import Admission, with_proposed
 from midwatch.builtin.asked import asked_less
 from midwatch.builtin.conclude import conclude
@@ -37,7 +38,6 @@ from midwatch.recommendations import put_on_record
 from midwatch.records import (
     Budget,
     Conclusion,
-    Decision,
     Gap,
     Hypothesis,
     Incident,
@@ -364,24 +364,26 @@ class Investigation:
         """Ask for approval of the whole plan and, with it, carry the plan out; not if somebody says more instead."""
         if not plan.steps or self.approver is None:  # nobody to ask: then nothing runs
             return False
-        decision = self.journal.recall(self.incident.id, "decision", plan.digest, Decision)
+        decision = decided_in_time(self.journal, self.incident.id, plan, self.settings.approval_seconds)
         if decision is None:
             self._becomes(Status.AWAITING_APPROVAL)
             approver = self.approver
             if (made := await self._unless_told(lambda: approver.decide(self.incident, plan))) is None:
                 return False
             decision = self.journal.note(self.incident.id, "decision", plan.digest, made, made.by)
+            if decision.approved and made.by == "nobody":
+                decision = too_late(self.journal, self.incident.id, plan, self.settings.approval_seconds)
         if decision.approved:
             self._becomes(Status.MITIGATING)
         patience = Patience(self.settings.settle_seconds, self.settings.recovery_seconds)
-        return await Gate(self._second_inquiry(), self.hands, patience, scope).carry_out(plan, decision)
+        return await Gate(self._second_inquiry(), self.hands, patience, scope, self._key("")).carry_out(plan, decision)
 
     async def _report(self, conclusion: Conclusion, plan: Plan, scope: Scope, *, mitigated: bool) -> Report:
         if mitigated:
             window = window_ending(datetime.now(UTC), max(self.settings.settle_seconds, 2.0))
             if last := await health(self._second_inquiry(), scope, window, "at_the_end"):
                 self.journal.note(self.incident.id, "health", self._key("at_the_end"), last)
-        over = mitigated or conclusion.outcome is Outcome.NO_INCIDENT
+        over = conclusion.outcome is Outcome.NO_INCIDENT or (mitigated and not self.settings.watch.enabled)
         self._becomes(Status.RESOLVED if over else Status.WATCHING)
         text = packet(self.incident, self.journal, asks=self.approver is not None)
         done = Report(outcome=conclusion.outcome, mitigated=mitigated, packet=text)

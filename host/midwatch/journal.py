@@ -19,7 +19,7 @@ from pydantic import JsonValue, ValidationError
 
 from midwatch.database import Database
 from midwatch.errors import JournalDamaged
-from midwatch.records import BODIES, Incident, RecordType
+from midwatch.records import BODIES, Incident, RecordType, Status
 from midwatch.tables import incidents as _incidents
 from midwatch.tables import records as _records
 from midwatch.tables import spending as _spending
@@ -156,6 +156,15 @@ class Journal:
         """Yield the records of one type of all investigations."""
         yield from self._entries(_records.c.type == kind)
 
+    def latest(self, kind: RecordType, since: datetime | None = None) -> list[Entry]:
+        """Return the last record of a type of each investigation; with a moment, where that was noted since then."""
+        of_type = sa.select(_records.c.investigation, sa.func.max(_records.c.seq).label("seq"))
+        recent = [_records.c.at >= rfc3339(since)] if since else []
+        last = of_type.where(_records.c.type == kind, *recent).group_by(_records.c.investigation).subquery()
+        same = sa.and_(_records.c.investigation == last.c.investigation, _records.c.seq == last.c.seq)
+        with self.database.reading() as connection:
+            return [_entry(row) for row in connection.execute(sa.select(*_OF_ENTRY).join(last, same)).mappings()]
+
     def investigations(self) -> list[str]:
         """Return the ids of all investigations, oldest first."""
         query = sa.select(_records.c.investigation).where(_records.c.seq == 1).order_by(_records.c.at)
@@ -166,12 +175,14 @@ class Journal:
         """Return an incident as it stands now; None when there is none of that id."""
         return next(iter(self._incidents(_incidents.c.id == investigation)), None)
 
-    def incidents(self, *, due: bool | None = None) -> list[Incident]:
+    def incidents(self, *, due: bool | None = None, status: Status | None = None) -> list[Incident]:
         """Return every incident as it stands now, in the order in which they came on record.
 
-        With `due`, only those that wait to be investigated, or only those that do not.
+        With `due`, only those that wait to be investigated, or only those that do not; with `status`, those that
+        have it.
         """
-        return self._incidents(*([] if due is None else [_incidents.c.due == due]))
+        waiting = [] if due is None else [_incidents.c.due == due]
+        return self._incidents(*waiting, *([] if status is None else [_incidents.c.status == status]))
 
     def without(self, kind: RecordType) -> list[str]:
         """Return the ids of the investigations that have no record of a type, oldest first."""

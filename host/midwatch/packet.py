@@ -20,6 +20,7 @@ from midwatch.records import (
     Outcome,
     Plan,
     Scope,
+    Status,
     Verdict,
 )
 from midwatch.revisions import revision_lines
@@ -61,6 +62,7 @@ def packet(incident: Incident, journal: Journal, *, asks: bool = True) -> str:
         *_causes(conclusion, index, journal, incident),
         *_ruled_out(conclusion, index),
         *_health(journal.values(incident.id, Health)),
+        *_watched(incident),
         *_plan(incident, journal, asks=asks),
         *(
             f"Long-term fix: {r.title} (midwatch recommendations show {r.id})"
@@ -137,6 +139,12 @@ def _health(looks: list[Health]) -> Iterable[str]:
         yield f"Health before: {_share(before)} — {before.statement}"
     if after:
         yield f"Health after:  {_share(after)} — {after.statement}"
+
+
+def _watched(incident: Incident) -> Iterable[str]:
+    """Say what became of the symptom after the conclusion, where a watch has said so."""
+    if incident.reason and incident.status in (Status.WATCHING, Status.RESOLVED):
+        yield f"Since then {incident.status}: {incident.reason}"
 
 
 def _plan(incident: Incident, journal: Journal, *, asks: bool) -> Iterable[str]:

@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from midwatch.approvals import plan_text
+from midwatch.approvals import decision_on, plan_text
 from midwatch.journal import Entry, Journal
 from midwatch.records import (
     Action,
     Cause,
     Conclusion,
-    Decision,
     Hypothesis,
     Incident,
     Plan,
@@ -114,11 +113,6 @@ def plan_state(journal: Journal, incident: Incident, plan: Plan) -> str:
     now = journal.incident(incident.id) or incident
     waits = "a person is waited for" if now.status is Status.AWAITING_APPROVAL else f"the incident is {now.status}"
     return f"not decided; {waits}"
-
-
-def decision_on(journal: Journal, investigation: str, plan: Plan) -> Decision | None:
-    """Return the decision on a plan's digest, if there is one."""
-    return journal.recall(investigation, "decision", plan.digest, Decision)
 
 
 def record_line(entry: Entry) -> str:

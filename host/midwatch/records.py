@@ -13,6 +13,7 @@ from midwatch.conclusion_record import Impact, NextCheck, Revision, RuledOut
 from midwatch.long_term import Recommendation
 from midwatch.runbook_record import Runbook
 from midwatch.statements import Statement
+from midwatch.watch_record import Watch
 from midwatch_kit.records import (
     Citation,
     EntityId,
@@ -469,7 +470,7 @@ class Feedback(Record):
 RecordType = Literal[
     "incident", "topology", "hypothesis", "tool_call", "observation", "verdict", "gap", "steer", "conclusion",
     "plan", "decision", "action", "health", "message", "budget", "report", "recommendation", "feedback", "model_call",
-    "runbook",
+    "runbook", "watch",
 ]  # fmt: skip
 
 BODIES: dict[RecordType, type[Record]] = {
@@ -493,4 +494,5 @@ BODIES: dict[RecordType, type[Record]] = {
     "feedback": Feedback,
     "model_call": ModelCall,
     "runbook": Runbook,
+    "watch": Watch,
 }

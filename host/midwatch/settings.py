@@ -23,6 +23,7 @@ from midwatch.model_settings import ModelSettings
 from midwatch.runbook_settings import RunbookBinding
 from midwatch.secret import Secret
 from midwatch.settings_file import contradiction, read_settings_file
+from midwatch.watch_settings import WatchSettings
 
 _SECRET = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 _SHORTEST_SECRET = 6
@@ -194,6 +195,7 @@ class Settings(ModelSettings):
     question_seconds: float = Field(60, gt=0, description="time for the fresh looks that one question leads to")
     question_calls: int = Field(20, gt=0, description="tool calls that one question leads to")
     channels: dict[ChannelName, AnyChannel] = Field({}, description="where people are told, each place by a name")
+    watch: WatchSettings = Field(WatchSettings(), description="how incidents are watched after their conclusion")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -50,13 +50,16 @@ async def up(settings: Settings, console: Console) -> None:
 
 
 async def _work(host: Host) -> None:
-    """Investigate what is due: beside other hosts where the database is one that they share."""
-    if host.settings.database_url is None:
-        await work_alone(host)
-    else:
-        from midwatch.work.shared import work_shared  # noqa: PLC0415 - it comes with the extra postgresql
+    """Investigate what is due, and watch what is concluded: beside other hosts where they share a database."""
+    async with anyio.create_task_group() as group:
+        if host.settings.watch.enabled:
+            group.start_soon(host.recovery_watch().run)
+        if host.settings.database_url is None:
+            await work_alone(host)
+        else:
+            from midwatch.work.shared import work_shared  # noqa: PLC0415 - it comes with the extra postgresql
 
-        await work_shared(host, host.settings.database_url.get_secret_value())
+            await work_shared(host, host.settings.database_url.get_secret_value())
 
 
 @asynccontextmanager

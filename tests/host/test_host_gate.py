@@ -168,6 +168,19 @@ async def test_what_was_undone_stays_undone_when_the_plan_is_taken_up_again(
     assert patient.now()["made"] == ["awful", "bad"]
 
 
+async def test_a_further_looks_plan_runs_a_step_that_an_earlier_plan_ran(
+    reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
+) -> None:
+    plan = a_plan()
+    async with a_gate(reach, patient.url, journal, scope) as gate:
+        assert await gate.carry_out(plan, a_yes(plan))
+        patient.becomes(version="bad", made=["good"])
+        gate.of = ":2"
+        again = sealed(plan.model_copy(update={"reasoning": "it fails (look 2)"}))
+        assert await gate.carry_out(again, a_yes(again))
+    assert patient.now()["made"] == ["good", "good"]
+
+
 async def test_a_symptom_that_is_gone_needs_no_change(
     reach: Reach, patient: HttpServer, journal: Journal, scope: Scope
 ) -> None:

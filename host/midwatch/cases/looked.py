@@ -10,13 +10,12 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from midwatch.errors import BadSnapshot
+from midwatch.health import ASKED_BY
 from midwatch.journal import Journal
 from midwatch.records import Alert, Message, Scope, ToolCall
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Window
 
-AFTERWARDS = "health"
-"""The actor whose questions are about how a mitigation went, not about the cause."""
 _TIMES = ("start", "end", "baseline_start", "baseline_end")
 
 
@@ -37,7 +36,7 @@ def first_scope_of(journal: Journal, investigation: str) -> Scope:
 def calls_of(journal: Journal, investigation: str) -> list[ToolCall]:
     """Return every question that was asked in search of the cause, in order."""
     noted = (entry for entry in journal.entries(investigation) if entry.type == "tool_call")
-    return [ToolCall.model_validate(entry.body) for entry in noted if entry.actor != AFTERWARDS]
+    return [ToolCall.model_validate(entry.body) for entry in noted if entry.actor != ASKED_BY]
 
 
 def window_of(journal: Journal, investigation: str) -> Window:

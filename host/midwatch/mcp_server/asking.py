@@ -11,9 +11,9 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.resolve import Elicit
 from pydantic import BaseModel, ConfigDict, Field
 
-from midwatch.approvals import told_of
+from midwatch.approvals import decision_on, told_of
 from midwatch.journal import Journal
-from midwatch.reading import decision_on, plan_lines, plan_state
+from midwatch.reading import plan_lines, plan_state
 from midwatch.records import Call, Incident, Plan
 
 
