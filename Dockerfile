@@ -10,7 +10,8 @@ RUN --mount=type=bind,from=ghcr.io/astral-sh/uv:0.13.9,source=/uv,target=/usr/lo
     --mount=type=bind,source=.,target=/source \
     --mount=type=cache,target=/root/.cache/uv \
     UV_PROJECT_ENVIRONMENT=/app/.venv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never uv sync --project /source --locked \
-    --no-dev --no-editable --all-packages --extra receiver --no-install-package midwatch-bench
+    --no-dev --no-editable --all-packages --extra receiver --extra postgresql --extra slack \
+    --no-install-package midwatch-bench
 WORKDIR /app
 COPY steering steering
 COPY examples/compose examples/compose
