@@ -38,7 +38,7 @@ def told_by_workers(folder: Path) -> list[tuple[str, str, int]]:
     for name in ("test_a.py", "test_b.py"):
         (folder / name).write_text(TESTS.format(told=str(told)))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "3", "--dist", "loadgroup", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
     lines = [line.split() for line in told.read_text().splitlines()]
@@ -47,7 +47,7 @@ def told_by_workers(folder: Path) -> list[tuple[str, str, int]]:
 
 
 @pytest.mark.xdist_group("live")
-def test_a_whole_application_has_one_worker_that_goes_before_the_other(tmp_path: Path) -> None:
+def test_a_whole_application_has_one_worker_that_goes_before_the_others(tmp_path: Path) -> None:
     told = told_by_workers(tmp_path)
     assert len({worker for group, worker, _ in told if group == "live"}) == 1
     assert {niceness for group, _, niceness in told if group == "live"} == {os.nice(0)}
