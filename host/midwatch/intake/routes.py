@@ -92,9 +92,7 @@ class Intake:
         window = timedelta(seconds=settings.replay_seconds)
         proof = await self._proof(source, settings, sent, content, window)
         if repeated := self._repeats.answer_to(source.name, proof, sent.now):
-            at, answer = repeated
-            said = f"the same signature was taken at {rfc3339(at)}; nothing was done again"
-            return _Answer(source.answers, {**_as_object(answer), "repeats": said})
+            return _Answer(source.answers, _repeat(*repeated))
         try:
             content = parsed(body) if content is None else content
         except BadAlert:
@@ -196,5 +194,13 @@ def _kind(content: JsonValue) -> JsonValue:
     return content.get("Type") if isinstance(content, dict) else None
 
 
-def _as_object(value: object) -> dict[str, JsonValue]:
-    return value if isinstance(value, dict) else {}
+def _repeat(at: datetime, answer: object) -> dict[str, JsonValue]:
+    """Return what was answered before, as a repeat of that."""
+    before: dict[str, JsonValue] = answer if isinstance(answer, dict) else {}
+    alerts = before.get("alerts")
+    again: list[JsonValue] = [
+        {**each, "became": "repeat"} if isinstance(each, dict) else each
+        for each in (alerts if isinstance(alerts, list) else [])
+    ]
+    said = f"the same signature was taken at {rfc3339(at)}; nothing was done again"
+    return {**before, "alerts": again, "repeats": said}

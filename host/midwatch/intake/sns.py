@@ -93,7 +93,7 @@ class Sns:
         signed_at = message.timestamp if message.timestamp.tzinfo else message.timestamp.replace(tzinfo=UTC)
         await self._check(message, body, sent.now)
         if abs(sent.now - signed_at) > window:
-            raise Refused(403, "of the time", f"it was signed at {signed_at.isoformat()}, which is too long from now")
+            raise Refused(403, "Timestamp", f"it was signed at {signed_at.isoformat()}, which is too long from now")
         return Proof("sns", signed_at, f"{message.message_id}:{message.signature}")
 
     async def confirm(self, body: JsonValue) -> str:

@@ -40,11 +40,12 @@ class Sent:
 
 @dataclass(frozen=True)
 class Proof:
-    """By which way a request was proven; `signed_at` and `signature` where the signature holds a time."""
+    """By which way a request was proven; `signed_at`, where that is told, and `signature` where it holds a time."""
 
     way: str
     signed_at: datetime | None = None
     signature: str = ""
+    time_header: str = ""
 
 
 Way = Callable[[Sent, Secrets], Proof | None]
@@ -149,7 +150,9 @@ def verified(sent: Sent, secrets: Secrets, ways: Iterable[Way], window: timedelt
             continue
         if proof.signed_at and abs(sent.now - proof.signed_at) > window:
             when = "old" if proof.signed_at < sent.now else "far ahead"
-            raise Refused(403, "of the time", f"it was signed at {proof.signed_at.isoformat()}, which is too {when}")
+            raise Refused(
+                403, proof.time_header, f"it was signed at {proof.signed_at.isoformat()}, which is too {when}"
+            )
         return proof
     names = ", ".join(filter(None, ((way.__doc__ or "").split("`")[1] for way in ways)))
     raise Refused(401, "Authorization", f"nothing proves who sent this; send one of: {names}")
@@ -199,7 +202,7 @@ def _timed(
     signed_at = _moment(time, time_header)
     signature = said.strip()
     _fits([signature], [sign(secret, time.encode("utf-8", "replace")) for secret in secrets], header)
-    return Proof(header.lower(), signed_at, signature)
+    return Proof(header.lower(), signed_at, signature, time_header)
 
 
 def _moment(text: str, header: str) -> datetime:
