@@ -27,6 +27,7 @@ class Server:
     home: Home
     log: Path
     port: int = field(default_factory=free_port)
+    addresses: str = "127.0.0.1"
     _process: subprocess.Popen[bytes] | None = None
     _names: Iterator[int] = field(default_factory=count)
 
@@ -46,7 +47,12 @@ class Server:
 
     def start(self) -> None:
         """Start it, on the port that it had, and wait until it answers."""
-        settings = OPTIONS | {"port": str(self.port), "max_connections": "150", "log_lock_waits": "off"}
+        settings = OPTIONS | {
+            "port": str(self.port),
+            "max_connections": "150",
+            "listen_addresses": self.addresses,
+            "log_lock_waits": "off",
+        }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self._process = self._begin(str(self.home.binaries / "postgres"), "-D", str(self.home.data), *options)
         deadline = time.monotonic() + _SECONDS

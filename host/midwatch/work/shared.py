@@ -6,6 +6,8 @@ finds out at its next record, which the database refuses it.
 """
 
 import logging
+import os
+import socket
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
@@ -22,7 +24,7 @@ from procrastinate.schema import SchemaManager
 from midwatch.database import POSTGRESQL, Database
 from midwatch.errors import DatabaseDown, LostClaim
 from midwatch.host import Host
-from midwatch.records import Incident
+from midwatch.records import Incident, Message
 from midwatch.work.investigating import investigate
 from midwatch.work.waiting import waiting
 
@@ -105,8 +107,11 @@ async def _work_on(host: Host, job: Job, name: str) -> None:
     due = {incident.id: incident for incident in waiting(host.journal, patience)}
     if name not in due:
         return
+    journal = host.journal.fenced(held)
     try:
-        await investigate(replace(host, journal=host.journal.fenced(held)), due[name])
+        worker = Message(text=f"worked on by {socket.gethostname()}:{os.getpid()}")
+        journal.note(name, "message", f"worker:{job.id}:{job.attempts}", worker)
+        await investigate(replace(host, journal=journal), due[name])
     except (DatabaseDown, LostClaim) as error:
         _log.warning("%s goes on elsewhere, or later: %s", name, error)
 
