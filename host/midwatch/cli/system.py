@@ -26,13 +26,20 @@ from midwatch.cli.app import (
 from midwatch.demo import Show, Shown
 from midwatch.demo import demo as run_demo
 from midwatch.doctor import Finding, examine
+from midwatch.errors import HostError, first_of
 from midwatch.host import open_host
 from midwatch.investigation import find_incident
 from midwatch.packet import drawn
 from midwatch.records import BODIES
+from midwatch.settings import Settings
 from midwatch.up import up as run_up
+from midwatch_kit.errors import KitError
 from midwatch_kit.window import resolve_window
 from midwatch_topology import Topology, to_json, to_mermaid, to_svg
+
+_NONE = Finding(
+    "servers", "connection", ok=False, detail="there is none", do="see docs/host.md: backends, servers_file"
+)
 
 
 @app.command()
@@ -101,16 +108,16 @@ def topology(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Ask every server how it is and say what to do."""
-    findings = run_async(_examine)
+    """Look at the settings, the database, the address, the channels and every server, and say what to do."""
+    findings = run_async(_examine, settings_or_fail())
     if as_json:
         print_json([finding.__dict__ for finding in findings])
     else:
-        table = Table("server", "check", "", "detail", "what to do")
+        table = Table("what", "check", "", "detail", "what to do")
         for finding in findings:
             table.add_row(finding.server, finding.what, "ok" if finding.ok else "✗", finding.detail, finding.do)
         Console().print(table)
-    raise typer.Exit(0 if findings and all(finding.ok for finding in findings) else 1)
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 
 
 @app.command()
@@ -124,9 +131,23 @@ async def _discover(start: str) -> Topology:
         return await host.topology(resolve_window(start, "now"))
 
 
-async def _examine() -> list[Finding]:
-    async with open_host(settings_or_fail()) as host:
-        return await examine(host)
+async def _examine(settings: Settings) -> list[Finding]:
+    """Return all that there is to say; what keeps a host from starting keeps nobody from hearing the rest."""
+    from midwatch.surroundings import surroundings  # noqa: PLC0415 - it takes long to import, and few want it
+
+    findings = [finding async for finding in surroundings(settings)]
+    if any(finding.server == "database" and not finding.ok for finding in findings):
+        return [
+            *findings,
+            Finding("servers", "connection", ok=False, detail="not asked", do="the database comes first"),
+        ]
+    why = ""
+    try:
+        async with open_host(settings) as host:
+            findings += await examine(host) or [_NONE]
+    except* (HostError, KitError) as group:
+        why = str(first_of(group))
+    return [*findings, Finding("servers", "connection", ok=False, detail=why, do="correct it")] if why else findings
 
 
 def _demo_result(shown: Shown, folder: Path) -> dict[str, object]:
