@@ -8,6 +8,7 @@ import anyio
 from rich.console import Console
 
 from midwatch import webhook
+from midwatch.channels.running import telling
 from midwatch.demo import store_process
 from midwatch.host import Host, open_host
 from midwatch.live import LiveView
@@ -38,7 +39,8 @@ async def up(settings: Settings, console: Console) -> None:
             )
         host = await parts.enter_async_context(open_host(settings))
         host.journal.listeners.append(LiveView(console).show)
-        served = await parts.enter_async_context(webhook.serve(host, listening))
+        routes = await parts.enter_async_context(telling(host))
+        served = await parts.enter_async_context(webhook.serve(host, listening, routes))
         first.append(served.drain)
         console.print(f"webhook  {served.url}/alerts  (Alertmanager or plain JSON)", highlight=False)
         for name, why in host.eyes.missing().items():

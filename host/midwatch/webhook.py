@@ -9,7 +9,7 @@ from typing import Literal
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from midwatch.correlate import service_id
 from midwatch.host import Host
@@ -19,8 +19,8 @@ from midwatch.records import Alert, Incident
 from midwatch.serving import Serving, is_loopback, serving
 
 
-def application(host: Host, *, loopback: bool = True) -> Starlette:
-    """Return the webhook as a web application over a running host.
+def application(host: Host, more: Sequence[BaseRoute] = (), *, loopback: bool = True) -> Starlette:
+    """Return the webhook as a web application over a running host, with more routes.
 
     `loopback` says that only this machine reaches it.
     """
@@ -34,13 +34,13 @@ def application(host: Host, *, loopback: bool = True) -> Starlette:
         return JSONResponse({"ok": True, "servers_missing": host.eyes.missing()})
 
     intake = intake_routes(host.settings.intake or IntakeSettings(), receive, loopback=loopback)
-    return Starlette(routes=[*intake, Route("/healthz", healthz)])
+    return Starlette(routes=[*intake, *more, Route("/healthz", healthz)])
 
 
 @asynccontextmanager
-async def serve(host: Host, listening: socket.socket) -> AsyncGenerator[Serving]:
-    """Serve the webhook on a bound socket while the block runs."""
-    served = application(host, loopback=is_loopback(listening))
+async def serve(host: Host, listening: socket.socket, more: Sequence[BaseRoute] = ()) -> AsyncGenerator[Serving]:
+    """Serve the webhook, with more routes, on a bound socket while the block runs."""
+    served = application(host, more, loopback=is_loopback(listening))
     async with serving(served, listening, host.settings.grace_seconds) as running:
         yield running
 

@@ -129,7 +129,7 @@ def opens(journal: Journal, kept: EvidenceStore) -> Opened:
     """Return what opens an incident; keywords are those of its alert."""
     count = iter(range(1000))
 
-    def open_one(**alert: Any) -> Story:
+    def open_one(*, journal: Journal = journal, kept: EvidenceStore = kept, **alert: Any) -> Story:
         now = datetime.now(UTC)
         number = next(count)
         told = {

@@ -18,6 +18,8 @@ from tests.channels.vendors import Asked, Refused, Vendor
 
 CHANNEL = "C0OPS"
 BOT_TOKEN, APP_TOKEN, SIGNING = "xoxb-bot", "xapp-app", "signing-secret"
+OF_A_PERSON = "1763000000.000050"
+"""When somebody mentions the app: the timestamp of that message."""
 ROBIN, STRANGER = "U0ROBIN", "U0STRANGER"
 _MOST_BLOCKS, _MOST_TEXT = 50, 3000
 
@@ -78,8 +80,8 @@ class Workspace(Vendor):
     def mention(self, text: str, *, thread: str = "", user: str = ROBIN, event: str = "Ev1") -> dict[str, Any]:
         """Return what Slack sends when somebody mentions the app."""
         said = {
-            "type": "app_mention", "user": user, "text": f"<@U0BOT> {text}", "ts": "1763000000.000100",
-            "channel": CHANNEL, "event_ts": "1763000000.000100",
+            "type": "app_mention", "user": user, "text": f"<@U0BOT> {text}", "ts": OF_A_PERSON,
+            "channel": CHANNEL, "event_ts": OF_A_PERSON,
         }  # fmt: skip
         if thread:
             said["thread_ts"] = thread
@@ -116,7 +118,7 @@ class Workspace(Vendor):
 
     def _chat_postmessage(self, body: Any) -> Any:
         _check(body)
-        if body.get("thread_ts") and body["thread_ts"] not in self.messages:
+        if body.get("thread_ts") and body["thread_ts"] not in {*self.messages, OF_A_PERSON}:
             raise Refused(200, {"ok": False, "error": "thread_not_found"})
         self._count += 1
         ts = f"{1763000000 + self._count}.000100"

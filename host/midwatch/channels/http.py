@@ -6,7 +6,9 @@ broke off after the request may have.
 
 import contextlib
 import email.utils
+import functools
 import re
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,7 +17,6 @@ import httpx2
 from pydantic import JsonValue
 
 from midwatch.channels.letters import Undelivered
-from midwatch_kit.http import shown_url
 
 _LONGEST_PAUSE: Final = 3600.0
 _USUAL_PAUSE: Final = 30.0
@@ -36,7 +37,7 @@ class Client:
         self._url = url.rstrip("/")
         self.place = httpx2.URL(url).host
         timeout = httpx2.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
-        self._http = httpx2.AsyncClient(headers=dict(headers or {}), auth=login, timeout=timeout)
+        self._http = httpx2.AsyncClient(headers=dict(headers or {}), auth=login, timeout=timeout, verify=_trusted())
 
     async def ask(
         self,
@@ -116,4 +117,7 @@ def _said(error: Exception) -> str:
     return type(error).__name__
 
 
-__all__ = ["Client", "pause_of", "shown_url"]
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Reading the machine's certificates takes longer than all else here: once is enough."""
+    return httpx2.create_ssl_context()
