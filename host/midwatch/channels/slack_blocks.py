@@ -34,8 +34,8 @@ def message(letter: Letter, *, buttons: bool) -> Block:
     ]
     body = [block for part in wording.parts(notice) for block in _part(part)]
     room = MOST_BLOCKS - len(blocks) - _ROOM_FOR_THE_END
-    whole = len(body) <= room
-    if not whole:
+    whole = len(body) <= room and all(len(slack(line)) < MOST_TEXT - 100 for line in _of_plan(notice))
+    if len(body) > room:
         body = [
             *body[: room - 1],
             _context([_fit("… the rest does not fit here: midwatch report shows it", MOST_FIELD)]),
@@ -53,6 +53,11 @@ def answer(lines: Iterable[str]) -> Block:
     """Return `text` and `blocks` of an answer to a question."""
     told = [*lines] or ["Nothing is known that answers it."]
     return {"text": _fit(told[0], MOST_TEXT), "blocks": [*_sections(map(slack, told))][:MOST_BLOCKS]}
+
+
+def _of_plan(notice: Notice) -> Iterable[str]:
+    plan = notice.plan
+    return (plan.action, plan.reasoning, plan.risk, plan.touches, *plan.steps) if plan else ()
 
 
 def _end(letter: Letter, whole: bool, buttons: bool) -> Iterable[Block]:

@@ -16,10 +16,10 @@ from midwatch.channels.letters import CannotBeAsked, Letter, Style
 from midwatch.channels.notices import Notice
 from midwatch_kit.evidence import canonical
 
-_MOST_TEXT: Final = 2000
-_MOST_LINES: Final = 12
-"""A message of a webhook may have 28 KB."""
+_SIZES: Final = ((12, 2000), (4, 500), (1, 200))
+"""How many lines of each part are shown, and how much of each: less, until the message is small enough."""
 _MOST_BYTES: Final = 25_000
+"""Teams takes 28 KB."""
 
 
 class Teams:
@@ -36,7 +36,7 @@ class Teams:
 
     def content(self, letter: Letter) -> JsonValue:
         """Return the message with its card, within what Teams takes."""
-        sizes = [_message(letter, lines) for lines in (_MOST_LINES, 4, 1)]
+        sizes = [_message(letter, *size) for size in _SIZES]
         return next((each for each in sizes if len(canonical(each)) < _MOST_BYTES), sizes[-1])
 
     async def send(self, letter: Letter) -> str:
@@ -60,13 +60,17 @@ class Teams:
         await self._http.aclose()
 
 
-def _message(letter: Letter, lines: int) -> dict[str, Any]:
+def _message(letter: Letter, lines: int, most: int) -> dict[str, Any]:
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "msteams": {"width": "Full"},
-        "body": [*_head(letter), *_body(letter, lines), _text(wording.signature(letter), isSubtle=True, size="Small")],
+        "body": [
+            *_head(letter),
+            *_body(letter, lines, most),
+            _text(wording.signature(letter), isSubtle=True, size="Small"),
+        ],
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     return {"type": "message", "attachments": [attachment]}
@@ -84,11 +88,11 @@ def _head(letter: Letter) -> list[dict[str, Any]]:
     ]
 
 
-def _body(letter: Letter, lines: int) -> list[dict[str, Any]]:
+def _body(letter: Letter, lines: int, most: int) -> list[dict[str, Any]]:
     elements = []
     for part in wording.parts(letter.notice):
         elements.append(_text(part.heading, weight="Bolder", separator=True))
-        elements += [_text(f"• {line}" if part.listed else line) for line in part.lines[:lines]]
+        elements += [_text(cut(f"• {line}" if part.listed else line, most)) for line in part.lines[:lines]]
         if (rest := len(part.lines) - lines) > 0:
             elements.append(_text(f"… and {rest} more: midwatch report {letter.notice.incident}"))
     commands = [_text(line, fontType="Monospace") for line in wording.how_to_go_on(letter.notice)]
@@ -96,4 +100,4 @@ def _body(letter: Letter, lines: int) -> list[dict[str, Any]]:
 
 
 def _text(text: str, **more: Any) -> dict[str, Any]:
-    return {"type": "TextBlock", "text": cut(markdown(clean(text)), _MOST_TEXT), "wrap": True, **more}
+    return {"type": "TextBlock", "text": markdown(clean(text)), "wrap": True, **more}
