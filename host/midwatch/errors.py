@@ -10,6 +10,9 @@ HostError
 ├── LostClaim        another host works on an investigation now
 ├── UnknownIncident  no such incident is in the journal
 ├── UnknownRecommendation  no such recommendation is in the journal
+├── Busy             more alerts wait to be stored than can
+├── NotKept          alerts could not be stored, through no fault of theirs
+├── CannotTriage     a decision about an alert cannot be made by hand
 └── JournalDamaged   the journal cannot be used, or its chain of hashes is broken
     └── DatabaseDown it does not answer or takes nothing now: what was begun can go on later
 """
@@ -67,3 +70,19 @@ class JournalDamaged(HostError):
 
 class DatabaseDown(JournalDamaged):
     """Raised when the database does not answer, or is full: nothing is damaged, and what was begun can go on later."""
+
+
+class Busy(HostError):
+    """Raised when more alerts wait to be stored than can; `retry_after` is in how many seconds to send it again."""
+
+    retry_after = 2
+
+
+class NotKept(HostError):
+    """Raised when alerts could not be put on record, through no fault of theirs: nothing of them is."""
+
+    retry_after = 5
+
+
+class CannotTriage(HostError):
+    """Raised when what a person decided about an alert or an incident cannot be; the message says why."""

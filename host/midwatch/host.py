@@ -5,33 +5,40 @@ taken up again.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+
+import anyio
 
 from midwatch.claude.models import Models, open_models
-from midwatch.correlate import belongs_to, new_incident
+from midwatch.correlation import Neighbourhood, Rules
 from midwatch.declared import declared_topology
-from midwatch.errors import BadSteering
+from midwatch.errors import BadSteering, HostError
 from midwatch.gate import Approver
 from midwatch.inquiry import Inquiry
 from midwatch.investigation import Investigation, begin, limits_of
 from midwatch.journal import Journal
 from midwatch.links import Reach, connect, open_links
 from midwatch.places import Places
+from midwatch.reception import AlertBook, Reception
 from midwatch.records import Alert, Incident, Message
 from midwatch.scoping import discover
 from midwatch.servers import server_specs
 from midwatch.settings import Settings
 from midwatch.snapshots import snapshot_of
 from midwatch.state import evidence_of, journal_of
-from midwatch.steering import Steering, forbidden_by, load_steering
+from midwatch.steering import Steering, alert_rules, forbidden_by, load_steering
 from midwatch.steers import look_of
 from midwatch.toolbox import Eyes, Hands
 from midwatch.watch.watching import RecoveryWatch
-from midwatch_kit.evidence import canonical
+from midwatch_kit.errors import KitError
 from midwatch_kit.records import Window
+from midwatch_kit.window import resolve_window
 from midwatch_topology import Topology
+
+_LEARN_EVERY = 60
 
 
 @dataclass
@@ -44,23 +51,53 @@ class Host:
     hands: Hands
     steering: tuple[Steering, ...]
     models: Models | None = None
+    _area: Neighbourhood | None = None
+
+    @cached_property
+    def reception(self) -> Reception:
+        """What puts alerts on record, for whoever gets them."""
+        return Reception(AlertBook(self.journal, self.eyes.kept, self.settings.correlation, self._rules, self._near))
+
+    def _rules(self) -> Rules:
+        return alert_rules(self.steering)
+
+    def _near(self) -> Neighbourhood:
+        """Return how entities are tied, as far as that is known: at first only what is declared."""
+        if self._area is None:
+            self._area = Neighbourhood(declared_topology(self.settings))
+        return self._area
 
     def receive(self, alerts: Iterable[Alert], now: datetime) -> list[Incident]:
         """Put alerts on record and return the incidents they belong to: new ones, or those that were there.
 
         An alert that is over and belongs to none opens none.
         """
-        known = {incident.id: incident for incident in self.incidents()}
-        touched: dict[str, Incident] = {}
-        for alert in alerts:
-            if incident := self._receive(alert, known.values(), now):
-                known[incident.id] = touched[incident.id] = incident
-        return list(touched.values())
+        receipts, noted = self.reception.book.store([(alert, now) for alert in alerts])
+        self.reception.book.tell(noted)
+        names = dict.fromkeys(receipt.incident for receipt in receipts if receipt.incident)
+        return [incident for name in names if (incident := self.journal.incident(name))]
 
     async def topology(self, window: Window) -> Topology:
         """Return what all servers together know of the application in a window; leaves nothing on record."""
         inquiry = Inquiry("topology", Journal(None), self.eyes, self.eyes.kept, limits_of(self.settings))
         return await discover(inquiry, window, declared_topology(self.settings))
+
+    async def learn(self) -> None:
+        """Learn anew how entities are tied and what the steering files say: that is what becomes of alerts by.
+
+        What cannot be read now stays as it was; the investigation that needs it says so.
+        """
+        with suppress(HostError, KitError):
+            self._area = Neighbourhood(await self.topology(resolve_window("-1h", "now")))
+        with suppress(BadSteering):
+            self.steering = load_steering(self.settings.steering_dir)
+
+    async def keep_learning(self) -> None:
+        """Learn every minute, until cancelled."""
+        while True:
+            await anyio.sleep(_LEARN_EVERY)
+            with anyio.move_on_after(_LEARN_EVERY):
+                await self.learn()
 
     def incidents(self) -> list[Incident]:
         """Return every incident as it stands now, oldest first."""
@@ -91,31 +128,6 @@ class Host:
             return forbidden_by(self.steering)(server, tool)
 
         return RecoveryWatch(self.settings, self.journal, self.eyes, live, forbidden)
-
-    def _receive(self, alert: Alert, known: Iterable[Incident], now: datetime) -> Incident | None:
-        if part := belongs_to(alert, known):
-            incident, why = part
-            return self._join(alert, incident, why)
-        if alert.action == "resolved":
-            return None
-        incident = new_incident(alert, now)
-        noted = self.journal.note(incident.id, "incident", "1", incident, alert.source)
-        self._keep_whole(alert, incident, "opened", "it opened this incident")
-        return noted
-
-    def _keep_whole(self, alert: Alert, incident: Incident, what: str, why: str) -> None:
-        """Keep what the sender sent, byte for byte as JSON, and say where."""
-        kept = self.eyes.kept.put(canonical(alert.model_dump(mode="json")))
-        text = f"alert {alert.external_id} ({alert.action}), kept as evidence {kept}: {why}"
-        said = Message(text=text, evidence=kept)
-        self.journal.note(incident.id, "message", f"alert:{alert.id}:{what}", said, alert.source)
-
-    def _join(self, alert: Alert, incident: Incident, why: str) -> Incident:
-        self._keep_whole(alert, incident, alert.action, f"it belongs here: {why}")
-        if alert.id in incident.alerts or alert.action == "resolved":
-            return incident
-        later = incident.model_copy(update={"alerts": (*incident.alerts, alert.id), "version": incident.version + 1})
-        return self.journal.note(incident.id, "incident", str(later.version), later, alert.source)
 
 
 @asynccontextmanager

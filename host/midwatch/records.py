@@ -7,12 +7,13 @@ each with its shape, and `midwatch schema` publishes them as JSON Schema.
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, SkipValidation, model_validator
 
 from midwatch.conclusion_record import Impact, NextCheck, Revision, RuledOut
 from midwatch.long_term import Recommendation
 from midwatch.runbook_record import Runbook
 from midwatch.statements import Statement
+from midwatch.triage_record import Triage
 from midwatch.watch_record import Watch
 from midwatch_kit.records import (
     Citation,
@@ -49,10 +50,11 @@ class Alert(Record):
     severity: Severity = Severity.MEDIUM
     service: str
     started_at: Moment
+    ended_at: Moment | None = Field(None, description="when it was over, by the sender's clock, where it says so")
     labels: dict[str, str] = Field(default_factory=dict)
     links: tuple[str, ...] = ()
     runbook: str = Field("", description="the name or the address of the runbook that it names")
-    raw: JsonValue = None
+    raw: SkipValidation[JsonValue] = None
 
 
 class Status(StrEnum):
@@ -85,7 +87,8 @@ class Incident(Record):
     links: tuple[str, ...] = ()
     runbook: str = Field("", description="the name or the address of the runbook that its alert names")
     owner: str | None = None
-    alerts: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = Field((), description="the first of them; how many there are stands in `triage`")
+    triage: Triage = Triage()
     version: int = 1
 
 
@@ -441,10 +444,7 @@ class Report(Record):
 
 
 class Message(Record):
-    """Something said in the course of an investigation; `evidence` is the id of the document it speaks of.
-
-    The `statements` are those of an answer to a question.
-    """
+    """Something said in an investigation; `evidence` is the document that it speaks of, `statements` an answer's."""
 
     text: str
     evidence: str | None = None

@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from midwatch.channel_settings import AnyChannel, ChannelName
+from midwatch.correlation_settings import CorrelationSettings
 from midwatch.intake_settings import IntakeSettings
 from midwatch.model_settings import ModelSettings
 from midwatch.runbook_settings import RunbookBinding
@@ -167,6 +168,7 @@ class Settings(ModelSettings):
     store_port: int = Field(4318, ge=0, le=65535, description="port of the store's OTLP receiver")
     grace_seconds: float = Field(20, gt=0, le=600, description="how long requests under way may take when it stops")
     intake: IntakeSettings | None = Field(None, description="who may send alerts over HTTP, and how much")
+    correlation: CorrelationSettings = Field(CorrelationSettings(), description="how alerts become incidents")
 
     lookback_seconds: float = Field(900, gt=0, description="how long before an alert its onset is looked for")
     gather_seconds: float = Field(10, ge=0, description="how long after an alert telemetry of it may still come in")

@@ -16,6 +16,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from midwatch.correlation.rules import AlertRules, Rules
 from midwatch.errors import BadSteering
 from midwatch.records import HypothesisKind
 from midwatch.skill_files import named_in
@@ -94,6 +95,7 @@ class Steering(Record):
     never_roll_back: tuple[EntityId, ...] = Field((), description="what only a person may take back to an old version")
     require: tuple[Requirement, ...] = Field((), description="what must be asked or tested before a root cause")
     forbid: tuple[str, ...] = Field((), description="tools that are not asked, as server.tool, with * for any")
+    alerts: AlertRules = Field(AlertRules(), description="what becomes of alerts, before anything is investigated")
     text: str = ""
     folder: Path | None = Field(None, description="where a skill is; the rest is of this file alone")
     beside: tuple[str, ...] = Field((), description="files of a skill's folder that its text names")
@@ -132,6 +134,11 @@ class Steering(Record):
             return True
         said = f"{observation.statement} {observation.attributes}".casefold()
         return any(text.casefold() in said for text in self.ignore)
+
+
+def alert_rules(steering: Iterable[Steering]) -> Rules:
+    """Return what the files say about alerts; a file's rules are about the services that it applies to."""
+    return Rules((file.name, file.applies_to.services, file.alerts) for file in steering if file.alerts != AlertRules())
 
 
 def forbidden_by(steering: Iterable[Steering]) -> Callable[[str, str], str]:

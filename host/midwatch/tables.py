@@ -5,7 +5,7 @@ The same in SQLite and PostgreSQL. A change here comes with a revision in `migra
 
 import sqlalchemy as sa
 
-REVISION = "0004"
+REVISION = "0005"
 """The revision of `migrations/` that these tables are."""
 
 TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
@@ -93,6 +93,65 @@ deliveries = sa.Table(
     sa.Index("deliveries_place", "channel", "place"),
 )
 """What was meant to be said to a channel, and what came of it: where it is now, and the digest of what it says."""
+
+_NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+alerts = sa.Table(
+    "alerts",
+    tables,
+    sa.Column("seq", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("received_at", TEXT, nullable=False),
+    sa.Column("alert", TEXT, nullable=False),
+    sa.Column("fingerprint", TEXT, nullable=False),
+    sa.Column("action", TEXT, nullable=False),
+    sa.Column("decision", TEXT, nullable=False),
+    sa.Column("incident", TEXT),
+    sa.Column("own", TEXT),
+    sa.Column("joins", sa.Boolean, nullable=False),
+    sa.Column("why", TEXT, nullable=False),
+    sa.Column("parts", TEXT, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("payload", TEXT, nullable=False),
+    sa.Index("alerts_incident", "incident"),
+    sa.Index("alerts_fingerprint", "fingerprint", "seq"),
+    sa.Index("alerts_received_at", "received_at"),
+    sa.Index("alerts_alert", "alert"),
+)
+"""Every alert that came, in order, with what became of it and why.
+
+`incident` is what it is part of by that decision; `own` is the incident that it opened for itself in shadow mode.
+`body` is the alert without what the sender sent, compressed by zlib; that stands in `payloads`.
+"""
+
+payloads = sa.Table(
+    "payloads",
+    tables,
+    sa.Column("id", TEXT, primary_key=True),
+    sa.Column("received_at", TEXT, nullable=False),
+    sa.Column("bytes", sa.LargeBinary, nullable=False),
+    sa.Index("payloads_received_at", "received_at"),
+)
+"""What senders sent, whole, by its hash and compressed by zlib: one body may hold many alerts."""
+
+triage = sa.Table(
+    "triage",
+    tables,
+    sa.Column("seq", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("at", TEXT, nullable=False),
+    sa.Column("by", TEXT, nullable=False),
+    sa.Column("verb", TEXT, nullable=False),
+    sa.Column("because", TEXT, nullable=False),
+    sa.Column("alert", TEXT),
+    sa.Column("fingerprint", TEXT),
+    sa.Column("incident", TEXT),
+    sa.Column("into", TEXT),
+    sa.Column("root", TEXT),
+    sa.Index("triage_fingerprint", "fingerprint"),
+)
+"""What people decided about alerts and incidents, in order: the latest about a fingerprint and a `root` counts.
+
+`incident` is what it was part of, `into` what it is part of since; `root` the fingerprint that opened that incident.
+"""
 
 spending = sa.Table(
     "spending", tables, sa.Column("day", TEXT, primary_key=True), sa.Column("usd", sa.Float, nullable=False)

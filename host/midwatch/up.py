@@ -16,7 +16,6 @@ from midwatch.serving import handed_over, listen
 from midwatch.settings import Settings
 from midwatch.work.alone import work_alone
 from midwatch.work.waiting import unfinished
-from midwatch_kit.window import resolve_window
 
 _Work = Callable[[], Awaitable[None]]
 
@@ -45,7 +44,7 @@ async def up(settings: Settings, console: Console) -> None:
         console.print(f"webhook  {served.url}/alerts  (Alertmanager or plain JSON)", highlight=False)
         for name, why in host.eyes.missing().items():
             console.print(f"[yellow]server {name} is missing: {why}[/yellow]", highlight=False)
-        await host.topology(resolve_window("-1h", "now"))  # servers load what they need before an alert needs them
+        await host.learn()  # servers load what they need before an alert needs them
         for incident in unfinished(host.journal):
             console.print(f"resuming {incident.id}: {incident.title}", highlight=False)
         await _work(host)
@@ -56,6 +55,7 @@ async def _work(host: Host) -> None:
     async with anyio.create_task_group() as group:
         if host.settings.watch.enabled:
             group.start_soon(host.recovery_watch().run)
+        group.start_soon(host.keep_learning)
         if host.settings.database_url is None:
             await work_alone(host)
         else:

@@ -16,7 +16,7 @@ from midwatch.channels.letters import Channel
 from midwatch.channels.notifier import Line, Notifier, Pace
 from midwatch.channels.opening import open_channel
 from midwatch.channels.outbox import Outbox
-from midwatch.correlate import new_incident
+from midwatch.correlation import new_incident
 from midwatch.investigation import becomes
 from midwatch.journal import Journal
 from midwatch.records import (

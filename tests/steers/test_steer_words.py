@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from midwatch.correlate import new_incident
+from midwatch.correlation import new_incident
 from midwatch.errors import NotUnderstood
 from midwatch.intake import alerts_from
 from midwatch.journal import Journal

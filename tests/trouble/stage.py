@@ -21,7 +21,7 @@ from tests.e2e.story import LENGTH, SEEN_AT, Row, Rows, Story, alarms, changes
 from tests.trouble.proxy import PATH, Memory, Proxy, faithfully, listening
 from tests.trouble.troubles import Trouble
 
-from midwatch.correlate import new_incident
+from midwatch.correlation import new_incident
 from midwatch.intake import alerts_from
 from midwatch.investigation import begin
 from midwatch.journal import Journal

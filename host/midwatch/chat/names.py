@@ -1,6 +1,6 @@
 """Names that people use for entities, and the ids that they stand for in one investigation."""
 
-from midwatch.correlate import service_id
+from midwatch.correlation import service_id
 from midwatch.journal import Journal
 from midwatch.records import Hypothesis, Incident, Scope
 from midwatch_kit.records import EntityId, Observation

@@ -14,7 +14,7 @@ from midwatch.cases.archive import is_archive
 from midwatch.cases.replay import replay as replay_snapshot
 from midwatch.cases.snapshot import Source, take
 from midwatch.cli.app import Json, app, fail, open_journal, print_json, settings_or_fail, told
-from midwatch.correlate import service_id
+from midwatch.correlation import service_id
 from midwatch.differences import as_text, differences
 from midwatch.errors import BadSnapshot
 from midwatch.findings import Findings, findings_in, findings_of

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from midwatch.intake.parts import Began, Draft, Labels, Shape, Told, finished, runbook, severity, validated
+from midwatch.intake.parts import Began, Draft, Labels, Shape, Told, ended, finished, runbook, severity, validated
 from midwatch.records import Alert
 
 LABELS = ("service", "service_name", "job")
@@ -15,6 +15,7 @@ class _One(Shape):
     labels: dict[str, str]
     annotations: Labels = Field(default_factory=dict)
     starts_at: Began = Field(alias="startsAt")
+    ends_at: JsonValue = Field(None, alias="endsAt")
     generator_url: str = Field("", alias="generatorURL")
     fingerprint: str = ""
 
@@ -39,6 +40,7 @@ def _from_one(alert: _One, number: int, common: dict[str, str], body: JsonValue,
         external=alert.fingerprint or f"{name}:{next((labels[key] for key in LABELS if labels.get(key)), '')}",
         title=alert.annotations.get("summary") or name,
         started_at=alert.starts_at,
+        ended_at=ended(alert.ends_at),
         raw=body,
         labels=labels,
         action="resolved" if alert.status == "resolved" else "created",

@@ -21,6 +21,7 @@ class _Generic(BaseModel):
     external_id: str = Field("", max_length=400)
     labels: dict[str, str] = {}
     links: list[str] = Field(default_factory=list)
+    ended_at: Began | None = None
     seen_at: datetime | None = Field(None, description="when it was first seen; for snapshots, where time has ended")
 
 
@@ -32,6 +33,7 @@ def from_generic(body: JsonValue, told: Told) -> list[Alert]:
         external=alert.external_id or f"{alert.service}:{alert.title}",
         title=alert.title,
         started_at=alert.started_at,
+        ended_at=alert.ended_at,
         raw=body,
         labels=alert.labels,
         action=alert.action,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from midwatch.intake.parts import Began, Draft, Labels, Shape, Text, Told, finished, runbook, severity, validated
+from midwatch.intake.parts import Began, Draft, Labels, Shape, Text, Told, ended, finished, runbook, severity, validated
 from midwatch.records import Alert
 
 
@@ -16,6 +16,7 @@ class _One(Shape):
     labels: Labels
     annotations: Labels = Field(default_factory=dict)
     starts_at: Began = Field(alias="startsAt")
+    ends_at: JsonValue = Field(None, alias="endsAt")
     values: Labels = Field(default_factory=dict)
     value_string: Text = Field("", alias="valueString")
     fingerprint: Text = ""
@@ -47,6 +48,7 @@ def _from_one(alert: _One, number: int, message: _Message, body: JsonValue, told
         external=alert.fingerprint or name,
         title=annotations.get("summary") or name,
         started_at=alert.starts_at,
+        ended_at=ended(alert.ends_at),
         raw=body,
         labels=labels,
         action="resolved" if alert.status == "resolved" else "created",

@@ -81,7 +81,16 @@ class Draft:
     links: tuple[str, ...] = ()
     runbook: str = ""
     once: str | None = None
+    ended_at: datetime | None = None
     place: str = "labels"
+
+
+def ended(text: object) -> datetime | None:
+    """Return when an alert was over, in UTC; None for no such time: while it fires, senders fill in the year 1."""
+    try:
+        return usable(datetime.fromisoformat(text)) if isinstance(text, str) else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def usable(moment: datetime) -> datetime:
@@ -144,6 +153,7 @@ def finished(draft: Draft, told: Told) -> Alert:
         severity=draft.severity,
         service=service,
         started_at=draft.started_at,
+        ended_at=draft.ended_at if draft.action == "resolved" else None,
         labels=labels,
         links=links[:_MOST_LINKS],
         runbook=_clean(draft.runbook, _RUNBOOK),

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from midwatch.errors import BadAlert, HostError
+from midwatch.errors import BadAlert, Busy, HostError, NotKept
 from midwatch.intake.body import NotTaken, body_of
 from midwatch.intake.limits import Bucket
 from midwatch.intake.sns import Fetch, Sns, fetched, is_envelope
@@ -137,6 +137,10 @@ class Intake:
         try:
             with anyio.fail_after(_RECEIVE_SECONDS):
                 taken = await self.receive(alerts)
+        except Busy as error:
+            return _busy(error.retry_after, str(error))
+        except NotKept as error:
+            return _wrong(503, f"{error}: send it again", {"Retry-After": str(error.retry_after)})
         except Exception:
             _log.exception("alerts of %s were not put on disk", source.name)
             return _wrong(503, "the host could not put this on disk: send it again", {"Retry-After": "5"})

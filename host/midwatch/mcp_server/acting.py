@@ -15,7 +15,7 @@ from mcp.server.mcpserver.resolve import AcceptedElicitation, Elicit, Elicitatio
 from pydantic import Field, JsonValue
 
 from midwatch.approvals import decide_by_name
-from midwatch.correlate import new_incident
+from midwatch.correlation import new_incident
 from midwatch.errors import BadAlert
 from midwatch.investigation import find_incident
 from midwatch.mcp_server.asking import Approval, NotAsked, question, who_is_at

@@ -1,0 +1,314 @@
+"""What is going on: the outages of late with what is known of each, and every alert's own history.
+
+This is what decisions are made from, held in memory and learnt anew from the table of alerts. It is bounded: what was
+not heard of for long is forgotten, and so is the oldest when there is too much.
+"""
+
+import hashlib
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from midwatch.correlation.kinds import Kind, kind_of
+from midwatch.correlation.neighbourhood import Neighbourhood
+from midwatch.correlation.words import plain
+from midwatch.records import Alert, Severity, Status
+from midwatch_kit.records import EntityId
+from midwatch_kit.window import rfc3339
+
+OVER = frozenset({Status.RESOLVED, Status.LINKED, Status.SKIPPED, Status.FAILED, Status.CANCELLED})
+_EPISODES = 16
+_STARTS, _TITLES = 64, 8
+"""How many starts and titles of one component an outage remembers."""
+_TOGETHER_SECONDS = 30
+"""Starts that are no further apart are remembered as one."""
+
+
+def service_id(name: str) -> EntityId:
+    """Return the entity id of a service by its bare name; an id stays what it is."""
+    return name if ":" in name else f"service:{name}"
+
+
+def fingerprint(alert: Alert) -> str:
+    """Return what makes two alerts the same one at different times: its sender's own id for it."""
+    return _hash("id", alert.source, alert.external_id)
+
+
+def label_fingerprint(alert: Alert) -> str:
+    """Return what makes alerts of two senders the same one: service, title and all labels; '' without labels."""
+    if not alert.labels:
+        return ""
+    return _hash("labels", service_id(alert.service), alert.title, *map("=".join, sorted(alert.labels.items())))
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def worse(one: Severity, other: Severity) -> Severity:
+    """Return the worse of two severities."""
+    return min(one, other, key=[*Severity].index)
+
+
+@dataclass
+class Episode:
+    """One time that an alert fired: from its start until it was resolved, by the sender's clock."""
+
+    alert: str
+    start: datetime
+    ended: datetime | None = None
+
+
+@dataclass
+class Known:
+    """What is known of one fingerprint: the incident it is part of (None: of none), and its latest episodes by start.
+
+    Where two senders tell of the same alert, both fingerprints know the same, by the `name` of the first.
+    """
+
+    name: str
+    incident: str | None
+    seen: datetime
+    episodes: list[Episode] = field(default_factory=list)
+
+    def episode(self, alert: str) -> Episode | None:
+        """Return the episode that one alert id began."""
+        return next((episode for episode in self.episodes if episode.alert == alert), None)
+
+    def firing(self, at: datetime) -> Episode | None:
+        """Return the latest episode that is not over and began no later than a moment."""
+        open_ones = [episode for episode in self.episodes if episode.ended is None and episode.start <= at]
+        return open_ones[-1] if open_ones else None
+
+    def starts_within(self, seconds: float, at: datetime) -> int:
+        """Return how many episodes began within so many seconds up to a moment, the one that begins then included."""
+        return 1 + sum(1 for e in self.episodes if timedelta(0) < at - e.start <= timedelta(seconds=seconds))
+
+    def add(self, episode: Episode) -> None:
+        """Remember an episode, and forget the oldest of too many."""
+        insort(self.episodes, episode, key=lambda e: e.start)
+        del self.episodes[:-_EPISODES]
+
+
+@dataclass
+class Place:
+    """What alerts said of one component in one outage."""
+
+    kinds: set[Kind] = field(default_factory=set)
+    titles: set[str] = field(default_factory=set)
+    starts: list[float] = field(default_factory=list)
+
+    def gap(self, start: float) -> float:
+        """Return how many seconds lie between a start and the nearest one here."""
+        at = bisect_left(self.starts, start)
+        return min(abs(start - near) for near in self.starts[max(0, at - 1) : at + 1])
+
+    def add(self, kind: Kind, title: str, start: float) -> None:
+        """Remember what one more alert said."""
+        self.kinds.add(kind)
+        if len(self.titles) < _TITLES:
+            self.titles.add(title)
+        if not self.starts or self.gap(start) > _TOGETHER_SECONDS:
+            insort(self.starts, start)
+            if len(self.starts) > _STARTS:
+                del self.starts[1]  # the first start stays: it says when the outage came here
+
+
+@dataclass
+class Outage:
+    """One incident as correlation sees it: where, since when, what was said, and what still fires."""
+
+    id: str
+    root: str
+    first: datetime
+    last: datetime
+    seen: datetime
+    severity: Severity
+    kind: Kind
+    status: Status = Status.TRIAGING
+    places: dict[EntityId, Place] = field(default_factory=dict)
+    causes: frozenset[EntityId] | None = None
+    marks: set[tuple[str, str]] = field(default_factory=set)
+    firing: set[str] = field(default_factory=set)
+    over_at: datetime | None = None
+    alerts: int = 0
+    flapping: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether it is settled, or everything that fired in it is resolved."""
+        return self.status in OVER or not self.firing
+
+    def add(self, alert: Alert, area: Neighbourhood, marks: Iterable[tuple[str, str]]) -> None:
+        """Learn from one more alert that belongs to it."""
+        entity = service_id(alert.service)
+        self.places.setdefault(entity, Place()).add(
+            kind_of(alert), plain(alert.title, alert.service), alert.started_at.timestamp()
+        )
+        self.first, self.last = min(self.first, alert.started_at), max(self.last, alert.started_at)
+        self.marks.update(marks)
+        self.alerts += 1
+        above = frozenset(area.upstream(entity))
+        if above and self.causes is None:
+            self.causes = above
+        elif above and self.causes and (both := self.causes & above):  # the odd one out leaves the others' cause alone
+            self.causes = both
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """What people decided about fingerprints; `pairs` are (an alert's, the one that opened an incident)."""
+
+    skip: frozenset[str] = frozenset()
+    apart: frozenset[tuple[str, str]] = frozenset()
+    together: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass
+class Ongoing:
+    """All of it. Changed by `learn`, `resolve`, `join`, `settle` and `forget` alone; asked by `decide`."""
+
+    outages: dict[str, Outage] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
+    linked: dict[str, str] = field(default_factory=dict)
+    by_hand: ByHand = ByHand()
+
+    def of(self, alert: Alert) -> Known | None:
+        """Return what is known of an alert's fingerprint: by its sender's id, else by its labels."""
+        by_id = self.known.get(fingerprint(alert))
+        return by_id or self.known.get(label_fingerprint(alert))
+
+    def outage(self, incident: str | None) -> Outage | None:
+        """Return an incident's outage, or that of the incident it is linked to; None when it is forgotten."""
+        return self.outages.get(self.target(incident)) if incident else None
+
+    def target(self, incident: str) -> str:
+        """Return the incident that one is part of by now; itself when it is linked to none."""
+        for _ in range(len(self.linked) + 1):
+            if incident not in self.linked:
+                break
+            incident = self.linked[incident]
+        return incident
+
+    def near(self, alert: Alert, seconds: float) -> Iterator[Outage]:
+        """Yield the outages in whose time an alert began, give or take so many seconds."""
+        around = timedelta(seconds=seconds)
+        for outage in self.outages.values():
+            if outage.first - around <= alert.started_at <= outage.last + around:
+                yield outage
+
+    def learn(
+        self,
+        alert: Alert,
+        incident: str | None,
+        area: Neighbourhood,
+        marks: Collection[tuple[str, str]],
+        now: datetime,
+        *,
+        root: str = "",
+        joins: bool = True,
+    ) -> Outage | None:
+        """Remember a firing alert, and what it says of its incident; `root` when that begins with it.
+
+        One that does not join tells nothing new of the incident: it only is heard of.
+        """
+        known = self._remember(alert, incident, now)
+        if incident is None:
+            return None
+        outage = self.outage(incident)
+        if outage is None:
+            outage = self.outages[incident] = Outage(
+                incident, root or known.name, alert.started_at, alert.started_at, now, alert.severity, kind_of(alert)
+            )
+        outage.seen = max(outage.seen, now)
+        outage.severity = worse(outage.severity, alert.severity)
+        if joins:
+            outage.add(alert, area, marks)
+        episode = known.episode(alert.id)
+        if episode is None or episode.ended is None:
+            outage.firing.add(known.name)
+        elif all(e.ended for e in known.episodes):
+            outage.firing.discard(known.name)
+        return outage
+
+    def resolve(self, alert: Alert, now: datetime) -> None:
+        """Remember that an alert is over."""
+        ended = alert.ended_at or now
+        known = self.of(alert)
+        if known is None:
+            known = self.known[fingerprint(alert)] = Known(fingerprint(alert), None, now)
+        episode = known.episode(alert.id) or known.firing(alert.started_at)
+        if episode is None:
+            known.add(Episode(alert.id, alert.started_at, ended))
+        elif episode.ended is None:
+            episode.ended = ended
+        known.seen = max(known.seen, now)
+        outage = self.outage(known.incident)
+        if outage and all(e.ended for e in known.episodes):
+            outage.firing.discard(known.name)
+            outage.over_at = max(outage.over_at or ended, ended)
+
+    def settle(self, incident: str, status: Status, now: datetime, linked_to: str | None = None) -> None:
+        """Remember how an incident stands."""
+        if status is Status.LINKED and linked_to:
+            self.join(incident, linked_to)
+            return
+        if self.linked.pop(incident, None):
+            self.outages.pop(incident, None)
+        if outage := self.outages.get(incident):
+            if status in OVER and outage.status not in OVER:
+                outage.over_at = max(outage.over_at or now, now)
+            outage.status = status
+
+    def join(self, incident: str, into: str) -> None:
+        """Make one incident part of another: what is known of it is known of that one from now on."""
+        into = self.target(into)
+        if into == incident:
+            return
+        self.linked[incident] = into
+        one, other = self.outages.pop(incident, None), self.outages.get(into)
+        if one is None or other is None:
+            return
+        for entity, place in one.places.items():
+            there = other.places.setdefault(entity, Place())
+            there.kinds |= place.kinds
+            there.titles |= {*sorted(place.titles)[: _TITLES - len(there.titles)]}
+            there.starts = sorted({*there.starts, *place.starts})[-_STARTS:]
+        other.first, other.last = min(one.first, other.first), max(one.last, other.last)
+        other.marks |= one.marks
+        other.firing |= one.firing
+        other.alerts += one.alerts
+        if one.causes and other.causes and (both := one.causes & other.causes):
+            other.causes = both
+
+    def forget(self, before: datetime, most: int) -> None:
+        """Forget what was not heard of since a moment, and the longest unheard of beyond so many fingerprints."""
+        self._drop([name for name, known in self.known.items() if known.seen < before])
+        if len(self.known) > most:
+            by_age = sorted(self.known, key=lambda name: self.known[name].seen)
+            self._drop(by_age[: len(self.known) - most * 9 // 10])
+        self.outages = {name: outage for name, outage in self.outages.items() if outage.seen >= before}
+        self.linked = {name: into for name, into in self.linked.items() if self.target(into) in self.outages}
+
+    def _drop(self, names: Iterable[str]) -> None:
+        for name in names:
+            known = self.known.pop(name)
+            if outage := self.outage(known.incident):
+                outage.firing.discard(known.name)
+
+    def _remember(self, alert: Alert, incident: str | None, now: datetime) -> Known:
+        print_of, labels = fingerprint(alert), label_fingerprint(alert)
+        known = self.of(alert) or Known(print_of, incident, now)
+        self.known[print_of] = known
+        if labels:
+            self.known.setdefault(labels, known)
+        known.incident, known.seen = incident, max(known.seen, now)
+        if known.episode(alert.id) is None:
+            known.add(Episode(alert.id, alert.started_at))
+        return known
+
+
+def moment_key(alert: Alert, now: datetime) -> bytes:
+    """Return the bits that make an incident's id its own: the same alert first seen at the same moment has the same."""
+    return hashlib.sha256(f"{alert.id}|{rfc3339(now)}".encode()).digest()[:10]
