@@ -452,12 +452,17 @@ def begin(
 
 
 def becomes(journal: Journal, incident: Incident, status: Status, reason: str = "") -> Incident:
-    """Note that an incident has another status, and return it as it stands now."""
-    latest = journal.incident(incident.id) or incident
-    if latest.status is status:
-        return latest
-    later = latest.model_copy(update={"status": status, "reason": reason, "version": latest.version + 1})
-    return journal.note(incident.id, "incident", str(later.version), later)
+    """Note that an incident has another status, and return it as it stands now.
+
+    One that was linked or skipped meanwhile stays so: whoever decided that takes it back.
+    """
+    while True:
+        latest = journal.incident(incident.id) or incident
+        if latest.status in (status, Status.LINKED, Status.SKIPPED):
+            return latest
+        later = latest.model_copy(update={"status": status, "reason": reason, "version": latest.version + 1})
+        if journal.note(incident.id, "incident", str(later.version), later) == later:  # else alerts came in between
+            return later
 
 
 def find_incident(journal: Journal, name: str) -> Incident:

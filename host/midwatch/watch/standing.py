@@ -16,7 +16,11 @@ from midwatch.watch_settings import WatchSettings
 BY: Final = "recovery watch"
 """The actor of all that the watch notes."""
 _ALERT: Final = "alert:"
+_ALERTS: Final = "alerts:"
 _OVER: Final = ":resolved"
+_ALL_OVER: Final = ":over"
+_FIRING: Final = ":firing"
+"""How the reception says of all alerts of an incident together that they are over, or that one fires again."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def standing(journal: Journal, name: str, settings: WatchSettings) -> Standing |
     noted = [(entry, Watch.model_validate(entry.body)) for entry in journal.entries(name, kind="watch")]
     mine = [(entry, look) for entry, look in noted if look.round == number]
     messages = [*journal.entries(name, kind="message")]
-    said = [entry for entry in messages if entry.key.startswith(_ALERT)]
+    said = [entry for entry in messages if entry.key.startswith((_ALERT, _ALERTS))]
     own = {entry.key for entry in messages if entry.actor == BY}
     scopes = journal.values(name, Scope)
     facts = Facts(
@@ -87,6 +91,8 @@ def _over(incident: Incident, said: list[Entry], looks: list[tuple[Entry, Watch]
 
     What is said of an alert later counts: one that is sent again is not over.
     """
+    if together := [entry for entry in said if entry.key.endswith((_ALL_OVER, _FIRING))]:
+        return _before(looks, together[-1]) if together[-1].key.endswith(_ALL_OVER) else None
     latest: dict[str, Entry] = {}
     for entry in said:
         latest[entry.key.removeprefix(_ALERT).rpartition(":")[0]] = entry

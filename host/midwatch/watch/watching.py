@@ -312,11 +312,13 @@ class RecoveryWatch:
 
     def _becomes(self, incident: Incident, status: Status, reason: str) -> None:
         """Note a status with its reason; where the incident is so already, only another reason is noted."""
-        latest = self.journal.incident(incident.id) or incident
-        if (latest.status, latest.reason) == (status, reason):
-            return
-        later = latest.model_copy(update={"status": status, "reason": reason, "version": latest.version + 1})
-        self.journal.note(incident.id, "incident", str(later.version), later, BY)
+        while True:
+            latest = self.journal.incident(incident.id) or incident
+            if (latest.status, latest.reason) == (status, reason) or latest.status in (Status.LINKED, Status.SKIPPED):
+                return
+            later = latest.model_copy(update={"status": status, "reason": reason, "version": latest.version + 1})
+            if self.journal.note(incident.id, "incident", str(later.version), later, BY) == later:
+                return  # else alerts came in between, and made a version of their own
 
 
 def _turns(entry: Entry) -> bool:
