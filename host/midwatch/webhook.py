@@ -1,7 +1,7 @@
 """The webhook: alerts over HTTP from every source of intake. Answers 202 only once they are on disk."""
 
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
