@@ -34,7 +34,11 @@ def build(settings: Settings) -> EvidenceServer:
 
     @server.tool(Role.SURVEY, "Survey traces")
     async def survey_traces(
-        start: str = "", end: str = "", baseline_start: str = "", baseline_end: str = "", entities: str = ""
+        start: str = "",
+        end: str = "",
+        baseline_start: str = "",
+        baseline_end: str = "",
+        entities: list[str] | None = None,
     ) -> Answer:
         """Tell how many requests fail."""
         await anyio.sleep(settings.answer_seconds)
