@@ -1,7 +1,7 @@
 """A claim on an investigation: one process works on it at a time, however many share the journal.
 
-The operating system keeps the claim (flock) and lets go of it when the process ends, however it ends; among machines
-the database does, by a transaction. Reading, telling and deciding need no claim.
+On one machine the operating system keeps the claim (flock); where machines share a database, that does, by a lock of a
+connection. Both let go of it when the process ends, however it ends. Reading, telling and deciding need no claim.
 """
 
 import sys
@@ -16,22 +16,49 @@ from midwatch.database import Database
 if sys.platform != "win32":
     import fcntl
 
-_TRY = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+_TRY = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+_GIVE = sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
+_QUEUE = sa.text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")
+_QUEUED = sa.text("SELECT 1 FROM procrastinate_jobs WHERE lock = :name AND status = 'doing'")
 
 
 @contextmanager
-def claim(folder: Path, investigation: str) -> Iterator[bool]:
-    """Hold the claim while the block runs, and yield whether it is ours; False when somebody else has it."""
+def claim(folder: Path, database: Database, investigation: str) -> Iterator[bool]:
+    """Hold the claim while the block runs, and yield whether it is ours; False when somebody else has it.
+
+    `folder` is where the claims of this machine are. Raises `DatabaseDown`.
+    """
+    with _among_machines(database, investigation) if database.shared else _here(folder, investigation) as ours:
+        yield ours
+
+
+@contextmanager
+def _here(folder: Path, investigation: str) -> Iterator[bool]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{investigation}.lock").open("a", encoding="utf-8") as file:
         yield _locked(file.fileno())
 
 
 @contextmanager
-def claim_among_hosts(database: Database, investigation: str) -> Iterator[bool]:
-    """Hold a claim that holds on all machines which share a database, for as long as it answers; else as `claim`."""
-    with database.reading() as connection:
-        yield bool(connection.execute(_TRY, {"name": f"claim:{investigation}"}).scalar())
+def _among_machines(database: Database, investigation: str) -> Iterator[bool]:
+    name = {"name": f"claim:{investigation}"}
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with database.translated():
+            ours = bool(connection.execute(_TRY, name).scalar())
+        try:
+            with database.translated():
+                at_work = ours and _a_host_is_at_work(connection, investigation)
+            yield ours and not at_work
+        finally:
+            if ours and not connection.invalidated:
+                with database.translated():
+                    connection.execute(_GIVE, name)
+
+
+def _a_host_is_at_work(connection: sa.Connection, investigation: str) -> bool:
+    """Whether a host has the investigation from the queue: it holds that by its heartbeat, and needs no claim."""
+    there = connection.execute(_QUEUE).scalar()
+    return bool(there and connection.execute(_QUEUED, {"name": investigation}).scalar())
 
 
 def _locked(file: int) -> bool:

@@ -17,7 +17,7 @@ from midwatch.channels.letters import Letter
 from midwatch.channels.notices import Notice, Point, notice_of
 from midwatch.channels.opening import open_channel
 from midwatch.channels.slack_blocks import Block as Json
-from midwatch.records import Action, Conclusion, Incident, Status
+from midwatch.records import Action, Incident, Status
 
 EVIL = (
     "<!channel> @here <@U0BOSS> <https://evil.example|safe> *bold* _it_ `code` & <script>alert(1)</script> "

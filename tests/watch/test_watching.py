@@ -312,7 +312,7 @@ async def test_an_incident_that_somebody_works_on_waits(ward: Ward) -> None:
     from midwatch.claim import claim  # noqa: PLC0415
 
     name = ward.concludes()
-    with claim(ward.host.settings.data_dir / "claims", name):
+    with claim(ward.host.settings.data_dir / "claims", ward.journal.database, name):
         await ward.goes_on(10 * MINUTE)
     assert ward.asked() == []
     await ward.goes_on(MINUTE)

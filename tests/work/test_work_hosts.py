@@ -9,6 +9,8 @@ import pytest
 from tests.postgresql import Server
 from tests.work.outage import ACTS, DONE, GOOD, Outage, Tells
 
+from midwatch.claim import claim
+
 AWAY_SECONDS = 1.5
 pytestmark = pytest.mark.xdist_group("postgresql")
 
@@ -47,3 +49,27 @@ def test_a_database_that_restarts_under_an_investigation_is_waited_for(
     host.join()
     assert ended == [DONE]
     assert shared.told() == undisturbed[0]
+
+
+def test_what_a_person_works_on_is_left_to_them_and_what_a_host_works_on_to_the_host(shared: Outage) -> None:
+    with shared.journal() as journal:
+        ours = claim(shared.folder, journal.database, "01INCIDENT")
+        assert ours.__enter__()
+        with claim(shared.folder, journal.database, "01INCIDENT") as also:
+            assert not also
+        host = threading.Thread(target=lambda: shared.runs(machine="other"))
+        host.start()
+        host.join(AWAY_SECONDS)
+        assert shared.kinds() == {"incident", "steer"}
+        ours.__exit__(None, None, None)
+        host.join()
+        assert "report" in shared.kinds()
+
+
+def test_what_a_host_has_from_the_queue_is_claimed_by_nobody_else(shared: Outage) -> None:
+    paused = shared.runs("verdict", by=signal.SIGSTOP)
+    with shared.journal() as journal, claim(shared.folder, journal.database, "01INCIDENT") as ours:
+        assert not ours
+    assert shared.goes_on(paused) == DONE
+    with shared.journal() as journal, claim(shared.folder, journal.database, "01INCIDENT") as ours:
+        assert ours

@@ -122,7 +122,9 @@ async def _investigate_once(
         incident = incidents[0]
         if settings.store and (settings.store / ALERTS).exists():
             read_from_snapshot(host.journal, incident.id, settings.store.absolute())
-        with claim(settings.data_dir / "claims", incident.id):  # so that who steers it knows that it runs
+        with claim(
+            settings.data_dir / "claims", host.journal.database, incident.id
+        ):  # so that who steers it knows that it runs
             done = await host.investigation(incident, AtTheTerminal(console)).run()
     return incident.id, done.packet
 

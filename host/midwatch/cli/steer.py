@@ -60,8 +60,8 @@ async def _look(settings: Settings, incident: Incident, console: Console) -> str
     with open_journal() as journal:
         snapshot = snapshot_of(journal, incident.id)
     where = settings.model_copy(update={"store": snapshot}) if snapshot else settings
-    with claim(settings.data_dir / "claims", incident.id):
-        async with open_host(where) as host:
+    async with open_host(where) as host:
+        with claim(settings.data_dir / "claims", host.journal.database, incident.id):
             view = LiveView(console)
             view.know(host.journal.values(incident.id, Hypothesis))
             host.journal.listeners.append(view.show)
@@ -69,7 +69,7 @@ async def _look(settings: Settings, incident: Incident, console: Console) -> str
 
 
 def _somebody_is_at_work(settings: Settings, incident: Incident) -> bool:
-    with claim(settings.data_dir / "claims", incident.id) as free:
+    with open_journal() as journal, claim(settings.data_dir / "claims", journal.database, incident.id) as free:
         return not free
 
 

@@ -82,7 +82,7 @@ class Running:
 
     async def _investigate(self, incident: Incident) -> None:
         try:
-            with claim(self.settings.data_dir / "claims", incident.id) as ours:
+            with claim(self.settings.data_dir / "claims", self.journal.database, incident.id) as ours:
                 if ours:  # else another process works on it, and its records can be followed all the same
                     await self._run(incident)
         except Exception as error:  # one investigation that breaks must not stop the others

@@ -6,7 +6,6 @@ does not jump, windows by the time of day that telemetry has.
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,7 +13,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from midwatch.claim import claim, claim_among_hosts
+from midwatch.claim import claim
 from midwatch.clocks import steady, wall
 from midwatch.inquiry import Inquiry, Limits
 from midwatch.journal import Entry, Journal
@@ -175,7 +174,7 @@ class RecoveryWatch:
         """Look at one incident, unless somebody else works on it; whatever breaks is tried again later."""
         async with places:
             try:
-                with self._claim(name) as mine:
+                with claim(self.settings.data_dir / "claims", self.journal.database, name) as mine:
                     if mine:
                         await self._watch(name)
                     else:
@@ -183,11 +182,6 @@ class RecoveryWatch:
             except Exception as error:  # one incident that cannot be looked at must not stop the others
                 _log.warning("cannot look at %s: %s: %s", name, type(error).__name__, error)
                 self._due[name] = self.steady() + self.settings.watch.longest_seconds
-
-    def _claim(self, name: str) -> AbstractContextManager[bool]:
-        if self.journal.database.shared:
-            return claim_among_hosts(self.journal.database, name)
-        return claim(self.settings.data_dir / "claims", name)
 
     async def _watch(self, name: str) -> None:
         known = standing(self.journal, name, self.settings.watch) if self.ours(name) else None

@@ -49,7 +49,7 @@ def _next(host: Host, running: dict[str, Incident]) -> list[Incident]:
 
 async def _work_on(host: Host, incident: Incident, running: dict[str, Incident]) -> None:
     try:
-        with claim(host.settings.data_dir / "claims", incident.id) as ours:
+        with claim(host.settings.data_dir / "claims", host.journal.database, incident.id) as ours:
             if ours:  # else another process works on it
                 await investigate(host, incident)
     except DatabaseDown as error:

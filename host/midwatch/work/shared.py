@@ -35,6 +35,7 @@ _TASK = "investigate"
 _HELD = sa.text(
     "SELECT 1 FROM procrastinate_jobs WHERE id = :job AND attempts = :attempts AND status = 'doing' FOR SHARE"
 )
+_FREE = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 _JOBS = sa.text("SELECT lock, args ->> 'team' FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
 _VERSION = sa.text("SELECT obj_description(to_regclass('procrastinate_jobs'), 'pg_class')")
 _THERE = sa.text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")
@@ -136,10 +137,16 @@ def _unqueued(host: Host) -> list[Incident]:
     chosen: list[Incident] = []
     for incident in waiting(host.journal, timedelta(seconds=host.settings.approval_seconds)):
         full = incident.owner and teams[incident.owner] >= host.settings.team_investigations_at_once
-        if incident.id not in queued and not full:
+        if incident.id not in queued and not full and _is_free(host.journal.database, incident.id):
             teams.update([incident.owner] if incident.owner else [])
             chosen.append(incident)
     return chosen
+
+
+def _is_free(database: Database, investigation: str) -> bool:
+    """Whether nobody works on an investigation from outside of the queue, as at a terminal."""
+    with database.writing() as connection:
+        return bool(connection.execute(_FREE, {"name": f"claim:{investigation}"}).scalar())
 
 
 async def _queue(app: procrastinate.App, incident: Incident) -> None:
