@@ -73,6 +73,7 @@ class Serving:
             self._app,
             log_level="warning",
             lifespan="off",
+            server_header=False,
             backlog=_WAITING,
             timeout_graceful_shutdown=max(1, round(grace_seconds)),
         )

@@ -17,6 +17,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from midwatch.api_settings import ApiSettings
 from midwatch.channel_settings import AnyChannel, ChannelName
 from midwatch.correlation_settings import CorrelationSettings
 from midwatch.intake_settings import IntakeSettings
@@ -152,6 +153,7 @@ class Settings(ModelSettings):
     database_url: Secret | None = Field(
         None, description="a PostgreSQL for journal and evidence, which hosts on several machines can share"
     )
+    api: ApiSettings | None = Field(None, description="how the HTTP API is reached")
     store: Path | None = Field(None, description="the embedded store that the suite's own servers read")
     servers_file: Path | None = Field(None, description="a JSON file with mcpServers, as Claude Desktop has it")
     steering_dir: Path = Field(Path("steering"), description="markdown files that guide investigations")

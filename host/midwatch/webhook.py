@@ -1,37 +1,30 @@
-"""The webhook: alerts over HTTP from every source of intake. Answers 202 only once they are on disk."""
+"""The host over HTTP, on a bound socket: the API with its streams, for as long as a block runs."""
 
 import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Route
+import anyio
+from starlette.routing import BaseRoute
 
 from midwatch.host import Host
-from midwatch.intake.routes import intake_routes
-from midwatch.intake_settings import IntakeSettings
-from midwatch.reception.answers import taking
 from midwatch.serving import Serving, is_loopback, serving
-
-
-def application(host: Host, more: Sequence[BaseRoute] = (), *, loopback: bool = True) -> Starlette:
-    """Return the webhook as a web application over a running host, with more routes.
-
-    `loopback` says that only this machine reaches it.
-    """
-
-    async def healthz(_: Request) -> JSONResponse:
-        return JSONResponse({"ok": True, "servers_missing": host.eyes.missing()})
-
-    intake = intake_routes(host.settings.intake or IntakeSettings(), taking(host.reception), loopback=loopback)
-    return Starlette(routes=[*intake, *more, Route("/healthz", healthz)])
 
 
 @asynccontextmanager
 async def serve(host: Host, listening: socket.socket, more: Sequence[BaseRoute] = ()) -> AsyncGenerator[Serving]:
-    """Serve the webhook, with more routes, on a bound socket while the block runs."""
-    served = application(host, more, loopback=is_loopback(listening))
-    async with serving(served, listening, host.settings.grace_seconds) as running:
-        yield running
+    """Serve the API, with more routes that prove by themselves who asks, on a bound socket while the block runs.
+
+    Raises `BadSettings` when other machines could ask, and none could prove who it is.
+    """
+    from midwatch.api.over import api_over  # noqa: PLC0415 - it takes long to import, and most commands need none
+
+    app, hub = api_over(host, more, local=is_loopback(listening))
+    async with anyio.create_task_group() as looking:
+        looking.start_soon(hub.keep_looking)
+        async with serving(app, listening, host.settings.grace_seconds) as running:
+            try:
+                yield running
+            finally:
+                hub.close()
+        looking.cancel_scope.cancel()

@@ -4,6 +4,7 @@ something else; `--json` prints the same for programs. Each module registers its
 
 from midwatch.cli import (
     alerts,
+    api,
     bench,
     cases,
     chat,
@@ -18,11 +19,13 @@ from midwatch.cli import (
     steer,
     steering,
     system,
+    token,
 )
 from midwatch.cli.app import app, main
 
 __all__ = [
     "alerts",
+    "api",
     "app",
     "bench",
     "cases",
@@ -39,4 +42,5 @@ __all__ = [
     "steer",
     "steering",
     "system",
+    "token",
 ]

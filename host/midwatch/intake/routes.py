@@ -49,10 +49,27 @@ Receive = Callable[[Sequence[Alert]], Awaitable[Sequence[Taken]]]
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _Trust:
+    """Whether somebody else vouches for a request, and whether nobody need prove anything."""
+
+    vouched: bool
+    unsigned: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said to whoever sent something."""
+
     status: int
     content: Mapping[str, JsonValue]
     headers: Mapping[str, str] | None = None
+
+    @property
+    def became(self) -> list[str]:
+        """What became of each alert, where the request was not a repeat."""
+        told = self.content.get("alerts")
+        each = told if isinstance(told, list) and "repeats" not in self.content else []
+        return [str(one["became"]) for one in each if isinstance(one, dict)]
 
 
 class Intake:
@@ -66,8 +83,14 @@ class Intake:
         each = {name: source.settings(settings) for name, source in SOURCES.items()}
         self._buckets = {name: Bucket(one.per_second, one.burst) for name, one in each.items()}
 
-    async def take(self, request: Request, name: str | None) -> _Answer:
-        """Return the answer to a request for a source, or where `name` is None, for either of the plain forms."""
+    async def take(
+        self, request: Request, name: str | None, *, vouched: bool = False, unsigned: bool | None = None
+    ) -> Answer:
+        """Return the answer to a request for a source, or where `name` is None, for either of the plain forms.
+
+        `vouched` says that who sent it is proven already, `unsigned` whether nobody need prove anything here.
+        """
+        trust = _Trust(vouched, self.loopback if unsigned is None else unsigned)
         if name is not None and name not in SOURCES:
             return _wrong(404, f"there is no source {name[:80]!r}; there are: {', '.join(SOURCES)}")
         if pause := self._buckets[name or "generic"].take():
@@ -76,13 +99,13 @@ class Intake:
             return _busy(1, f"{self._under_way} requests are under way")
         self._under_way += 1
         try:
-            return await self._taken(request, name)
+            return await self._taken(request, name, trust)
         except HostError as error:
             return _refusal(error)
         finally:
             self._under_way -= 1
 
-    async def _taken(self, request: Request, name: str | None) -> _Answer:
+    async def _taken(self, request: Request, name: str | None, trust: "_Trust") -> Answer:
         body = await body_of(request, self.settings.max_body_bytes)
         sent = Sent({key.lower(): value for key, value in reversed(request.headers.items())}, body, datetime.now(UTC))
         form = "form-urlencoded" in sent.headers.get("content-type", "")
@@ -90,9 +113,9 @@ class Intake:
         source = SOURCES[name] if name else source_of(content)
         settings = source.settings(self.settings)
         window = timedelta(seconds=settings.replay_seconds)
-        proof = await self._proof(source, settings, sent, content, window)
+        proof = _NOBODY if trust.vouched else await self._proof(source, settings, sent, content, window, trust.unsigned)
         if repeated := self._repeats.answer_to(source.name, proof, sent.now):
-            return _Answer(source.answers, _repeat(*repeated))
+            return Answer(source.answers, _repeat(*repeated))
         try:
             content = parsed(body) if content is None else content
         except BadAlert:
@@ -105,7 +128,13 @@ class Intake:
         return answer
 
     async def _proof(
-        self, source: Source, settings: SourceSettings, sent: Sent, content: JsonValue, window: timedelta
+        self,
+        source: Source,
+        settings: SourceSettings,
+        sent: Sent,
+        content: JsonValue,
+        window: timedelta,
+        open_here: bool,
     ) -> Proof:
         """Return who sent a request; nobody in particular, where the settings or the loopback allow that."""
         if isinstance(settings, SnsSettings) and settings.topics and is_envelope(content):
@@ -114,26 +143,26 @@ class Intake:
             secrets = [secret.get_secret_value().encode() for secret in settings.secrets]
             return verified(sent, secrets, source.ways, window)
         needs_topics = isinstance(settings, SnsSettings) and bool(settings.topics)
-        if not needs_topics and (self.loopback or settings.unsigned or self.settings.unsigned):
+        if not needs_topics and (open_here or settings.unsigned or self.settings.unsigned):
             return _NOBODY
         name = f"MIDWATCH_INTAKE__{source.name.replace('-', '_').upper()}"
         how = f"{name}__TOPICS" if isinstance(settings, SnsSettings) else f"{name}__SECRETS"
         raise Refused(
             403,
             "Authorization",
-            f"{source.name} has nothing to be proven by, and this host listens to other machines: set {how}, "
-            f"or {name}__UNSIGNED=true to take what anybody sends",
+            f"{source.name} has nothing to be proven by, and this host does not take what anybody sends: send a token "
+            f"with the scope alerts, set {how}, or {name}__UNSIGNED=true",
         )
 
     async def _received(
         self, source: Source, settings: SourceSettings, sent: Sent, content: JsonValue, *, signed: bool
-    ) -> _Answer:
+    ) -> Answer:
         alerts = source.alerts(content, settings, sent.headers, sent.now)
         if not alerts:
             said = "nothing in it is an alert"
             if signed and is_envelope(content) and _kind(content) != "Notification":
                 said = await self._sns.confirm(content)
-            return _Answer(source.answers, {"incidents": [], "alerts": [], "message": said})
+            return Answer(source.answers, {"incidents": [], "alerts": [], "message": said})
         try:
             with anyio.fail_after(_RECEIVE_SECONDS):
                 taken = await self.receive(alerts)
@@ -146,7 +175,7 @@ class Intake:
             return _wrong(503, "the host could not put this on disk: send it again", {"Retry-After": "5"})
         incidents: list[JsonValue] = list(dict.fromkeys(each.incident for each in taken if each.incident))
         told: list[JsonValue] = [each.model_dump(mode="json") for each in taken]
-        return _Answer(source.answers, {"incidents": incidents, "alerts": told, "message": "webhook received"})
+        return Answer(source.answers, {"incidents": incidents, "alerts": told, "message": "webhook received"})
 
 
 def intake_routes(
@@ -170,15 +199,15 @@ def intake_routes(
     ]
 
 
-def _response(answer: _Answer) -> JSONResponse:
+def _response(answer: Answer) -> JSONResponse:
     return JSONResponse(answer.content, answer.status, headers=answer.headers)
 
 
-def _wrong(status: int, why: str, headers: Mapping[str, str] | None = None) -> _Answer:
-    return _Answer(status, {"error": why}, headers)
+def _wrong(status: int, why: str, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, {"error": why}, headers)
 
 
-def _refusal(error: HostError) -> _Answer:
+def _refusal(error: HostError) -> Answer:
     """Return the answer to what was not taken; an error that nothing here speaks of is the host's own."""
     if isinstance(error, Refused):
         ask = {"WWW-Authenticate": 'Basic realm="midwatch"'} if error.status == 401 else None
@@ -190,7 +219,7 @@ def _refusal(error: HostError) -> _Answer:
     return _wrong(503, str(error), {"Retry-After": "30"})
 
 
-def _busy(pause: int, why: str) -> _Answer:
+def _busy(pause: int, why: str) -> Answer:
     return _wrong(429, f"{why}: send it again in {pause} s", {"Retry-After": str(pause)})
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from midwatch.approvals import InTheirOwnTime, Resting
+from midwatch.cancelling import unless_cancelled
 from midwatch.errors import DatabaseDown, LostClaim, first_of
 from midwatch.host import Host
 from midwatch.investigation import becomes
@@ -16,7 +17,7 @@ async def investigate(host: Host, incident: Incident) -> None:
     """
     approver = InTheirOwnTime(host.journal, timedelta(seconds=host.settings.approval_seconds))
     try:
-        await host.investigation(incident, approver).run()
+        await unless_cancelled(host.journal, incident.id, host.investigation(incident, approver).run)
     except Resting:
         return
     except Exception as error:

@@ -1,0 +1,53 @@
+"""Tokens over HTTP, for who may do everything."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import AwareDatetime, BaseModel, Field
+
+from midwatch.api.access import Admin
+from midwatch.api.problems import Problem, documented
+from midwatch.api.state import Shared, in_thread
+from midwatch.api.tokens import NAME, BadToken, NewToken, Scope, Token
+
+routes = APIRouter(prefix="/v1/tokens", tags=["tokens"])
+_REFUSED = documented("unauthorized", "forbidden", "invalid", "unavailable")
+_MAKING = documented("conflict", "not-json", "media-type", "too-large", "too-slow")
+
+
+class Wanted(BaseModel):
+    """A token that is to be made."""
+
+    name: str = Field(pattern=NAME, description="under which things go on record", examples=["alertmanager"])
+    scopes: list[Scope] = Field(min_length=1, max_length=len(Scope), examples=[["alerts"]])
+    expires_at: AwareDatetime | None = None
+
+
+@routes.get("", responses=_REFUSED, summary="List tokens")
+@in_thread
+def list_tokens(_: Admin, api: Shared) -> list[Token]:
+    """Every token that was ever made; none of them itself."""
+    return api.tokens.every()
+
+
+@routes.post("", status_code=201, responses={**_REFUSED, **_MAKING}, summary="Make a token")
+@in_thread
+def create_token(given: Wanted, _: Admin, api: Shared) -> NewToken:
+    """The answer holds the token: it is shown this once, and kept as a hash."""
+    if given.expires_at is not None and given.expires_at <= datetime.now(UTC):
+        raise Problem("invalid", "body.expires_at: give a time to come")
+    try:
+        return api.tokens.create(given.name, given.scopes, given.expires_at)
+    except BadToken as error:
+        raise Problem("conflict", str(error)) from None
+
+
+@routes.delete("/{name}", responses={**_REFUSED, **documented("not-found")}, summary="Revoke a token")
+@in_thread
+def revoke_token(name: Annotated[str, Path(max_length=64)], _: Admin, api: Shared) -> Token:
+    """End a token for good; it can be used no more from this moment on."""
+    try:
+        return api.tokens.revoke(name)
+    except BadToken as error:
+        raise Problem("not-found", str(error)) from None
