@@ -152,8 +152,8 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 def _is_ours(path: str) -> bool:
-    """Whether a path is of this API; alerts bring what their senders send, and are looked at by who takes them."""
-    return path.startswith("/v1/") and not path.startswith((PATH, "/v1/alerts/"))
+    """Whether a path takes JSON of ours; alerts and Slack send what they send, and are looked at by who takes them."""
+    return path.startswith("/v1/") and not path.startswith((PATH, "/v1/alerts/", "/v1/slack/"))
 
 
 def _where(origin: str) -> str:
