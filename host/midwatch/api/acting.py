@@ -26,7 +26,7 @@ from midwatch.api.stream import IncidentId
 from midwatch.approvals import decide_by_name, decision_on
 from midwatch.cancelling import CannotCancel, cancel
 from midwatch.chat.talk import Talk
-from midwatch.correlate import service_id
+from midwatch.correlation import service_id
 from midwatch.host import Host, open_host
 from midwatch.journal import Journal
 from midwatch.long_term import Recommendation
