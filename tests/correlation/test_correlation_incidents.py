@@ -41,6 +41,8 @@ def test_an_incident_says_what_its_alert_said() -> None:
     assert (incident.started_at, incident.first_seen, incident.status) == (NOW, NOW, Status.TRIAGING)
     assert (incident.symptoms, incident.links) == (("8.7% of requests fail",), ("http://example",))
     assert incident.alerts == (alert.id,)
+    assert incident.owner is None
+    assert new_incident(an_alert(labels={"team": "payments", "owner": "ann"}), NOW).owner == "payments"
 
 
 def test_incidents_are_ordered_by_their_ids_as_they_were_opened() -> None:

@@ -14,6 +14,8 @@ from midwatch_kit.records import EntityId
 _FAR = 5
 """How many services an outage reaches that is one step more severe than its worst alert."""
 _FIRST_ALERTS = 20
+_OWNERS = ("team", "owner", "squad")
+"""Labels that by custom say whose an alert is."""
 _LADDER = [*Severity]
 
 
@@ -30,6 +32,7 @@ def new_incident(alert: Alert, now: datetime) -> Incident:
         symptoms=(alert.description or alert.title,),
         links=alert.links,
         runbook=alert.runbook,
+        owner=next((alert.labels[name] for name in _OWNERS if alert.labels.get(name)), None),
         alerts=(alert.id,),
         triage=Triage(category=kind_of(alert).category),
     )
