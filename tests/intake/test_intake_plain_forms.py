@@ -74,7 +74,7 @@ def test_an_alertmanager_body_becomes_one_alert_for_each_of_its_alerts() -> None
     assert (first.service, first.severity, first.external_id) == ("gateway", Severity.MEDIUM, "a1b2c3")
     assert first.started_at == datetime(2026, 11, 20, 1, 47, 3, 1000, UTC)
     assert (first.description, first.links) == ("8.7% of requests fail", ("http://prometheus.example/graph",))
-    assert first.raw == ALERTMANAGER
+    assert first.raw == {**ALERTMANAGER, "alerts": ALERTMANAGER["alerts"][:1]}
     assert (second.action, second.service, second.severity) == ("resolved", "forge", Severity.CRITICAL)
     assert second.title == "HighErrorRate"
 

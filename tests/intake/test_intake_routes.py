@@ -132,6 +132,18 @@ async def test_both_plain_forms_are_taken_at_the_plain_path() -> None:
     assert [alert.source for alert in receiver.kept] == ["generic", "alertmanager"]
 
 
+async def test_of_a_group_those_that_can_be_used_are_taken_and_the_others_are_told() -> None:
+    nameless = {**GRAFANA["alerts"][0], "labels": {"alertname": "a"}}
+    receiver = Receiver()
+    async with asking(receiver) as client:
+        taken = await client.post("/v1/alerts/grafana", json={**GRAFANA, "alerts": [nameless, GRAFANA["alerts"][0]]})
+        refused = await client.post("/v1/alerts/grafana", json={**GRAFANA, "alerts": [nameless, nameless]})
+    assert (taken.status_code, refused.status_code) == (202, 422)
+    assert [alert.service for alert in receiver.kept] == ["search"]
+    assert taken.json()["refused"].startswith("alerts.0.labels: no label service")
+    assert "alerts.1.labels: no label service" in said(refused)
+
+
 async def test_a_source_that_is_not_there_is_answered_with_those_that_are() -> None:
     async with asking(Receiver()) as client:
         answer = await client.post("/v1/alerts/nagios%0d%0a", json={})

@@ -1,6 +1,7 @@
 """What each vendor documents that it sends becomes the alert that it means, or is refused by the name of the field."""
 
 import copy
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -153,6 +154,13 @@ def test_settings_say_which_labels_name_the_service_and_what_an_alert_without_on
         alerts("devops-agent", {**DEVOPS_AGENT, "service": ""}, settings=SourceSettings(service="shop"))[0].service
         == "shop"
     )
+
+
+def test_a_thousand_alerts_of_one_group_do_not_keep_the_whole_group_each() -> None:
+    group = {**GRAFANA, "alerts": [{**GRAFANA["alerts"][0], "fingerprint": str(number)} for number in range(1000)]}
+    found = alerts("grafana", group)
+    assert len(found) == 1000
+    assert sum(len(alert.model_dump_json()) for alert in found) < 5 * len(json.dumps(group))
 
 
 def test_long_texts_are_cut_and_the_raw_body_is_whole() -> None:

@@ -42,6 +42,7 @@ class Received(BaseModel):
     incidents: list[str] = Field(description="the incidents that the alerts belong to")
     alerts: list[Taken] = Field(description="what became of each alert")
     message: str
+    refused: str = Field("", description="which alerts of a group could not be used, and why")
     repeats: str = Field("", description="when the same request was taken before: then nothing was done again")
 
 

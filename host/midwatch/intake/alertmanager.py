@@ -4,7 +4,19 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from midwatch.intake.parts import Began, Draft, Labels, Shape, Told, ended, finished, runbook, severity, validated
+from midwatch.intake.parts import (
+    Began,
+    Draft,
+    Labels,
+    Shape,
+    Told,
+    alone,
+    each_finished,
+    ended,
+    runbook,
+    severity,
+    validated,
+)
 from midwatch.records import Alert
 
 LABELS = ("service", "service_name", "job")
@@ -27,21 +39,22 @@ class _Message(Shape):
 
 
 def from_alertmanager(body: JsonValue, told: Told) -> list[Alert]:
-    """Return the alerts of an Alertmanager webhook body; raises `BadAlert`."""
+    """Return the alerts of an Alertmanager webhook body; raises `BadAlert`, and `PartlyBad` for a part of them."""
     message = validated(_Message, body)
-    return [_from_one(alert, number, message.common_labels, body, told) for number, alert in enumerate(message.alerts)]
+    drafts = (_draft(alert, number, message.common_labels, body) for number, alert in enumerate(message.alerts))
+    return each_finished(drafts, told)
 
 
-def _from_one(alert: _One, number: int, common: dict[str, str], body: JsonValue, told: Told) -> Alert:
+def _draft(alert: _One, number: int, common: dict[str, str], body: JsonValue) -> Draft:
     labels = {**common, **alert.labels}
     name = labels.get("alertname", "")
-    draft = Draft(
+    return Draft(
         source="alertmanager",
         external=alert.fingerprint or f"{name}:{next((labels[key] for key in LABELS if labels.get(key)), '')}",
         title=alert.annotations.get("summary") or name,
         started_at=alert.starts_at,
         ended_at=ended(alert.ends_at),
-        raw=body,
+        raw=alone(body, number),
         labels=labels,
         action="resolved" if alert.status == "resolved" else "created",
         description=alert.annotations.get("description", ""),
@@ -50,4 +63,3 @@ def _from_one(alert: _One, number: int, common: dict[str, str], body: JsonValue,
         place=f"alerts.{number}.labels",
         runbook=runbook(labels, alert.annotations),
     )
-    return finished(draft, told)

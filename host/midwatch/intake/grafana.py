@@ -7,7 +7,20 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from midwatch.intake.parts import Began, Draft, Labels, Shape, Text, Told, ended, finished, runbook, severity, validated
+from midwatch.intake.parts import (
+    Began,
+    Draft,
+    Labels,
+    Shape,
+    Text,
+    Told,
+    alone,
+    each_finished,
+    ended,
+    runbook,
+    severity,
+    validated,
+)
 from midwatch.records import Alert
 
 
@@ -34,22 +47,23 @@ class _Message(Shape):
 
 
 def from_grafana(body: JsonValue, told: Told) -> list[Alert]:
-    """Return the alerts of a body of Grafana's webhook contact point; raises `BadAlert`."""
+    """Return the alerts of Grafana's webhook contact point; raises `BadAlert`, and `PartlyBad` for a part of them."""
     message = validated(_Message, body)
-    return [_from_one(alert, number, message, body, told) for number, alert in enumerate(message.alerts)]
+    drafts = (_draft(alert, number, message, body) for number, alert in enumerate(message.alerts))
+    return each_finished(drafts, told)
 
 
-def _from_one(alert: _One, number: int, message: _Message, body: JsonValue, told: Told) -> Alert:
+def _draft(alert: _One, number: int, message: _Message, body: JsonValue) -> Draft:
     labels, annotations = {**message.common_labels, **alert.labels}, {**message.common_annotations, **alert.annotations}
     name = labels.get("alertname", "")
     values = ", ".join(f"{key} = {value}" for key, value in alert.values.items()) or alert.value_string
-    draft = Draft(
+    return Draft(
         source="grafana",
         external=alert.fingerprint or name,
         title=annotations.get("summary") or name,
         started_at=alert.starts_at,
         ended_at=ended(alert.ends_at),
-        raw=body,
+        raw=alone(body, number),
         labels=labels,
         action="resolved" if alert.status == "resolved" else "created",
         description="\n".join(text for text in (annotations.get("description", ""), values) if text),
@@ -58,4 +72,3 @@ def _from_one(alert: _One, number: int, message: _Message, body: JsonValue, told
         place=f"alerts.{number}.labels",
         runbook=runbook(labels, annotations),
     )
-    return finished(draft, told)

@@ -7,7 +7,7 @@ stays the same as long as the sender also says the same beginning.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, TypeVar
@@ -42,6 +42,14 @@ _MOST_FAULTS = 5
 _TITLE, _DESCRIPTION, _NAME, _ID, _VALUE, _LINK, _RUNBOOK = 400, 10_000, 200, 400, 1000, 2000, 400
 _MOST_LABELS, _MOST_LINKS = 200, 20
 BodyT = TypeVar("BodyT", bound=BaseModel)
+
+
+class PartlyBad(BadAlert):
+    """Raised when some alerts of a group cannot be used; `good` are those that can."""
+
+    def __init__(self, why: str, good: Sequence[Alert]) -> None:
+        super().__init__(why)
+        self.good = tuple(good)
 
 
 @dataclass(frozen=True)
@@ -161,6 +169,20 @@ def finished(draft: Draft, told: Told) -> Alert:
     )
 
 
+def each_finished(drafts: Iterable[Draft], told: Told) -> list[Alert]:
+    """Return the alerts of a group; raises `PartlyBad` where some of them name no service."""
+    good: list[Alert] = []
+    faults: list[str] = []
+    for draft in drafts:
+        try:
+            good.append(finished(draft, told))
+        except BadAlert as error:
+            faults.append(str(error))
+    if faults:
+        raise PartlyBad(_some(faults), good)
+    return good
+
+
 def validated(shape: type[BodyT], body: JsonValue) -> BodyT:
     """Return a body in a known shape; raises `BadAlert` that names each field at fault."""
     _fit_to_be_kept(body)
@@ -173,6 +195,12 @@ def validated(shape: type[BodyT], body: JsonValue) -> BodyT:
         ]
         more = [f"and {len(told) - _MOST_FAULTS} more"] if len(told) > _MOST_FAULTS else []
         raise BadAlert("; ".join([*faults, *more]).encode("utf-8", "replace").decode()) from None
+
+
+def alone(body: JsonValue, number: int) -> JsonValue:
+    """Return a group's body with one of its alerts only: a thousand alerts must not keep the whole group each."""
+    alerts = body.get("alerts") if isinstance(body, dict) else None
+    return {**body, "alerts": [alerts[number]]} if isinstance(body, dict) and isinstance(alerts, list) else body
 
 
 def severity(text: str) -> Severity:
@@ -195,6 +223,12 @@ def tags(given: str | list[str]) -> dict[str, str]:
     listed = given.split(",") if isinstance(given, str) else given
     pairs = (each.strip().partition(":") for each in listed)
     return {key.strip(): value.strip() for key, _, value in pairs if key.strip()}
+
+
+def _some(faults: Sequence[str]) -> str:
+    """Return the first few faults, and how many there are beside them."""
+    more = [f"and {len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []
+    return "; ".join([*faults[:_MOST_FAULTS], *more]).encode("utf-8", "replace").decode()
 
 
 def _fit_to_be_kept(body: JsonValue) -> None:

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from midwatch.errors import BadAlert, Busy, HostError, NotKept
 from midwatch.intake.body import NotTaken, body_of
 from midwatch.intake.limits import Bucket
+from midwatch.intake.parts import PartlyBad
 from midwatch.intake.sns import Fetch, Sns, fetched, is_envelope
 from midwatch.intake.sources import SOURCES, Source, source_of
 from midwatch.intake.strict_json import parsed
@@ -157,7 +158,13 @@ class Intake:
     async def _received(
         self, source: Source, settings: SourceSettings, sent: Sent, content: JsonValue, *, signed: bool
     ) -> Answer:
-        alerts = source.alerts(content, settings, sent.headers, sent.now)
+        refused: JsonValue = None
+        try:
+            alerts: Sequence[Alert] = source.alerts(content, settings, sent.headers, sent.now)
+        except PartlyBad as error:
+            if not error.good:
+                raise
+            alerts, refused = error.good, str(error)
         if not alerts:
             said = "nothing in it is an alert"
             if signed and is_envelope(content) and _kind(content) != "Notification":
@@ -175,7 +182,8 @@ class Intake:
             return _wrong(503, "the host could not put this on disk: send it again", {"Retry-After": "5"})
         incidents: list[JsonValue] = list(dict.fromkeys(each.incident for each in taken if each.incident))
         told: list[JsonValue] = [each.model_dump(mode="json") for each in taken]
-        return Answer(source.answers, {"incidents": incidents, "alerts": told, "message": "webhook received"})
+        answer: dict[str, JsonValue] = {"incidents": incidents, "alerts": told, "message": "webhook received"}
+        return Answer(source.answers, answer | ({"refused": refused} if refused else {}))
 
 
 def intake_routes(
