@@ -227,6 +227,21 @@ async def test_a_body_in_gzip_is_taken_in_chunks_and_without_its_length() -> Non
     assert answer.status_code == 202
 
 
+async def test_a_body_in_chunks_is_not_read_on_when_it_is_too_large() -> None:
+    read = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(1000):
+            read += 2**16
+            yield b" " * 2**16
+
+    async with asking(Receiver()) as client:
+        answer = await client.post("/alerts", content=chunks())
+    assert (answer.status_code, "content-length" in answer.request.headers) == (413, False)
+    assert read < 2**21
+
+
 async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"{"

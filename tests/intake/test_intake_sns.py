@@ -208,8 +208,10 @@ async def test_the_end_of_a_subscription_is_told_and_not_taken_back() -> None:
     assert "has ended" in told["message"]
 
 
-async def test_where_topics_are_set_a_bare_alarm_is_not_taken() -> None:
+async def test_where_topics_are_set_a_bare_alarm_is_not_taken_on_the_loopback_either() -> None:
     assert (await post(alarm(), Amazon()))[0] == 403
+    async with asking(Receiver(), ALLOWED) as client:
+        assert (await client.post("/v1/alerts/cloudwatch", json=alarm())).status_code == 403
 
 
 async def test_while_sns_cannot_be_asked_the_sender_is_told_to_come_again() -> None:
