@@ -183,10 +183,10 @@ class Telling:
 
 @asynccontextmanager
 async def telling(
-    journal: Journal, kept: EvidenceStore, *, pace: Pace = FAST, **settings: Any
+    journal: Journal, kept: EvidenceStore, *, pace: Pace = FAST, outbox: Outbox | None = None, **settings: Any
 ) -> AsyncGenerator[Telling]:
     """Run a notifier with channels of these settings while the block runs, as a host would; then it ends at once."""
-    outbox = Outbox(journal.database)
+    outbox = outbox or Outbox(journal.database)
     channels = {name: open_channel(name, each) for name, each in settings.items()}
     lines = {name: Line(name, channel, settings[name]) for name, channel in channels.items()}
     notifier = Notifier(journal, kept, outbox, lines, pace)

@@ -51,6 +51,21 @@ def test_turning_points_are_each_there_once_and_in_order_however_often_it_is_rea
     assert [point.at for point in points] == sorted(point.at for point in points)
 
 
+def test_a_symptom_that_returns_while_it_is_watched_is_told_once(story: Story) -> None:
+    story.waits()
+    story.is_cured()
+    story.becomes(Status.WATCHING, "9 % fail again since 03:20")
+    story.becomes(Status.INVESTIGATING, "9 % fail again since 03:20, for three looks")
+    story.concludes(version=2)
+    story.becomes(Status.WATCHING)
+    story.becomes(Status.INVESTIGATING, "12 % fail again since 04:10")
+    said = [point.text for point in told(story).points if point.stage == "reopened"]
+    assert said == ["It came back: 9 % fail again since 03:20", "It came back: 12 % fail again since 04:10"]
+    story.becomes(Status.WATCHING)
+    story.becomes(Status.INVESTIGATING)
+    assert len([point for point in told(story).points if point.stage == "reopened"]) == 2, "a person asked for a look"
+
+
 def test_a_look_that_changes_nothing_is_no_turning_point(story: Story) -> None:
     story.concludes()
     story.journal.note(

@@ -67,6 +67,10 @@ class Vendor:
         """Let the next requests that write fail, each in a way."""
         self.faults.extend(faults)
 
+    def hold_next(self) -> None:
+        """Take the next request that writes, and say nothing."""
+        self.fails(Fault(hold=True))
+
     async def answer(self, asked: Asked) -> Json:
         """Return what is answered with 200 or 201, or raise `Refused`."""
         raise NotImplementedError

@@ -173,12 +173,14 @@ class _Turns:
     _plan: Plan | None = None
     _known: set[str] = field(default_factory=set)
     _rounds: int = 0
+    _back: bool = False
 
     def hear(self, entry: Entry) -> None:
         match entry.value():
             case Incident() as incident:
                 self._incident(entry.at, incident)
             case Conclusion() as conclusion:
+                self._back = False
                 said = f"Concluded ({outcome_said(conclusion)}): {_masked(conclusion.statement)}"
                 self._turn(f"concluded:{conclusion.version}", "concluded", entry.at, said)
             case Plan() as plan:
@@ -202,14 +204,20 @@ class _Turns:
             said = f"Waits for approval: {_masked(self._plan.action)} (plan {self._plan.digest[:12]})"
             self._turn(f"waits:{self._plan.digest[:16]}", "waits", at, said)
         elif incident.status is Status.RESOLVED:
-            self._rounds += 1
+            self._rounds, self._back = self._rounds + 1, False
             self._turn(f"recovered:{self._rounds}", "recovered", at, f"Recovered{why}")
-        elif before is Status.RESOLVED and incident.status not in _CLOSED:
-            self._turn(f"reopened:{self._rounds}", "reopened", at, f"It came back{why}")
+        elif incident.status not in _CLOSED and self._is_back(before, incident):
+            self._back = True
+            self._turn(f"reopened:{incident.version}", "reopened", at, f"It came back{why}")
         elif incident.status is Status.FAILED:
             self._turn(f"failed:{incident.version}", "failed", at, f"The investigation failed{why}")
         elif incident.status in _CLOSED:
             self._turn(f"closed:{incident.version}", "closed", at, f"Closed, {_CLOSED[incident.status]}{why}")
+
+    def _is_back(self, before: Status, incident: Incident) -> bool:
+        """Whether the symptom returned: after it was resolved, or while it was watched; said once for each return."""
+        again = before is Status.WATCHING and incident.status is Status.INVESTIGATING and bool(incident.reason)
+        return not self._back and (before is Status.RESOLVED or again)
 
     def _turn(self, key: str, stage: Stage, at: datetime, text: str) -> None:
         if key not in self._known:
