@@ -39,6 +39,7 @@ _CLOSED: Final = {Status.LINKED: "linked to another incident", Status.SKIPPED: "
 _AT_WORK: Final = {Status.TRIAGING, Status.INVESTIGATING}
 _MOST: Final = 6
 _LONG: Final = 400
+_BRIEF: Final = 180
 ValueT = TypeVar("ValueT", bound=Record)
 
 
@@ -214,7 +215,7 @@ class _Turns:
         elif incident.status in _CLOSED:
             self._turn(f"closed:{incident.version}", "closed", at, f"Closed, {_CLOSED[incident.status]}{why}")
 
-    def _is_back(self, before: Status, incident: Incident) -> bool:
+    def _is_back(self, before: Status | None, incident: Incident) -> bool:
         """Whether the symptom returned: after it was resolved, or while it was watched; said once for each return."""
         again = before is Status.WATCHING and incident.status is Status.INVESTIGATING and bool(incident.reason)
         return not self._back and (before is Status.RESOLVED or again)
@@ -237,7 +238,7 @@ def _concluded(conclusion: Conclusion, verdicts: Sequence[Verdict]) -> dict[str,
         "outcome": outcome_said(conclusion),
         "conclusion": _masked(conclusion.statement),
         "causes": tuple(_cause(cause, verdicts) for cause in conclusion.root_causes[:_MOST]),
-        "ruled_out": tuple(_masked(f"{out.statement}: {out.reason}") for out in conclusion.ruled_out[:_MOST]),
+        "ruled_out": tuple(_short(_masked(f"{out.statement}: {out.reason}")) for out in conclusion.ruled_out[:_MOST]),
         "impact": _masked(conclusion.impact.statement) if conclusion.impact else "",
         "gaps": tuple(map(_masked, [*gaps][:_MOST])),
         "next_checks": tuple(_masked(f"{check.what} ({check.cost})") for check in conclusion.next_checks[:_MOST]),
@@ -307,3 +308,8 @@ def _last(values: Sequence[ValueT]) -> ValueT | None:
 
 def _masked(text: str) -> str:
     return hidden(text)
+
+
+def _short(text: str) -> str:
+    """Return as much of a text as tells what it is about: `midwatch report` has all of it."""
+    return shorten(text, _BRIEF, placeholder=" …")

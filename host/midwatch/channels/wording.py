@@ -33,7 +33,7 @@ def facts(notice: Notice) -> list[tuple[str, str]]:
     known = [
         ("Service", notice.service),
         ("Severity", str(notice.severity)),
-        ("Began", rfc3339(notice.started_at)),
+        ("Began", rfc3339(notice.started_at.replace(microsecond=0))),
         ("Status", notice.status.replace("_", " ") + (f": {notice.reason}" if notice.reason else "")),
         ("Outcome", notice.outcome),
         ("Owner", notice.owner),
