@@ -143,7 +143,7 @@ async def test_mails_come_over_tls_with_a_login_in_one_thread_as_text_and_html(
     for mail in post.mails:
         plain, html = [part for part in mail.walk() if not part.is_multipart()]
         assert [part.get_content_type() for part in (plain, html)] == ["text/plain", "text/html"]
-        assert "stock 2.4.1 made calls of stock fail" in bytes(plain.get_payload(decode=True)).decode()  # type: ignore[arg-type]
+        assert "stock 2.4.1 made calls of stock fail" in bytes(plain.get_payload(decode=True)).decode()
         assert mail["Auto-Submitted"] == "auto-generated"
 
 

@@ -3,7 +3,8 @@
 import json
 import re
 from html.parser import HTMLParser
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -12,11 +13,13 @@ from slack_sdk.models.blocks import Block
 from tests.channels.conftest import DIGEST, Opened, Story, settings_of
 from tests.channels.places import WHSEC
 
+from midwatch.channel_settings import AnyChannel
 from midwatch.channels import escaping, slack_blocks, wording
 from midwatch.channels.letters import Letter
 from midwatch.channels.notices import Notice, Point, notice_of
 from midwatch.channels.opening import open_channel
 from midwatch.channels.slack_blocks import Block as Json
+from midwatch.channels.webhook import TYPES
 from midwatch.records import Action, Incident, Status
 
 EVIL = (
@@ -262,3 +265,9 @@ def test_the_card_of_teams_is_small_enough_whatever_is_told() -> None:
 def test_an_incident_that_is_not_there_has_nothing_to_tell(story: Story) -> None:
     assert notice_of(story.journal, "01NOBODY") is None
     assert isinstance(story.incident, Incident)
+
+
+def test_the_page_names_every_setting_of_every_channel_and_every_type_of_event() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "telling.md").read_text(encoding="utf-8")
+    wanted = {name for kind in get_args(get_args(AnyChannel)[0]) for name in kind.model_fields} | set(TYPES)
+    assert not [name for name in sorted(wanted) if not re.search(rf"\b{re.escape(name)}\b", page)]
