@@ -4,6 +4,7 @@ HostError
 ├── BadAlert         an alert or a sentence cannot be understood
 ├── BadSteering      a steering file cannot be used
 ├── BadSnapshot      a snapshot cannot be taken, is not whole, or was changed
+├── BadParcel        an exported investigation cannot be written or read, is not whole, or was changed
 ├── BadSettings      the settings contradict each other or name something that isn't there
 ├── Unreachable      a server cannot be connected to
 ├── NotUnderstood    what a person tells an investigation means nothing to it
@@ -42,6 +43,10 @@ class BadSettings(HostError):
 
 class BadSnapshot(HostError):
     """Raised when a snapshot cannot be taken or used; the message names the file or what is needed."""
+
+
+class BadParcel(HostError):
+    """Raised when an exported investigation cannot be written or taken in; the message says what is wrong with it."""
 
 
 class Unreachable(HostError):

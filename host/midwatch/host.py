@@ -27,7 +27,7 @@ from midwatch.records import Alert, Incident, Message
 from midwatch.scoping import discover
 from midwatch.servers import server_specs
 from midwatch.settings import Settings
-from midwatch.snapshots import snapshot_of
+from midwatch.snapshots import is_live
 from midwatch.state import evidence_of, journal_of
 from midwatch.steering import Steering, alert_rules, forbidden_by, load_steering
 from midwatch.steers import look_of
@@ -122,7 +122,7 @@ class Host:
         """Return the watch over the incidents of this host that came to a conclusion; it only reads."""
 
         def live(name: str) -> bool:
-            return snapshot_of(self.journal, name) is None
+            return is_live(self.journal, name)
 
         def forbidden(server: str, tool: str) -> str:
             return forbidden_by(self.steering)(server, tool)

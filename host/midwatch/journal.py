@@ -206,7 +206,7 @@ class Journal:
                 raise JournalDamaged(f"the journal {self.database.name} is damaged: {found}")
         previous, count = "", 0
         for entry in self.entries(investigation):
-            if entry.prev_hash != previous or entry.hash != _hash(entry) or entry.seq != count + 1:
+            if entry.prev_hash != previous or entry.hash != hash_of(entry) or entry.seq != count + 1:
                 raise JournalDamaged(
                     f"record {entry.seq} ({entry.type}) of {investigation} is not what was written: its hash differs"
                 )
@@ -266,6 +266,24 @@ class Notes:
             self._keep_up(investigation, kind, new)
             self.appended += new
         return settled
+
+    def adopt(self, entries: Sequence[Entry]) -> bool:
+        """Append an investigation of another journal as it was written there; False when it is here already.
+
+        Nobody goes on with it by itself, whatever it waited for there.
+        """
+        investigation = entries[0].investigation
+        self.database.lock(self.connection, investigation)
+        if self._end(investigation)[0]:
+            return False
+        for first in range(0, len(entries), _ASKED_AT_ONCE):
+            self.connection.execute(_INSERT, [_row(entry) for entry in entries[first : first + _ASKED_AT_ONCE]])
+        for entry in entries:
+            if entry.type == "incident":
+                self._stands(investigation, entry)
+        waits = sa.update(_incidents).where(_incidents.c.id == investigation)
+        self.connection.execute(waits.values(due=False))
+        return True
 
     def _end(self, investigation: str) -> tuple[int, str]:
         """Return number and hash of the last record; of none, 0 and ''."""
@@ -329,10 +347,11 @@ def _chained(investigation: str, seq: int, kind: RecordType, key: str, body: Rec
         prev_hash=end,
         hash="",
     )
-    return entry.model_copy(update={"hash": _hash(entry)})
+    return entry.model_copy(update={"hash": hash_of(entry)})
 
 
-def _hash(entry: Entry) -> str:
+def hash_of(entry: Entry) -> str:
+    """Return the hash that a record has to have."""
     return evidence_id(canonical(entry.model_dump(mode="json", exclude={"hash"})))
 
 

@@ -1,11 +1,11 @@
-"""Where an incident's telemetry is, when it is not live: a note in its journal."""
+"""Where an incident's telemetry is, when it is not live here: a note in its journal."""
 
 from pathlib import Path
 
-from midwatch.journal import Journal
+from midwatch.journal import Journal, Notes
 from midwatch.records import Message
 
-_KEY = "snapshot"
+_KEY, _IMPORTED = "snapshot", "imported"
 
 
 def read_from_snapshot(journal: Journal, investigation: str, folder: Path) -> None:
@@ -17,3 +17,15 @@ def snapshot_of(journal: Journal, investigation: str) -> Path | None:
     """Return the snapshot that holds an incident's telemetry; None when it is live."""
     told = journal.recall(investigation, "message", _KEY, Message)
     return Path(told.text) if told else None
+
+
+def note_import(notes: Notes, investigation: str, made_by: str) -> None:
+    """Put on record that an investigation comes from another journal: nobody here goes on with it by itself."""
+    said = f"imported; it was exported by {made_by}, and nobody goes on with it here by itself"
+    notes.note(investigation, "message", _IMPORTED, Message(text=said))
+
+
+def is_live(journal: Journal, investigation: str) -> bool:
+    """Return whether an incident's telemetry is what the servers here tell: neither a snapshot's nor elsewhere."""
+    keys = (_KEY, _IMPORTED)
+    return all(journal.recall(investigation, "message", key, Message) is None for key in keys)
