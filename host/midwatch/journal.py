@@ -23,6 +23,7 @@ from midwatch.records import BODIES, Incident, RecordType, Status
 from midwatch.tables import incidents as _incidents
 from midwatch.tables import records as _records
 from midwatch.tables import spending as _spending
+from midwatch.tables import tables
 from midwatch_kit.evidence import canonical, evidence_id
 from midwatch_kit.records import Moment, Record
 from midwatch_kit.window import rfc3339
@@ -56,6 +57,16 @@ class Entry(Record):
     def value(self) -> Record:
         """Return the body in its own shape."""
         return BODIES[self.type].model_validate(self.body)
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far an investigation has come: how many records, and its last one."""
+
+    investigation: str
+    records: int
+    last_at: datetime
+    last_hash: str
 
 
 class Journal:
@@ -197,6 +208,20 @@ class Journal:
         with self.database.reading() as connection:
             return list(connection.execute(query.order_by(sa.func.min(_records.c.at))).scalars())
 
+    def places(self, before: datetime) -> list[Place]:
+        """Return how far each investigation has come whose last record is older than a moment, the oldest first."""
+        last = sa.select(_records.c.investigation, sa.func.max(_records.c.seq).label("seq"))
+        found = _place(last.group_by(_records.c.investigation)).where(_records.c.at < rfc3339(before))
+        with self.database.reading() as connection:
+            return [_placed(row) for row in connection.execute(found.order_by(_records.c.at)).mappings()]
+
+    def bodies(self, after: int, most: int) -> list[tuple[int, str, str]]:
+        """Return place, investigation and body, as JSON, of the records after a place among all, in order."""
+        columns = (_records.c.id, _records.c.investigation, _records.c.body)
+        query = sa.select(*columns).where(_records.c.id > after).order_by(_records.c.id).limit(most)
+        with self.database.reading() as connection:
+            return [(row.id, row.investigation, row.body) for row in connection.execute(query)]
+
     def check(self, investigation: str) -> int:
         """Follow the chain of hashes and return how many records it has; raises `JournalDamaged`."""
         if not self.database.shared:
@@ -285,6 +310,20 @@ class Notes:
         self.connection.execute(waits.values(due=False))
         return True
 
+    def place(self, investigation: str) -> Place | None:
+        """Return how far an investigation has come; None when there is none."""
+        last = sa.select(_records.c.investigation, sa.func.max(_records.c.seq).label("seq"))
+        found = _place(last.where(_records.c.investigation == investigation).group_by(_records.c.investigation))
+        return next((_placed(row) for row in self.connection.execute(found).mappings()), None)
+
+    def forget(self, investigation: str) -> None:
+        """Take an investigation out of the database, as a whole: all that any table has of it."""
+        self.database.lock(self.connection, investigation)
+        for table in tables.sorted_tables:
+            if "investigation" in table.c:
+                self.connection.execute(sa.delete(table).where(table.c.investigation == investigation))
+        self.connection.execute(sa.delete(_incidents).where(_incidents.c.id == investigation))
+
     def _end(self, investigation: str) -> tuple[int, str]:
         """Return number and hash of the last record; of none, 0 and ''."""
         last = self.connection.execute(_END, {"investigation": investigation}).one_or_none()
@@ -317,6 +356,18 @@ class Notes:
 
 def _anybody(_: sa.Connection) -> None:
     """Let whoever wants to write do it."""
+
+
+def _place(last: sa.Select[tuple[str, int]]) -> sa.Select[tuple[str, int, str, str]]:
+    """Return the query for the last record of investigations, given the numbers of those."""
+    end = last.subquery()
+    same = sa.and_(_records.c.investigation == end.c.investigation, _records.c.seq == end.c.seq)
+    columns = (_records.c.investigation, _records.c.seq, _records.c.at, _records.c.hash)
+    return sa.select(*columns).join(end, same)
+
+
+def _placed(row: sa.RowMapping) -> Place:
+    return Place(row["investigation"], row["seq"], datetime.fromisoformat(row["at"]), row["hash"])
 
 
 def _fit(key: str) -> str:

@@ -22,6 +22,7 @@ from midwatch.channel_settings import AnyChannel, ChannelName
 from midwatch.correlation_settings import CorrelationSettings
 from midwatch.intake_settings import IntakeSettings
 from midwatch.model_settings import ModelSettings
+from midwatch.retention_settings import RetentionSettings
 from midwatch.runbook_settings import RunbookBinding
 from midwatch.secret import Secret
 from midwatch.settings_file import contradiction, read_settings_file
@@ -199,6 +200,7 @@ class Settings(ModelSettings):
     question_seconds: float = Field(60, gt=0, description="time for the fresh looks that one question leads to")
     question_calls: int = Field(20, gt=0, description="tool calls that one question leads to")
     channels: dict[ChannelName, AnyChannel] = Field({}, description="where people are told, each place by a name")
+    retention: RetentionSettings = Field(RetentionSettings(), description="how long investigations are kept")
     watch: WatchSettings = Field(WatchSettings(), description="how incidents are watched after their conclusion")
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
 """What the host keeps: the journal and the evidence, in files by default, in one PostgreSQL by one setting."""
 
 import zlib
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,6 +16,9 @@ from midwatch_kit.evidence import EvidenceStore, evidence_id
 from midwatch_kit.window import rfc3339
 
 _KEEP_ALL = 2**62
+_AT_ONCE = 1000
+_YOUNG = timedelta(days=1)
+"""What was put so lately is not written again to say that it was put anew."""
 _KEEP_NEAR = 2**30
 """Bytes of shared evidence that a machine keeps in files too, so that it is not fetched again and again."""
 
@@ -48,9 +52,15 @@ class SharedEvidence(EvidenceStore):
 
     def put(self, stored: bytes) -> str:
         """Keep a document and return its id; the same bytes are kept once."""
-        row = {"id": evidence_id(stored), "kept_at": rfc3339(datetime.now(UTC)), "bytes": zlib.compress(stored)}
+        now = datetime.now(UTC)
+        put = self._database.insert(_evidence).values(
+            id=evidence_id(stored), kept_at=rfc3339(now), bytes=zlib.compress(stored)
+        )
+        aged = _evidence.c.kept_at < rfc3339(now - _YOUNG)
         with self._database.writing() as connection:
-            connection.execute(self._database.insert(_evidence).values(row).on_conflict_do_nothing())
+            connection.execute(
+                put.on_conflict_do_update(index_elements=["id"], set_={"kept_at": put.excluded.kept_at}, where=aged)
+            )
         return super().put(stored)
 
     def get(self, name: str) -> bytes:
@@ -65,6 +75,21 @@ class SharedEvidence(EvidenceStore):
         stored = zlib.decompress(found)
         super().put(stored)
         return stored
+
+    def untouched_since(self, moment: datetime, prefix: str) -> list[str]:
+        """Return the ids of documents that begin with two hex digits, and that nobody put since a moment."""
+        old = sa.and_(_evidence.c.id.startswith(prefix, autoescape=True), _evidence.c.kept_at < rfc3339(moment))
+        with self._database.reading() as connection:
+            return [*connection.execute(sa.select(_evidence.c.id).where(old).order_by(_evidence.c.id)).scalars()]
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Forget documents, here and for all; another machine may keep a copy near for a while."""
+        gone = [*names]
+        super().drop(gone)
+        with self._database.writing() as connection:
+            for first in range(0, len(gone), _AT_ONCE):
+                some = _evidence.c.id.in_(gone[first : first + _AT_ONCE])
+                connection.execute(sa.delete(_evidence).where(some))
 
     def named(self, beginning: str) -> str:
         """Return the id of the one document whose id begins so; raises `BadInput` and `NotFound` as files do."""

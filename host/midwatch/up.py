@@ -12,6 +12,7 @@ from midwatch.channels.running import telling
 from midwatch.demo import store_process
 from midwatch.host import Host, open_host
 from midwatch.live import LiveView
+from midwatch.retention import keep_pruning
 from midwatch.serving import handed_over, listen
 from midwatch.settings import Settings
 from midwatch.work.alone import work_alone
@@ -56,6 +57,8 @@ async def _work(host: Host) -> None:
         if host.settings.watch.enabled:
             group.start_soon(host.recovery_watch().run)
         group.start_soon(host.keep_learning)
+        if host.settings.retention.days is not None:
+            group.start_soon(keep_pruning, host.journal, host.eyes.kept, host.settings)
         if host.settings.database_url is None:
             await work_alone(host)
         else:

@@ -12,7 +12,9 @@ to a disk, and no more is read than is allowed to be there.
 import hashlib
 import json
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +36,11 @@ _INVESTIGATION: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _BLOCK: Final = 2**20
+_UNREADABLE: Final = (
+    EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, zlib.error, struct.error,
+    UnicodeDecodeError,
+)  # fmt: skip
+"""What zipfile raises over a file that somebody damaged."""
 MOST_FILES: Final = 200_000
 MOST_PACKED: Final = 2 * 2**30
 MOST_OF: Final = {MANIFEST: 64 * 2**20, RECORDS: 2**30, SNAPSHOT: 2 * 2**30}
@@ -125,6 +132,11 @@ def write(
     return contents
 
 
+def is_parcel(path: Path) -> bool:
+    """Return whether a file looks like an exported investigation."""
+    return path.is_file() and zipfile.is_zipfile(path)
+
+
 @contextmanager
 def read(path: Path) -> Iterator[Parcel]:
     """Yield a parcel that is whole: every file as its manifest says, the records one chain, all evidence there.
@@ -139,15 +151,33 @@ def read(path: Path) -> Iterator[Parcel]:
             entries = _entries(packed, contents)
             _check_evidence(packed, contents, entries)
             yield Parcel(contents, entries, packed)
-    except (OSError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError) as error:
+    except (*_UNREADABLE, OSError) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise BadParcel(f"cannot read {path} as an exported investigation: {said}") from None
 
 
 def _contents(packed: zipfile.ZipFile, path: Path) -> Contents:
     """Return the manifest, once it is sure that the zip holds what it says and nothing else."""
+    _check_names(packed, path)
+    try:
+        contents = Contents.model_validate_json(b"".join(_blocks(packed, MANIFEST)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise BadParcel(f"cannot use the manifest of {path}: {place}: {first['msg']}") from None
+    if _digest(contents) != contents.digest:
+        raise BadParcel(f"{path} was changed: its manifest is not what was written")
+    if odd := sorted({MANIFEST, *contents.files} ^ set(packed.namelist())):
+        raise BadParcel(f"{path} was changed: {odd[0]} is in the manifest or in the file, and not in both")
+    for name, wanted in contents.files.items():
+        if _hash(packed, name) != wanted:
+            raise BadParcel(f"{path} was changed: {name} has another hash than its manifest says")
+    return contents
+
+
+def _check_names(packed: zipfile.ZipFile, path: Path) -> None:
+    """See that there are only files that belong there, each once, and none larger than it can be."""
     infos = packed.infolist()
-    names = [info.filename for info in infos]
     if len(infos) > MOST_FILES or sum(info.file_size for info in infos) > MOST_UNPACKED:
         raise BadParcel(f"{path} holds more than an exported investigation may: {len(infos)} files")
     for info in infos:
@@ -155,25 +185,9 @@ def _contents(packed: zipfile.ZipFile, path: Path) -> Contents:
             raise BadParcel(f"{path} is no exported investigation: it holds {info.filename[:120]!r}")
         if info.file_size > MOST_OF.get(info.filename, MOST_OF_DOCUMENT):
             raise BadParcel(f"{path} holds {info.filename} with {info.file_size} bytes: that is too much to be true")
-    if len(set(names)) < len(names):
-        raise BadParcel(f"{path} is no exported investigation: it holds a name twice")
-    if MANIFEST not in names:
-        raise BadParcel(f"{path} is no exported investigation: it has no {MANIFEST}")
-    try:
-        contents = Contents.model_validate_json(b"".join(_blocks(packed, MANIFEST)))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise BadParcel(
-            f"cannot use the manifest of {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        ) from None
-    if _digest(contents) != contents.digest:
-        raise BadParcel(f"{path} was changed: its manifest is not what was written")
-    if odd := sorted({MANIFEST, *contents.files} ^ set(names)):
-        raise BadParcel(f"{path} was changed: {odd[0]} is in the manifest or in the file, and not in both")
-    for name, wanted in contents.files.items():
-        if _hash(packed, name) != wanted:
-            raise BadParcel(f"{path} was changed: {name} has another hash than its manifest says")
-    return contents
+    names = packed.namelist()
+    if len(set(names)) < len(names) or MANIFEST not in names:
+        raise BadParcel(f"{path} is no exported investigation: it has no {MANIFEST}, or a name twice")
 
 
 def _entries(packed: zipfile.ZipFile, contents: Contents) -> tuple[Entry, ...]:

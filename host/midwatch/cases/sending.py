@@ -5,6 +5,8 @@ like any other; nobody goes on with it here, since its telemetry and its plan's 
 """
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from midwatch.audit import Audit, audit
 from midwatch.cases import parcel
 from midwatch.cases.snapshot import Source, take
 from midwatch.errors import BadParcel
-from midwatch.journal import Journal
+from midwatch.journal import Entry, Journal
 from midwatch.records import Incident
 from midwatch.snapshots import note_import
 from midwatch_kit.errors import KitError
@@ -78,6 +80,21 @@ def receive(path: Path, journal: Journal, kept: EvidenceStore, snapshots: Path) 
         return Received(sent.contents, new, audit(name, journal, kept))
 
 
+@contextmanager
+def telemetry_of(path: Path) -> Iterator[Path]:
+    """Yield the snapshot in an exported investigation for as long as the block runs; any other path as it is.
+
+    Raises `BadParcel` for one that has none.
+    """
+    if not parcel.is_parcel(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="midwatch-telemetry-") as folder, parcel.read(path) as sent:
+        if not sent.write_snapshot(snapshot := Path(folder) / parcel.SNAPSHOT):
+            raise BadParcel(f"{path} has no telemetry to replay: it was exported without --telemetry")
+        yield snapshot
+
+
 def _known(journal: Journal, sent: parcel.Parcel) -> str | None:
     """Return the hash of the record at which a parcel ends, if its records are all here; None when none of it is."""
     here = [entry.hash for entry in journal.entries(sent.contents.incident)]
@@ -91,7 +108,7 @@ def _known(journal: Journal, sent: parcel.Parcel) -> str | None:
     )
 
 
-def _documents(entries: tuple[parcel.Entry, ...], kept: EvidenceStore) -> tuple[dict[str, bytes], set[str]]:
+def _documents(entries: tuple[Entry, ...], kept: EvidenceStore) -> tuple[dict[str, bytes], set[str]]:
     """Return every document that the records name, and the ids of those that nobody has any more."""
     documents: dict[str, bytes] = {}
     gone: set[str] = set()

@@ -12,6 +12,7 @@ import typer
 from midwatch.cases import case as cases
 from midwatch.cases.archive import is_archive
 from midwatch.cases.replay import replay as replay_snapshot
+from midwatch.cases.sending import telemetry_of
 from midwatch.cases.snapshot import Source, take
 from midwatch.cli.app import Json, app, fail, open_journal, print_json, settings_or_fail, told
 from midwatch.correlation import service_id
@@ -45,13 +46,16 @@ def snapshot(
 @app.command()
 @told()
 def replay(
-    path: Annotated[Path, typer.Argument(help="a snapshot: its directory, or its file")],
+    path: Annotated[Path, typer.Argument(help="a snapshot (its directory, or its file), or an export with telemetry")],
     keep: Annotated[Path | None, typer.Option(help="new folder for the journal and the evidence")] = None,
     as_json: Json = False,
 ) -> None:
     """Investigate a snapshot again, the same way every time; asks nobody and changes nothing."""
-    with nullcontext(str(keep)) if keep else tempfile.TemporaryDirectory(prefix="midwatch-replay-") as folder:
-        done = replay_snapshot(path, Path(folder), settings_or_fail())
+    with (
+        telemetry_of(path) as taken,
+        nullcontext(str(keep)) if keep else tempfile.TemporaryDirectory(prefix="midwatch-replay-") as folder,
+    ):
+        done = replay_snapshot(taken, Path(folder), settings_or_fail())
     if as_json:
         print_json(done.findings.model_dump(mode="json"))
     else:

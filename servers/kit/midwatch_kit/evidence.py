@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from jsonpointer import JsonPointerException, resolve_pointer
@@ -114,6 +115,20 @@ class EvidenceStore:
             if count and shown > PAGE_CHARS:
                 return [*found[:count], f"… and {len(found) - count} more rows contain it: give a longer text"]
         return found
+
+    def untouched_since(self, moment: datetime, prefix: str) -> list[str]:
+        """Return the ids of documents that begin with two hex digits, and that nobody put since a moment."""
+        old = []
+        for path in self.folder.glob(f"{prefix}/*.json"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < moment.timestamp():
+                    old.append(path.stem)
+        return sorted(old)
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Forget documents; those that are not there are no error."""
+        for name in names:
+            self._path(name).unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
         return self.folder / name[:2] / f"{name}.json"
