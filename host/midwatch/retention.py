@@ -17,6 +17,7 @@ from ulid import ULID
 
 from midwatch.errors import HostError
 from midwatch.journal import Journal, Notes, Place
+from midwatch.reception.old import came_since, forget, forget_strays
 from midwatch.recommendations import standing as recommendations_of
 from midwatch.records import Incident, Message, Status
 from midwatch.settings import Settings
@@ -57,19 +58,21 @@ def prune(journal: Journal, kept: EvidenceStore, settings: Settings, now: dateti
         return
     before = now - timedelta(days=max(settings.retention.days, settings.watch.seconds / 86_400))
     old = journal.places(before)
-    staying = dict(_staying(journal, old, now))
+    staying = dict(_staying(journal, old, before, now))
     for place in old:
         if place.investigation in staying:
             yield Step("stays", f"{place.investigation}  {staying[place.investigation]}")
         elif line := _forget(journal, place, before, settings.retention.days, dry=dry):
             yield Step("gone", line)
+    while not dry and _forget_strays(journal, before):
+        yield Step("looked")
     gone = frozenset(place.investigation for place in old if dry and place.investigation not in staying)
     yield from _prune_evidence(journal, kept, now - timedelta(days=settings.retention.evidence_days), gone, dry=dry)
 
 
-def _staying(journal: Journal, old: Iterable[Place], now: datetime) -> Iterator[tuple[str, str]]:
+def _staying(journal: Journal, old: Iterable[Place], before: datetime, now: datetime) -> Iterator[tuple[str, str]]:
     """Yield which of the old investigations stay, each with the reason."""
-    reasons = {place.investigation: _reason(journal, place.investigation) for place in old}
+    reasons = {place.investigation: _reason(journal, place.investigation, before) for place in old}
     noted: dict[str, set[str]] = {}
     for entry in journal.everywhere("recommendation"):
         noted.setdefault(str(entry.body["id"]), set()).add(entry.investigation)
@@ -88,7 +91,7 @@ def _staying(journal: Journal, old: Iterable[Place], now: datetime) -> Iterator[
     yield from ((name, reason) for name, reason in reasons.items() if reason)
 
 
-def _reason(journal: Journal, name: str) -> str:
+def _reason(journal: Journal, name: str, before: datetime) -> str:
     """Return why an old investigation stays, by itself; '' when nothing keeps it."""
     if name == GONE:
         return "it says what went"
@@ -98,7 +101,8 @@ def _reason(journal: Journal, name: str) -> str:
     incident = journal.incident(name)
     if incident and incident.status in _OPEN and is_live(journal, name):
         return f"it is open ({incident.status})"
-    return ""
+    with journal.database.reading() as connection:
+        return "an alert of it came since" if came_since(connection, name, before) else ""
 
 
 def _forget(journal: Journal, place: Place, before: datetime, days: float, *, dry: bool) -> str:
@@ -109,9 +113,15 @@ def _forget(journal: Journal, place: Place, before: datetime, days: float, *, dr
     with journal.transaction(place.investigation) as notes:
         if not _is_old(notes, place, before):
             return ""
+        forget(notes.connection, place.investigation)
         notes.forget(place.investigation)
         notes.note(GONE, "message", f"gone:{place.investigation}:{place.last_hash[:16]}", Message(text=line))
     return line
+
+
+def _forget_strays(journal: Journal, before: datetime) -> int:
+    with journal.database.writing() as connection:
+        return forget_strays(connection, before, _RECORDS_A_STEP)
 
 
 def _is_old(notes: Notes, place: Place, before: datetime) -> bool:

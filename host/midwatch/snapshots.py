@@ -19,9 +19,13 @@ def snapshot_of(journal: Journal, investigation: str) -> Path | None:
     return Path(told.text) if told else None
 
 
-def note_import(notes: Notes, investigation: str, made_by: str) -> None:
-    """Put on record that an investigation comes from another journal: nobody here goes on with it by itself."""
-    said = f"imported; it was exported by {made_by}, and nobody goes on with it here by itself"
+def note_import(notes: Notes, investigation: str, made_by: str, alerts: str) -> None:
+    """Put on record that an investigation comes from another journal: nobody here goes on with it by itself.
+
+    `alerts` is the document that holds its alerts as they came, '' for none.
+    """
+    came = f"; its alerts as they came are evidence {alerts}" if alerts else ""
+    said = f"imported; it was exported by {made_by}, and nobody goes on with it here by itself{came}"
     notes.note(investigation, "message", _IMPORTED, Message(text=said))
 
 

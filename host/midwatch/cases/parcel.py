@@ -3,6 +3,7 @@
     manifest.json              what is in it, and the sha256 of every other file
     records.jsonl              one record a line, in order, with its hashes
     evidence/<sha256>.json     every document that a record names
+    alerts.json                every alert of the incident as it came, and what became of it
     snapshot.tar.xz            the telemetry, where somebody wanted it along
 
 The same investigation gives the same bytes. Reading takes nothing on trust: no name leads anywhere, nothing is unpacked
@@ -30,10 +31,10 @@ from midwatch.journal import Entry, hash_of
 from midwatch_kit.evidence import canonical, evidence_id
 from midwatch_kit.records import Record
 
-MANIFEST, RECORDS, SNAPSHOT = "manifest.json", "records.jsonl", "snapshot.tar.xz"
-_NAME: Final = re.compile(r"manifest\.json|records\.jsonl|snapshot\.tar\.xz|evidence/[0-9a-f]{64}\.json")
+MANIFEST, RECORDS, ALERTS, SNAPSHOT = "manifest.json", "records.jsonl", "alerts.json", "snapshot.tar.xz"
+_NAME: Final = re.compile(r"manifest\.json|records\.jsonl|alerts\.json|snapshot\.tar\.xz|evidence/[0-9a-f]{64}\.json")
 _INVESTIGATION: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
-_ID: Final = re.compile(r"[0-9a-f]{64}")
+_ID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _BLOCK: Final = 2**20
 _UNREADABLE: Final = (
@@ -43,7 +44,7 @@ _UNREADABLE: Final = (
 """What zipfile raises over a file that somebody damaged."""
 MOST_FILES: Final = 200_000
 MOST_PACKED: Final = 2 * 2**30
-MOST_OF: Final = {MANIFEST: 64 * 2**20, RECORDS: 2**30, SNAPSHOT: 2 * 2**30}
+MOST_OF: Final = {MANIFEST: 64 * 2**20, RECORDS: 2**30, ALERTS: 2**30, SNAPSHOT: 2 * 2**30}
 MOST_OF_DOCUMENT: Final = 256 * 2**20
 MOST_UNPACKED: Final = 8 * 2**30
 
@@ -79,6 +80,10 @@ class Parcel:
                     raise BadParcel(f"{name} has other bytes than its name says")
                 yield stored
 
+    def alerts(self) -> bytes | None:
+        """Return the alerts as they came, a JSON document; None where the parcel has none."""
+        return b"".join(_blocks(self._zip, ALERTS)) if ALERTS in self.contents.files else None
+
     def write_snapshot(self, to: Path) -> bool:
         """Write the telemetry that came along to a new file; False when none came along."""
         if SNAPSHOT not in self.contents.files:
@@ -92,8 +97,7 @@ class Parcel:
 def named_in(value: JsonValue) -> Iterator[str]:
     """Yield whatever in a record may be the id of a document."""
     if isinstance(value, str):
-        if _ID.fullmatch(value):
-            yield value
+        yield from _ID.findall(value)
     elif isinstance(value, list):
         for each in value:
             yield from named_in(each)
@@ -102,12 +106,26 @@ def named_in(value: JsonValue) -> Iterator[str]:
             yield from named_in(each)
 
 
-def write(
-    to: IO[bytes], entries: tuple[Entry, ...], documents: Mapping[str, bytes], missing: set[str], snapshot: Path | None
-) -> Contents:
+@dataclass(frozen=True)
+class Goods:
+    """What goes into a parcel: records, documents by id, the ids of those that are gone, alerts, and telemetry."""
+
+    entries: tuple[Entry, ...]
+    documents: Mapping[str, bytes]
+    missing: frozenset[str]
+    alerts: bytes
+    snapshot: Path | None
+
+
+def write(to: IO[bytes], goods: Goods) -> Contents:
     """Write a parcel and return its manifest."""
+    entries, documents, snapshot = goods.entries, goods.documents, goods.snapshot
     lines = b"".join(canonical(entry.model_dump(mode="json")) + b"\n" for entry in entries)
-    files = {RECORDS: evidence_id(lines), **{_file_of(name): name for name in documents}}
+    files = {
+        RECORDS: evidence_id(lines),
+        ALERTS: evidence_id(goods.alerts),
+        **{_file_of(name): name for name in documents},
+    }
     if snapshot:
         with snapshot.open("rb") as file:
             files[SNAPSHOT] = hashlib.file_digest(file, "sha256").hexdigest()
@@ -116,13 +134,14 @@ def write(
         incident=entries[0].investigation,
         records=len(entries),
         last_hash=entries[-1].hash,
-        missing=tuple(sorted(missing)),
+        missing=tuple(sorted(goods.missing)),
         files=dict(sorted(files.items())),
     )
     contents = contents.model_copy(update={"digest": _digest(contents)})
     with zipfile.ZipFile(to, "w") as packed:
         _put(packed, MANIFEST, _rendered(contents))
         _put(packed, RECORDS, lines)
+        _put(packed, ALERTS, goods.alerts)
         for name in sorted(documents):
             _put(packed, _file_of(name), documents[name])
         if snapshot:

@@ -15,10 +15,11 @@ from midwatch.cases import parcel
 from midwatch.cases.snapshot import Source, take
 from midwatch.errors import BadParcel
 from midwatch.journal import Entry, Journal
-from midwatch.records import Incident
+from midwatch.reception.old import as_they_came
+from midwatch.records import Incident, ToolCall
 from midwatch.snapshots import note_import
 from midwatch_kit.errors import KitError
-from midwatch_kit.evidence import EvidenceStore
+from midwatch_kit.evidence import EvidenceStore, canonical
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def export(incident: Incident, source: Source, to: Path, *, telemetry: bool) -> 
         whole.touch(mode=0o600)
         try:
             with whole.open("r+b") as file:
-                contents = parcel.write(file, entries, documents, missing, snapshot)
+                goods = parcel.Goods(entries, documents, missing, _alerts(source.journal, incident.id), snapshot)
+                contents = parcel.write(file, goods)
             to.hardlink_to(whole)  # never over what is there
         except FileExistsError:
             raise BadParcel(f"there is something at {to} already: name a new file") from None
@@ -69,6 +71,7 @@ def receive(path: Path, journal: Journal, kept: EvidenceStore, snapshots: Path) 
         if new:
             for stored in sent.documents():
                 kept.put(stored)
+            alerts = kept.put(told) if (told := sent.alerts()) else ""
             if parcel.SNAPSHOT in sent.contents.files:
                 snapshots.mkdir(mode=0o700, parents=True, exist_ok=True)
                 (snapshots / f"{name}.tar.xz").unlink(missing_ok=True)  # of an import that was broken off
@@ -76,7 +79,7 @@ def receive(path: Path, journal: Journal, kept: EvidenceStore, snapshots: Path) 
             with journal.transaction(name) as notes:
                 if not notes.adopt(sent.entries):
                     raise BadParcel(f"{name} came on record meanwhile: import it again")
-                note_import(notes, name, sent.contents.made_by)
+                note_import(notes, name, sent.contents.made_by, alerts)
         return Received(sent.contents, new, audit(name, journal, kept))
 
 
@@ -108,17 +111,24 @@ def _known(journal: Journal, sent: parcel.Parcel) -> str | None:
     )
 
 
-def _documents(entries: tuple[Entry, ...], kept: EvidenceStore) -> tuple[dict[str, bytes], set[str]]:
+def _alerts(journal: Journal, name: str) -> bytes:
+    with journal.database.reading() as connection:
+        return canonical({"rows": as_they_came(connection, name)})
+
+
+def _documents(entries: tuple[Entry, ...], kept: EvidenceStore) -> tuple[dict[str, bytes], frozenset[str]]:
     """Return every document that the records name, and the ids of those that nobody has any more."""
     documents: dict[str, bytes] = {}
     gone: set[str] = set()
-    for entry in entries:
-        for name in parcel.named_in(entry.body):
-            if name in documents or name in gone:
-                continue
-            try:
-                documents[name] = kept.get(name)
-            except KitError:
-                gone.add(name)
-    digests = {str(entry.body.get("digest")) for entry in entries}  # of plans: a hash, and no document's
-    return documents, gone - digests
+    for name in dict.fromkeys(name for entry in entries for name in parcel.named_in(entry.body)):
+        try:
+            documents[name] = kept.get(name)
+        except KitError:
+            gone.add(name)
+    expected = {call.evidence.id for call in _calls(entries) if call.evidence}
+    expected |= {call.records for call in _calls(entries) if call.records}
+    return documents, frozenset(gone & expected)  # another hash in a record is no document's
+
+
+def _calls(entries: tuple[Entry, ...]) -> list[ToolCall]:
+    return [ToolCall.model_validate(entry.body) for entry in entries if entry.type == "tool_call"]

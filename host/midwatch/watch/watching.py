@@ -91,7 +91,7 @@ class RecoveryWatch:
         if entry.actor == BY:
             return
         of_watched = entry.investigation in self._due and (
-            entry.type in ("incident", "steer") or entry.key.startswith("alert:")
+            entry.type in ("incident", "steer") or entry.key.startswith(("alert:", "alerts:"))
         )
         if _turns(entry) or of_watched or entry.type == "report":
             self._stirred.add(entry.investigation)
