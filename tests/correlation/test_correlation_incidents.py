@@ -42,6 +42,7 @@ def test_an_incident_says_what_its_alert_said() -> None:
     assert (incident.symptoms, incident.links) == (("8.7% of requests fail",), ("http://example",))
     assert incident.alerts == (alert.id,)
     assert incident.owner is None
+    assert new_incident(an_alert(started_at=NOW + timedelta(hours=3)), NOW).started_at == NOW  # by a clock that is off
     assert new_incident(an_alert(labels={"team": "payments", "owner": "ann"}), NOW).owner == "payments"
 
 

@@ -20,14 +20,17 @@ _LADDER = [*Severity]
 
 
 def new_incident(alert: Alert, now: datetime) -> Incident:
-    """Return the incident that an alert opens; the same alert, first seen at the same moment, opens the same one."""
+    """Return the incident that an alert opens; the same alert, first seen at the same moment, opens the same one.
+
+    It began no later than it was seen, whatever the sender's clock says.
+    """
     return Incident(
         id=incident_id(alert, now),
         title=alert.title,
         status=Status.TRIAGING,
         severity=alert.severity,
         service=service_id(alert.service),
-        started_at=alert.started_at,
+        started_at=min(alert.started_at, now),
         first_seen=now,
         symptoms=(alert.description or alert.title,),
         links=alert.links,
