@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner, Result
 
-from midwatch.cli import app
+from midwatch.cli import app, main
 from midwatch.journal import Journal
 from midwatch.records import BODIES, Conclusion, Incident, Outcome, Plan, Report
 
@@ -135,6 +136,14 @@ def test_what_cannot_be_used_is_told_in_one_line(
 def test_a_journal_of_another_format_is_told_in_one_line(midwatch: Run, tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_bytes(b"no database " * 99)
     assert "cannot be used: file is not a database" in one_line(midwatch("incidents"))
+
+
+def test_garbage_is_collected_from_the_start_of_a_command_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["midwatch", "--help"])
+    gc.disable()  # as while `python -m midwatch` imports what it needs
+    with pytest.raises(SystemExit):
+        main()
+    assert gc.isenabled()
 
 
 def test_the_schema_of_every_record_type_is_published(midwatch: Run) -> None:

@@ -18,10 +18,13 @@ from pydantic import JsonValue
 import midwatch_kit
 
 SCRIPT = '''
-"""A server that counts."""
+"""A server that counts, and collects no garbage while it is imported, as those of the suite."""
 
+import gc
 import sys
 import time
+
+gc.disable()
 
 from anyio import to_thread
 from midwatch_kit import Answer, EvidenceServer, KitError, Role, ServerSettings, Signal, run
@@ -51,6 +54,8 @@ def build(settings: Settings) -> EvidenceServer:
     @server.tool(Role.DRILL_DOWN, "Count fish")
     async def count_fish(seconds: float = 0) -> Answer:
         """Count."""
+        if not gc.isenabled():
+            raise KitError("garbage piles up")
         print("counting", file=sys.stderr, flush=True)
         await to_thread.run_sync(time.sleep, seconds, abandon_on_cancel=True)
         return Answer("", [settings.pond], [settings.pond], 1)

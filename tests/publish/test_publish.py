@@ -62,7 +62,7 @@ def test_a_manifest_is_good_by_its_schema(server: str) -> None:
 def test_a_package_has_a_command_of_its_own_name_without_a_dot(server: str) -> None:
     project = tomllib.loads((ROOT / "servers" / server / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == f"midwatch-{server}"
-    assert project["scripts"][f"midwatch-{server}"] == f"midwatch_{server}.server:main"
+    assert project["scripts"][f"midwatch-{server}"] == f"midwatch_{server}.__main__:main"
     assert [name for name in project["scripts"] if "." in name] == []
 
 

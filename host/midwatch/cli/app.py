@@ -44,6 +44,7 @@ def _before(
 def main() -> None:
     """Run the command line; exits with 0 when all is well, 1 with a clear line when not, 130 when interrupted."""
     gc.freeze()  # what was imported stays: no later collection need walk through it
+    gc.enable()
     try:
         app()
     except KeyboardInterrupt:

@@ -1,5 +1,10 @@
 """`python -m midwatch_byo` is `midwatch-byo`; nothing else is here."""
 
-from midwatch_byo.server import main
+import gc
 
-main()
+gc.disable()  # what is imported stays: to look through it time and again is a seventh of a start
+
+from midwatch_byo.server import main  # noqa: E402
+
+if __name__ == "__main__":
+    main()

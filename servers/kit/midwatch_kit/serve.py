@@ -40,7 +40,7 @@ def run(build: Callable[[SettingsT], EvidenceServer], settings_class: type[Setti
     except (SettingsError, KitError) as error:
         _leave(2, f"These settings cannot be used: {error}")
     if settings.transport == "stdio":
-        gc.freeze()  # what was imported stays: no later collection need walk through it
+        _collect_from_here_on()
         server.build().run("stdio")
         sys.stdout.flush()
         os._exit(0)  # a query that nobody waits for any more may still run in its thread
@@ -67,9 +67,14 @@ def _serve_http(server: EvidenceServer, build: Callable[[SettingsT], EvidenceSer
         timeout_graceful_shutdown=LAST_CALLS_SECONDS,
         log_config=None,
     )
-    gc.freeze()
+    _collect_from_here_on()
     sys.stderr.write(f"{server.name} listens on http://{f'[{host}]' if ':' in host else host}:{port}{PATH}\n")
     anyio.run(uvicorn.Server(config).serve, [listening])
+
+
+def _collect_from_here_on() -> None:
+    gc.freeze()  # what was imported stays: no later collection need walk through it
+    gc.enable()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,6 +1,10 @@
-"""`python -m midwatch_traces` is `midwatch-traces`."""
+"""`python -m midwatch_traces` is `midwatch-traces`; nothing else is here."""
 
-from midwatch_traces.server import main
+import gc
+
+gc.disable()  # what is imported stays: to look through it time and again is a seventh of a start
+
+from midwatch_traces.server import main  # noqa: E402
 
 if __name__ == "__main__":
     main()
