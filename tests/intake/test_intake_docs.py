@@ -21,6 +21,7 @@ VALUES = {
     "{ProblemDetailsJSONv2}": json.dumps({"startTime": MILLISECONDS}),
     "{ImpactedEntities}": json.dumps([{"type": "SERVICE", "name": "shop", "entity": "SERVICE-1"}]),
     "{{ createdAt }}": str(MILLISECONDS),
+    "{{ updatedAt }}": str(MILLISECONDS),
     "{{ json state }}": '"ACTIVATED"',
     "{{ json triggerEvent }}": '"STATE_CHANGE"',
     "{{ json entitiesData.names }}": '["shop"]',

@@ -94,6 +94,27 @@ def test_the_end_of_an_alert_has_the_id_of_its_beginning(source: str, first: Any
     assert (began.id, began.external_id) == (ended.id, ended.external_id)
 
 
+@pytest.mark.parametrize(
+    ("source", "body", "minute"),
+    [
+        ("pagerduty", pagerduty("incident.resolved"), 55),
+        ("cloudwatch", envelope(alarm("OK", StateChangeTime="2026-11-20T02:59:00.000+0000")), 59),
+        ("eventbridge", state_change("OK", "ALARM"), 59),
+        ("datadog", {**DATADOG, "alert_transition": "Recovered", "date": "1795143540000"}, 59),
+        ("newrelic", {**NEWRELIC, "state": "CLOSED", "updatedAt": 1795143540000}, 59),
+        ("synthetic", {**SYNTHETIC, "status": "passing", "started_at": "2026-11-20T02:59:00Z"}, 59),
+        ("servicenow", {**SERVICENOW, "state": "6", "resolved_at": "2026-11-20 02:59:00"}, 59),
+        ("devops-agent", {**DEVOPS_AGENT, "action": "resolved", "timestamp": "2026-11-20T02:59:00Z"}, 59),
+    ],
+)
+def test_what_is_over_says_when_it_ended_and_what_is_not_does_not(source: str, body: Any, minute: int) -> None:
+    (over,) = alerts(source, body)
+    assert over.ended_at is not None
+    assert over.ended_at.replace(microsecond=0) == BEGAN.replace(minute=minute)
+    firing = next(example for example in EXAMPLES if example.source == source)
+    assert alerts(source, firing.body)[0].ended_at is None
+
+
 def test_an_incident_that_is_opened_again_begins_anew() -> None:
     (first,), (again,) = alerts("pagerduty", pagerduty()), alerts("pagerduty", pagerduty("incident.reopened"))
     assert again.external_id == first.external_id

@@ -61,6 +61,7 @@ def from_datadog(body: JsonValue, told: Told) -> list[Alert]:
         external=cycle or event.alert_id or event.id,
         title=event.alert_title or event.title,
         started_at=event.date or event.last_updated or told.now,
+        ended_at=event.date or event.last_updated,
         raw=body,
         labels={**{key: value for key, value in known.items() if value}, **labels},
         action=_action(transition, event.title),

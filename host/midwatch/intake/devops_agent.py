@@ -61,6 +61,7 @@ def from_devops_agent(body: JsonValue, told: Told) -> list[Alert]:
         external=incident.incident_id,
         title=incident.title,
         started_at=incident.timestamp or told.now,
+        ended_at=incident.timestamp,
         raw=body,
         labels=labels,
         action=_ACTIONS[incident.action],

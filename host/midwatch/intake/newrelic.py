@@ -49,6 +49,7 @@ class _Issue(Shape):
     priority: Text = ""
     state: Text = ""
     trigger: Text = ""
+    updated_at: MaybeBegan = Field(None, alias="updatedAt")
     created_at: MaybeBegan = Field(None, alias="createdAt")
     impacted_entities: _Texts = Field([], alias="impactedEntities")
     policies: _Texts = Field([], alias="alertPolicyNames")
@@ -74,6 +75,7 @@ def from_newrelic(body: JsonValue, told: Told) -> list[Alert]:
         external=issue.id,
         title=issue.title,
         started_at=issue.created_at or told.now,
+        ended_at=issue.updated_at,
         raw=body,
         labels=labels,
         action=_action(issue.state, issue.trigger),

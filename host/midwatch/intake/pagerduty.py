@@ -85,6 +85,7 @@ def from_pagerduty(body: JsonValue, told: Told) -> list[Alert]:
         external=incident.id,
         title=incident.title,
         started_at=event.occurred_at if event.event_type == "incident.reopened" else incident.created_at,
+        ended_at=event.occurred_at,
         raw=body,
         labels=labels,
         action=_action(event.event_type),

@@ -72,6 +72,7 @@ class _Metric(Shape):
     id: Text = Field(min_length=1)
     date_started: MaybeBegan = None
     date_detected: MaybeBegan = None
+    date_closed: MaybeBegan = None
     projects: list[Text] = Field(default_factory=list)
     alert_rule: _Rule = _Rule()
 
@@ -167,6 +168,7 @@ def _of_metric(alert: _MetricAlert, body: JsonValue) -> Draft:
         external=f"metric:{metric.id}",
         title=alert.data.description_title or rule.name,
         started_at=began,
+        ended_at=metric.date_closed,
         raw=body,
         labels=_said(labels),
         action="resolved" if alert.action == "resolved" else "created",

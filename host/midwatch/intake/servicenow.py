@@ -53,6 +53,7 @@ class _Incident(Shape):
     cmdb_ci: _Shown = ""
     service: _Shown = ""
     opened_at: Annotated[MaybeBegan, BeforeValidator(_stored)] = None
+    resolved_at: Annotated[MaybeBegan, BeforeValidator(_stored)] = None
     url: Text = ""
     runbook_url: Text = ""
 
@@ -67,6 +68,7 @@ def from_servicenow(body: JsonValue, told: Told) -> list[Alert]:
         external=incident.number,
         title=incident.short_description or incident.number,
         started_at=incident.opened_at or told.now,
+        ended_at=incident.resolved_at,
         raw=body,
         labels=labels,
         action=_action(incident),

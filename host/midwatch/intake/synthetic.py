@@ -77,6 +77,7 @@ def from_synthetic(body: JsonValue, told: Told) -> list[Alert]:
         external=check.check_id or check.check,
         title=f"check {check.check} is {check.status}",
         started_at=check.started_at,
+        ended_at=check.started_at,
         raw=body,
         labels=labels,
         action="resolved" if check.status == "passing" else "created",
