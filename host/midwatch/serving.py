@@ -3,6 +3,7 @@
 Where systemd holds the socket, what comes while one process goes and the next starts waits in the socket.
 """
 
+import asyncio
 import ipaddress
 import os
 import socket
@@ -98,9 +99,11 @@ class Serving:
 
     async def drain(self) -> None:
         """Take no more connections, let those that are there ask once more, and return when all have their answer."""
-        self._let_go()
         self._app.say_goodbye()
-        await anyio.sleep(_LOOK_EVERY)  # who was let in a moment ago is not among the connections yet
+        if self._listening.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._listening)
+        await anyio.sleep(_LOOK_EVERY)  # who was let in a moment ago is no connection yet: asyncio would drop them
+        self._let_go()
         with anyio.move_on_after(_LAST_CALLS_SECONDS):
             while self._server.server_state.connections:  # noqa: ASYNC110 - uvicorn tells nobody when they are gone
                 await anyio.sleep(_LOOK_EVERY)

@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import httpx2
 import pytest
 from starlette.applications import Starlette
@@ -185,6 +186,24 @@ async def test_what_is_under_way_gets_its_answer_and_nobody_new_is_let_in() -> N
             with pytest.raises(httpx2.ConnectError):
                 await httpx2.AsyncClient().get(f"{served.url}/slow")
     assert [(answer.status_code, answer.headers["connection"]) for answer in answers] == [(200, "close")]
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_who_was_let_in_a_moment_ago_is_answered_and_who_was_not_waits_for_the_next_process(turns: int) -> None:
+    """`turns` of the event loop lie between the first knock and the end of the first process."""
+    ask = b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with listen("127.0.0.1", 0) as held, ExitStack() as open_ones:
+        async with serving(application(anyio.Event()), held.dup(), 5) as served:
+            await anyio.sleep(0.1)
+            clients = [open_ones.enter_context(socket.create_connection(held.getsockname(), 10)) for _ in range(8)]
+            for client in clients:
+                client.sendall(ask)
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            await served.drain()
+        async with serving(application(anyio.Event()), held.dup(), 5):
+            answers = [await anyio.to_thread.run_sync(client.recv, 1000) for client in clients]
+    assert [answer.partition(b"\r\n")[0] for answer in answers] == [b"HTTP/1.1 200 OK"] * len(clients)
 
 
 async def test_a_stream_that_would_not_end_is_ended() -> None:
