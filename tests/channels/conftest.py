@@ -41,7 +41,7 @@ from midwatch.records import (
 )
 from midwatch_kit.evidence import EvidenceStore, canonical
 
-FAST = Pace(gather=0.0, sweep=0.05, pause=0.004)
+FAST = Pace(gather=0.0, sweep=0.25, pause=0.004)
 DIGEST = "3f6a" * 16
 _SETTINGS: TypeAdapter[ChannelSettings] = TypeAdapter(AnyChannel)
 

@@ -59,7 +59,7 @@ class Mortal(Outbox):
             raise Killed
 
 
-@pytest.mark.parametrize("kind", ["slack", "github"])
+@pytest.mark.parametrize("kind", ["slack"])
 async def test_killed_before_any_of_its_writes_it_tells_each_thing_once(
     kind: str, opens: Opened, journal: Journal, kept: EvidenceStore
 ) -> None:

@@ -9,11 +9,16 @@ from tests.channels.conftest import Opened, Story, telling
 from tests.channels.places import PLACES, Place
 from tests.channels.vendors import Fault, Sink, Vendor
 
+from midwatch.channels.notifier import Pace
 from midwatch.journal import Journal
 from midwatch.records import Status
 from midwatch_kit.evidence import EvidenceStore
 
 pytestmark = pytest.mark.anyio
+each_kind_of_place = pytest.mark.parametrize(
+    "place", [each for each in PLACES if each.kind in ("slack", "github", "webhook")], ids=lambda place: place.kind
+)
+"""One with a client of its own, one that can be asked, one that cannot; the others share what these do."""
 every_place = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.kind)
 
 
@@ -59,7 +64,7 @@ async def test_an_incident_is_told_from_beginning_to_end_without_a_word_too_many
     assert asked < 20, "and it was not asked for more than that"
 
 
-@every_place
+@each_kind_of_place
 async def test_what_was_received_before_the_connection_broke_is_not_said_again(
     place: Place, opens: Opened, journal: Journal, kept: EvidenceStore
 ) -> None:
@@ -90,7 +95,7 @@ async def test_what_a_crash_left_open_is_asked_for_and_told_once(
         assert len(vendor.said()) == (1 if place.knows else 2)
 
 
-@every_place
+@each_kind_of_place
 async def test_throttling_bad_credentials_and_errors_are_gaps_and_then_it_is_told_once(
     place: Place, opens: Opened, journal: Journal, kept: EvidenceStore
 ) -> None:
@@ -106,7 +111,7 @@ async def test_throttling_bad_credentials_and_errors_are_gaps_and_then_it_is_tol
         assert all(gap.startswith("telling ops: ") for gap in story.gaps())
 
 
-@every_place
+@pytest.mark.parametrize("place", [PLACES[0], PLACES[-1]], ids=lambda place: place.kind)
 async def test_a_channel_that_will_never_take_it_is_left_alone(
     place: Place, opens: Opened, journal: Journal, kept: EvidenceStore
 ) -> None:
@@ -145,6 +150,22 @@ async def test_a_pause_that_is_asked_for_is_kept(opens: Opened, journal: Journal
             at = anyio.current_time()
             await now.settles(story)
             assert anyio.current_time() - at > 0.35
+
+
+async def test_pauses_grow_whatever_else_is_heard_meanwhile(
+    opens: Opened, journal: Journal, kept: EvidenceStore
+) -> None:
+    sink, hook = Sink(), next(place for place in PLACES if place.kind == "webhook")
+    story = opens()
+    async with sink.running():
+        sink.fails(*[Fault(500)] * 3)
+        hasty = Pace(gather=0.0, sweep=0.01, pause=0.1)
+        async with telling(journal, kept, pace=hasty, ops=hook.told(sink.url)) as now:
+            await now.until(lambda: sink.asked)
+            at = anyio.current_time()
+            story.becomes(Status.INVESTIGATING)
+            await now.until(lambda: len(sink.asked) == 4)
+            assert anyio.current_time() - at > 0.05 + 0.1 + 0.2
 
 
 async def test_what_happened_while_nobody_could_be_told_is_told_together(

@@ -281,7 +281,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return People(None, Outbox(journal.database), {})  # type: ignore[arg-type]
 
 
-@examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     payload=JSON | st.dictionaries(NAMES, JSON | NAMES | st.dictionaries(NAMES, JSON | NAMES, max_size=4), max_size=6)
 )

@@ -188,7 +188,7 @@ def test_a_comment_of_jira_holds_foreign_text_in_text_nodes_alone(opens: Opened)
     }  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(text=st.text(max_size=400) | st.sampled_from(["<!here>", "@channel", "<@U1>"]).map(lambda t: f"a{t}b"))
 def test_no_text_whatever_gets_markup_into_a_medium(text: str) -> None:
     assert not re.search(r"[<>]|@\w", escaping.slack(text))
@@ -230,7 +230,7 @@ def _grown(word: str, length: int, count: int) -> Notice:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(notice=notices())
 def test_a_message_is_within_the_limits_of_slack_and_what_can_be_approved_is_shown_whole(notice: Notice) -> None:
     message = slack_blocks.message(letter(notice), buttons=True)

@@ -54,6 +54,7 @@ class Line:
     waiting: dict[str, float] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)
     tried: dict[str, int] = field(default_factory=dict)
+    not_before: dict[str, float] = field(default_factory=dict)
     failures: int = 0
     closed_until: float = 0.0
     wake: anyio.Event = field(default_factory=anyio.Event)
@@ -64,10 +65,16 @@ class Line:
         return self.channel.style.stages if self.settings.tell is None else frozenset(self.settings.tell)
 
     def expect(self, investigation: str, at: float) -> None:
-        """Look at an incident at a moment of the loop's clock, or sooner if it waits already."""
+        """Look at an incident at a moment of the loop's clock, sooner if it waits already, later if it was put off."""
         if investigation not in self.waiting and len(self.waiting) >= _MOST_WAITING:
             return  # the next look at everything finds it
+        at = max(at, self.not_before.get(investigation, at))
         self.waiting[investigation] = min(at, self.waiting.get(investigation, math.inf))
+        self.wake.set()
+
+    def put_off(self, investigation: str, at: float) -> None:
+        """Look at an incident at a moment of the loop's clock, and not before, whatever is heard until then."""
+        self.not_before[investigation] = self.waiting[investigation] = at
         self.wake.set()
 
     def ready(self, now: float) -> list[str]:
@@ -138,6 +145,7 @@ class Notifier:
             await self.tell(line, investigation)
             line.failures = 0
             line.tried.pop(investigation, None)
+            line.not_before.pop(investigation, None)
         except Undelivered as error:
             self._put_off(line, investigation, error)
         except Exception as error:
@@ -234,7 +242,7 @@ class Notifier:
         elif error.refused:
             line.closed_until = now + min(_LONGEST_PAUSE, 15 * self.pace.pause * 2 ** min(line.failures, 8))
         pause = min(_LONGEST_PAUSE, self.pace.pause * 2 ** min(count - 1, 12)) * random.uniform(0.5, 1.0)  # noqa: S311
-        line.expect(investigation, now + pause)
+        line.put_off(investigation, now + pause)
         self._note_gap(line, investigation, str(error), kind)
 
     def _note_gap(self, line: Line, investigation: str, why: str, kind: str) -> None:
