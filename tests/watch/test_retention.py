@@ -7,16 +7,20 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
+from midwatch.correlation import Decision
 from midwatch.database import Database
 from midwatch.investigation import becomes
 from midwatch.journal import Journal
 from midwatch.long_term import Fix, Recommendation
+from midwatch.reception.rows import listed, put
 from midwatch.recommendations import decide, put_on_record, standing
-from midwatch.records import Conclusion, Incident, Message, Outcome, Severity, Status
+from midwatch.records import Alert, Conclusion, Incident, Message, Outcome, Severity, Status
 from midwatch.retention import GONE, keep, prune
 from midwatch.settings import Settings
 from midwatch.state import SharedEvidence
+from midwatch.tables import payloads
 from midwatch_kit.evidence import EvidenceStore, canonical
 
 if TYPE_CHECKING:
@@ -181,6 +185,33 @@ def test_what_is_noted_while_pruning_stays(archive: Archive) -> None:
     becomes(archive.journal, incident, Status.INVESTIGATING)
     assert "gone" not in {step.what for step in steps}
     assert archive.names == {"02OLD"}
+
+
+def test_alerts_go_with_their_incident_and_those_of_none_by_themselves(archive: Archive) -> None:
+    archive.has("01OLD")
+    archive.has("02OPEN", Status.INVESTIGATING)
+    for name, incident in (("a", "01OLD"), ("b", "02OPEN"), ("c", None)):
+        alert = Alert.model_validate({
+            "id": name, "source": "test", "external_id": name, "title": "t", "service": "gateway", "started_at": NOW,
+            "raw": {"whole": name},
+        })  # fmt: skip
+        decided = Decision("new" if incident else "skipped", incident, "as tests say")
+        with archive.journal.database.writing() as connection:
+            put(connection, archive.journal.database, [(alert, decided, NOW, None)])
+    archive.prunes()
+    with archive.journal.database.reading() as connection:
+        assert [row["alert"].id for row in listed(connection, None, 10)] == ["b"]
+        assert connection.execute(sa.select(sa.func.count()).select_from(payloads)).scalar() == 1
+
+
+def test_an_incident_whose_alert_came_lately_stays(archive: Archive) -> None:
+    archive.has("01OLD")
+    alert = Alert.model_validate(
+        {"id": "a", "source": "test", "external_id": "a", "title": "t", "service": "gateway", "started_at": NOW}
+    )
+    with archive.journal.database.writing() as connection:
+        put(connection, archive.journal.database, [(alert, Decision("repeat", "01OLD", "again"), LATER, None)])
+    assert archive.prunes() == {"01OLD": "stays 01OLD  an alert of it came since"}
 
 
 @pytest.mark.xdist_group("postgresql")

@@ -15,10 +15,12 @@ import pytest
 from midwatch.cases import parcel
 from midwatch.cases.sending import export, receive
 from midwatch.cases.snapshot import Source
+from midwatch.correlation import Decision
 from midwatch.database import Database
 from midwatch.errors import BadParcel
 from midwatch.journal import Journal
-from midwatch.records import Incident, Message, Severity, Status, ToolCall
+from midwatch.reception.rows import put
+from midwatch.records import Alert, Incident, Message, Severity, Status, ToolCall
 from midwatch.settings import Settings
 from midwatch.snapshots import is_live
 from midwatch.state import SharedEvidence
@@ -57,6 +59,17 @@ def source(folder: Path) -> Source:
     return Source(journal, kept, Settings(data_dir=folder))
 
 
+def came(journal: Journal, name: str, incident: str | None) -> None:
+    """Put an alert on record, as the reception does."""
+    alert = Alert.model_validate({
+        "id": name, "source": "test", "external_id": name, "title": "t", "service": "gateway", "started_at": NOW,
+        "raw": {"whole": name},
+    })  # fmt: skip
+    decision = Decision("new" if incident else "skipped", incident, "as tests say")
+    with journal.database.writing() as connection:
+        put(connection, journal.database, [(alert, decision, NOW, None)])
+
+
 @pytest.fixture
 def sent(tmp_path: Path) -> Iterator[tuple[Source, Path]]:
     known = source(tmp_path / "from")
@@ -84,6 +97,22 @@ def test_what_was_exported_is_the_same_in_the_other_journal(
     assert journal.incident(NAME) == an_incident()
     named = {name for entry in before for name in parcel.named_in(entry.body)}
     assert {name: kept.get(name) for name in named} == {name: known.kept.get(name) for name in named}
+
+
+def test_every_alert_goes_along_as_it_came_with_what_became_of_it(
+    there: tuple[Journal, EvidenceStore], tmp_path: Path
+) -> None:
+    known = source(tmp_path / "from")
+    with closing(known.journal):
+        came(known.journal, "a", NAME)
+        came(known.journal, "b", "02OTHER")
+        export(an_incident(), known, tmp_path / "one.zip", telemetry=False)
+    (alert,) = json.loads(files_in(tmp_path / "one.zip")["alerts.json"])["rows"]
+    assert (alert["id"], alert["raw"], alert["why"]) == ("a", {"whole": "a"}, "as tests say")
+    journal, kept = there
+    receive(tmp_path / "one.zip", journal, kept, tmp_path)
+    said = journal.values(NAME, Message)[-1].text
+    assert json.loads(kept.get(said.rpartition(" ")[2]))["rows"] == [alert]
 
 
 def test_the_same_investigation_gives_the_same_bytes(sent: tuple[Source, Path], tmp_path: Path) -> None:
