@@ -82,7 +82,7 @@ async def check_channels(settings: Mapping[str, ChannelSettings]) -> list[Checke
         except TimeoutError:
             found[name] = Checked(name, ok=False, detail="no answer in time", do="is it reachable from here?")
         except Undelivered as error:
-            detail, _, do = str(error).partition(": ")
+            detail, _, do = str(error).partition(": ") if error.refused else (str(error), "", "")
             found[name] = Checked(name, ok=False, detail=detail, do=do or "see docs/telling.md")
 
     async with open_channels(settings) as channels, anyio.create_task_group() as group:
