@@ -72,7 +72,7 @@ def decide(alert: Alert, around: Circumstances) -> Decision:
         return again
     if _name(alert, known) in around.ongoing.by_hand.skip:
         return Decision("skipped", None, "a person decided that this alert is skipped")
-    at = around.now if known and known.episode(alert.id) else alert.started_at  # what outlasts maintenance is trouble
+    at = around.now if known and known.episode(alert) else alert.started_at  # what outlasts maintenance is trouble
     if why := around.rules.skipped(alert, at):
         return Decision("skipped", None, f"a rule skips it: {why}")
     if known and (again := _comes_back(alert, known, around)):
@@ -82,7 +82,7 @@ def decide(alert: Alert, around: Circumstances) -> Decision:
 
 def _resolves(alert: Alert, known: Known | None, around: Circumstances) -> Decision:
     incident = around.ongoing.target(known.incident) if known and known.incident else None
-    episode = (known.episode(alert.id) or known.firing(alert.started_at)) if known else None
+    episode = (known.episode(alert) or known.firing(alert.started_at)) if known else None
     if episode is None:
         return Decision("resolves", incident, "it is over, and its beginning never came; kept in case that is late")
     if episode.ended is not None:
@@ -91,7 +91,7 @@ def _resolves(alert: Alert, known: Known | None, around: Circumstances) -> Decis
 
 
 def _sent_before(alert: Alert, known: Known, around: Circumstances) -> Decision | None:
-    episode = known.episode(alert.id)
+    episode = known.episode(alert)
     if episode is None or known.incident is None:
         return None
     over = ", and is over by now" if episode.ended else ""
@@ -146,7 +146,7 @@ def _placed(alert: Alert, known: Known | None, around: Circumstances) -> Decisio
     for best in fitting:
         if decision := _into(alert, best, fitting, around):
             return decision
-    if known and known.incident is None and (over := known.episode(alert.id)) and over.ended:
+    if known and known.incident is None and (over := known.episode(alert)) and over.ended:
         return Decision("skipped", None, "it was over before it came, and goes with no incident")
     if alert.severity is Severity.INFO:
         return Decision("skipped", None, "its severity is info, and it goes with no incident")

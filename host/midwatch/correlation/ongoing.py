@@ -9,6 +9,7 @@ from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from midwatch.correlation.kinds import Kind, kind_of
 from midwatch.correlation.neighbourhood import Neighbourhood
@@ -42,6 +43,7 @@ def label_fingerprint(alert: Alert) -> str:
     return _hash("labels", service_id(alert.service), alert.title, *map("=".join, sorted(alert.labels.items())))
 
 
+@lru_cache(maxsize=16384)
 def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
@@ -72,9 +74,10 @@ class Known:
     seen: datetime
     episodes: list[Episode] = field(default_factory=list)
 
-    def episode(self, alert: str) -> Episode | None:
-        """Return the episode that one alert id began."""
-        return next((episode for episode in self.episodes if episode.alert == alert), None)
+    def episode(self, alert: Alert) -> Episode | None:
+        """Return the episode that an alert tells of: by its id, or of another sender by its start."""
+        at = (e for e in self.episodes if e.alert == alert.id or e.start == alert.started_at)
+        return next(at, None)
 
     def firing(self, at: datetime) -> Episode | None:
         """Return the latest episode that is not over and began no later than a moment."""
@@ -225,7 +228,7 @@ class Ongoing:
         outage.severity = worse(outage.severity, alert.severity)
         if joins:
             outage.add(alert, area, marks)
-        episode = known.episode(alert.id)
+        episode = known.episode(alert)
         if episode is None or episode.ended is None:
             outage.firing.add(known.name)
         elif all(e.ended for e in known.episodes):
@@ -238,7 +241,7 @@ class Ongoing:
         known = self.of(alert)
         if known is None:
             known = self.known[fingerprint(alert)] = Known(fingerprint(alert), None, now)
-        episode = known.episode(alert.id) or known.firing(alert.started_at)
+        episode = known.episode(alert) or known.firing(alert.started_at)
         if episode is None:
             known.add(Episode(alert.id, alert.started_at, ended))
         elif episode.ended is None:
@@ -258,7 +261,7 @@ class Ongoing:
             self.outages.pop(incident, None)
         if outage := self.outages.get(incident):
             if status in OVER and outage.status not in OVER:
-                outage.over_at = max(outage.over_at or now, now)
+                outage.over_at = outage.over_at if outage.over_at and not outage.firing else now
             outage.status = status
 
     def join(self, incident: str, into: str) -> None:
@@ -304,7 +307,7 @@ class Ongoing:
         if labels:
             self.known.setdefault(labels, known)
         known.incident, known.seen = incident, max(known.seen, now)
-        if known.episode(alert.id) is None:
+        if known.episode(alert) is None:
             known.add(Episode(alert.id, alert.started_at))
         return known
 
