@@ -76,9 +76,7 @@ def main() -> None:
     parser.add_argument("--alertmanager", help="a binary of Alertmanager to feed the same alerts")
     parser.add_argument("--database", help="address of an empty PostgreSQL; SQLite without")
     asked = parser.parse_args()
-    print(
-        "alerts kind seed | kept incidents mixed split astray | alerts/s p50 p99 ms put off | Alertmanager /s p99 | ratio"
-    )
+    print("alerts set seed | kept incidents mixed split astray | alerts/s p50 p99 put off | Alertmanager's | ratio")
     for kind in asked.kinds:
         for seed in asked.seeds:
             for alerts in asked.alerts:
@@ -226,17 +224,18 @@ def _compared(journal: Path, made: Storm) -> Sorted:
     for incident, body in rows:
         said = json.loads(zlib.decompress(body))
         started = rfc3339(datetime.fromisoformat(said["started_at"]))
-        part_of = incident
+        part_of = incident or ""
         while part_of in linked:
             part_of = linked[part_of]
         of_incident[part_of][truth[said["external_id"], started]] += 1
-    incidents = {name: counts for name, counts in of_incident.items() if name is not None}
+    nowhere = of_incident.pop("", {})
+    incidents = of_incident
     outages: dict[int, int] = defaultdict(int)
     for counts in incidents.values():
         for outage in counts:
             outages[outage] += 1
     astray = sum(sum(counts.values()) - max(counts.values()) for counts in incidents.values())
-    astray += sum(of_incident.get(cast("str", None), {}).values())
+    astray += sum(nowhere.values())
     mixed = sum(len(counts) > 1 for counts in incidents.values())
     return Sorted(len(rows), len(incidents), mixed, sum(n > 1 for n in outages.values()), astray, len(linked))
 

@@ -21,6 +21,7 @@ from midwatch.cli import (
     steering,
     system,
     token,
+    triage,
 )
 from midwatch.cli.app import app, main
 
@@ -45,4 +46,5 @@ __all__ = [
     "steering",
     "system",
     "token",
+    "triage",
 ]

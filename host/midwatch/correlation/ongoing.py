@@ -72,6 +72,7 @@ class Known:
     name: str
     incident: str | None
     seen: datetime
+    source: str = ""
     episodes: list[Episode] = field(default_factory=list)
 
     def episode(self, alert: Alert) -> Episode | None:
@@ -178,9 +179,13 @@ class Ongoing:
     by_hand: ByHand = ByHand()
 
     def of(self, alert: Alert) -> Known | None:
-        """Return what is known of an alert's fingerprint: by its sender's id, else by its labels."""
-        by_id = self.known.get(fingerprint(alert))
-        return by_id or self.known.get(label_fingerprint(alert))
+        """Return what is known of an alert: by its sender's id, else by the labels that another sender told."""
+        if by_id := self.known.get(fingerprint(alert)):
+            return by_id
+        by_labels = self.known.get(label_fingerprint(alert))
+        return (
+            by_labels if by_labels and by_labels.source != alert.source else None
+        )  # one sender knows its alerts apart
 
     def outage(self, incident: str | None) -> Outage | None:
         """Return an incident's outage, or that of the incident it is linked to; None when it is forgotten."""
@@ -240,7 +245,7 @@ class Ongoing:
         ended = alert.ended_at or now
         known = self.of(alert)
         if known is None:
-            known = self.known[fingerprint(alert)] = Known(fingerprint(alert), None, now)
+            known = self.known[fingerprint(alert)] = Known(fingerprint(alert), None, now, alert.source)
         episode = known.episode(alert) or known.firing(alert.started_at)
         if episode is None:
             known.add(Episode(alert.id, alert.started_at, ended))
@@ -302,7 +307,7 @@ class Ongoing:
 
     def _remember(self, alert: Alert, incident: str | None, now: datetime) -> Known:
         print_of, labels = fingerprint(alert), label_fingerprint(alert)
-        known = self.of(alert) or Known(print_of, incident, now)
+        known = self.of(alert) or Known(print_of, incident, now, alert.source)
         self.known[print_of] = known
         if labels:
             self.known.setdefault(labels, known)

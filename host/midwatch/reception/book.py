@@ -48,6 +48,12 @@ class AlertBook:
     _memory: Memory | None = None
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def remembered(self) -> tuple[int, int]:
+        """How many fingerprints and how many outages are held in memory."""
+        ongoing = self._memory.ongoing if self._memory else None
+        return (len(ongoing.known), len(ongoing.outages)) if ongoing else (0, 0)
+
     def store(self, received: Sequence[Received]) -> tuple[list[Receipt], list[Entry]]:
         """Put alerts on record, all or none, and return what became of each, and what the journal got.
 

@@ -14,7 +14,7 @@ from midwatch.records import Alert
 
 MOST_FINGERPRINTS = 200_000
 _LOOK_EVERY = 1.0
-_FORGET_EVERY = 60.0
+_FORGET_EVERY = timedelta(minutes=1)
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Memory:
     by_hand: int = 0
     looked: float = 0.0
     newest: str = ""
-    forgot: float = 0.0
+    forgot: datetime | None = None
     own: dict[str, str] = field(default_factory=dict)
     """In shadow mode, the incident that each fingerprint has for itself."""
 
@@ -34,7 +34,7 @@ class Memory:
 def remembered(connection: sa.Connection, area: Neighbourhood, rules: Rules, now: datetime, hours: float) -> Memory:
     """Return what the tables say is going on: of the last hours, and no more than memory holds."""
     number, by_hand = rows.by_hand(connection)
-    memory = Memory(Ongoing(by_hand=by_hand), by_hand=number, forgot=time.monotonic())
+    memory = Memory(Ongoing(by_hand=by_hand), by_hand=number)
     for row in rows.since(connection, 0, now - timedelta(hours=hours), MOST_FINGERPRINTS):
         replay(memory, row, area, rules)
     memory.last = rows.last_number(connection)
@@ -86,8 +86,8 @@ def replay(memory: Memory, row: Row, area: Neighbourhood, rules: Rules) -> None:
 
 def forget(memory: Memory, now: datetime, hours: float) -> None:
     """Forget, now and then, what is old and what is too much."""
-    if time.monotonic() - memory.forgot < _FORGET_EVERY:
+    if memory.forgot and now - memory.forgot < _FORGET_EVERY and len(memory.ongoing.known) <= 2 * MOST_FINGERPRINTS:
         return
-    memory.forgot = time.monotonic()
+    memory.forgot = now
     memory.ongoing.forget(now - timedelta(hours=hours), MOST_FINGERPRINTS)
     memory.own = {name: own for name, own in memory.own.items() if name in memory.ongoing.known}
