@@ -61,6 +61,15 @@ def test_two_faults_of_one_component_stay_apart_and_are_related(one: str, other:
         assert "different faults" in second.why or "would be needed" in second.why
 
 
+def test_what_is_hit_by_two_faults_of_one_component_does_not_make_them_one() -> None:
+    desk = Desk()
+    disk = desk.receive(an_alert("a", "stock", title=DISK.format("stock")))
+    certificate = desk.receive(an_alert("b", "stock", 1, CERTIFICATE.format("stock")))
+    victim = desk.receive(an_alert("c", "cart", 2))
+    assert victim.incident in (disk.incident, certificate.incident)
+    assert victim.merges == ()
+
+
 def test_two_outages_at_once_in_unconnected_parts_stay_apart_in_whatever_order_they_come() -> None:
     desk = Desk()
     for name, service in [("a", "stock"), ("x", "cms"), ("b", "cart"), ("y", "blog"), ("c", "web"), ("z", "queue-svc")]:

@@ -11,7 +11,7 @@ from typing import Literal
 from ulid import ULID
 
 from midwatch.correlation.kinds import kind_of
-from midwatch.correlation.likeness import Match, Part, Seen, match
+from midwatch.correlation.likeness import Match, Part, Seen, different_faults, match
 from midwatch.correlation.neighbourhood import Neighbourhood
 from midwatch.correlation.ongoing import Known, Ongoing, Outage, fingerprint, moment_key, service_id
 from midwatch.correlation.rules import Rules
@@ -188,7 +188,7 @@ def _into(alert: Alert, best: Match, fitting: list[Match], around: Circumstances
 
 def _one_cause(one: Match, other: Match) -> bool:
     """Return whether one component that alerts would explain two outages, which the alert then ties to each other."""
-    if other.outage.over or one.outage.over:
+    if other.outage.over or one.outage.over or different_faults(one.outage, other.outage):
         return False
     return bool(one.common & other.common & {one.entity, *one.outage.places, *other.outage.places})
 

@@ -145,5 +145,15 @@ def _another_fault(seen: Seen, outage: Outage) -> str:
     return f"{seen.kind} and {others[0]} of {_name(seen.entity)} are different faults" if others else ""
 
 
+def different_faults(one: Outage, other: Outage) -> bool:
+    """Return whether two outages have different faults of one component, so that they are not one."""
+    return any(
+        kinds.apart(kind, another)
+        for entity in one.places.keys() & other.places.keys()
+        for kind in one.places[entity].kinds
+        for another in other.places[entity].kinds
+    )
+
+
 def _name(entity: EntityId) -> str:
     return entity.removeprefix("service:")
