@@ -14,6 +14,7 @@ from midwatch.journal import Journal
 from midwatch.records import Decision, Incident, Plan, Status
 
 _LOOK_EVERY = 0.5
+_LEFT_ALONE = {Status.CANCELLED, Status.LINKED, Status.SKIPPED}
 _OVER = {Status.RESOLVED, Status.LINKED, Status.SKIPPED, Status.FAILED, Status.CANCELLED}
 ResultT = TypeVar("ResultT")
 
@@ -57,6 +58,6 @@ async def unless_cancelled(
 async def _listen(journal: Journal, investigation: str, working: anyio.CancelScope) -> None:
     while True:
         now = journal.incident(investigation)
-        if now is not None and now.status is Status.CANCELLED:
+        if now is not None and now.status in _LEFT_ALONE:
             working.cancel()
         await anyio.sleep(_LOOK_EVERY)
