@@ -10,7 +10,6 @@ from midwatch.journal import Notes
 from midwatch.records import Alert, Incident, Message, Status, Steer
 from midwatch.tables import incidents
 from midwatch_kit.evidence import EvidenceStore, canonical
-from midwatch_kit.window import rfc3339
 
 BY = "correlation"
 _BEFORE = timedelta(minutes=5)
@@ -85,7 +84,8 @@ class Writer:
         self.notes.note(name, "steer", f"told:alert:{alert.id}", told, BY)
 
     def _link(self, name: str, into: str, why: str) -> None:
-        if (before := self.stands(name)) is not None:
+        before = self.stands(name)
+        if before is not None and before.status is not Status.MITIGATING:  # a step that ran has to be seen through
             triage = before.triage.model_copy(update={"linked_to": into})
             linked = {"status": Status.LINKED, "reason": f"part of {into}: {why}"[:500], "triage": triage}
             self.note(before.model_copy(update=linked))
@@ -115,8 +115,3 @@ class Writer:
         """Note the next version of an incident that `stands` gave."""
         later = incident.model_copy(update={"version": incident.version + 1})
         self.notes.note(later.id, "incident", str(later.version), later, BY)
-
-
-def told_at(moment: datetime) -> str:
-    """Return a moment as people read it."""
-    return rfc3339(moment)
