@@ -15,6 +15,7 @@ from midwatch.live import LiveView
 from midwatch.retention import keep_pruning
 from midwatch.serving import handed_over, listen
 from midwatch.settings import Settings
+from midwatch.tracing import tracing
 from midwatch.work.alone import work_alone
 from midwatch.work.waiting import unfinished
 
@@ -39,6 +40,7 @@ async def up(settings: Settings, console: Console) -> None:
             )
         host = await parts.enter_async_context(open_host(settings))
         host.journal.listeners.append(LiveView(console).show)
+        await parts.enter_async_context(tracing(host.journal))
         routes = await parts.enter_async_context(telling(host))
         served = await parts.enter_async_context(webhook.serve(host, listening, routes))
         first.append(served.drain)
