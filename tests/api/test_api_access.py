@@ -45,7 +45,7 @@ async def test_once_there_is_a_token_nothing_but_health_goes_without_one(serving
     async with serving() as served:
         reader = served.token(Scope.READ)
         assert await status(served, "GET", "/v1/incidents") == 401
-        assert await status(served, "POST", "/alerts", None, **ALERT) == 403
+        assert await status(served, "POST", "/alerts", None, **ALERT) == 401
         assert await status(served, "GET", "/metrics") == 401
         assert await status(served, "GET", "/healthz") == 200
         assert await status(served, "GET", "/readyz") == 200
@@ -139,7 +139,7 @@ async def test_other_machines_may_send_what_is_signed_before_there_is_a_token_an
     ):
         served = Served(host, client)
         assert await status(served, "GET", "/v1/incidents") == 401
-        assert await status(served, "POST", "/alerts", None, **ALERT) == 403
+        assert await status(served, "POST", "/alerts", None, **ALERT) == 401
         assert await status(served, "GET", "/healthz", {"host": "10.0.0.7:8750"}) == 200
         labels = {"alertname": "Slow", "service": "forge"}
         body = {"version": "4", "alerts": [{"status": "firing", "labels": labels, "startsAt": ALERT["started_at"]}]}

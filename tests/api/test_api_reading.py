@@ -85,6 +85,19 @@ async def test_a_journal_is_read_by_pages_and_by_type(serving: Serving) -> None:
     assert [each["body"]["text"] for each in words["items"]] == [f"word {number}" for number in range(4)]
 
 
+async def test_the_alerts_of_an_incident_come_with_what_became_of_each_and_why(serving: Serving) -> None:
+    async with serving() as served:
+        taken = [(await served.client.post("/alerts", json={**ALERT, "title": f"gateway fails {n}"})) for n in range(3)]
+        (name,) = {incident for answer in taken for incident in answer.json()["incidents"]}
+        first = await get(served, f"/v1/incidents/{name}/alerts", limit=2)
+        rest = await get(served, f"/v1/incidents/{name}/alerts", after=first["next"])
+    told = first["items"] + rest["items"]
+    assert [each["alert"]["title"] for each in told] == [f"gateway fails {n}" for n in range(3)]
+    assert told[0]["decision"] == "new"
+    assert all(each["why"] and each["incident"] == name for each in told)
+    assert rest["next"] is None
+
+
 async def test_evidence_is_given_as_bytes_that_no_browser_runs(serving: Serving) -> None:
     page = json.dumps({"rows": ["<script>alert(1)</script>" * 4000]}).encode()
     async with serving() as served:
@@ -120,7 +133,7 @@ async def test_an_error_says_what_it_is_and_which_field(serving: Serving) -> Non
 
 async def test_a_body_is_no_larger_than_it_may_be(serving: Serving) -> None:
     async with serving() as served:
-        answer = await served.client.post("/v1/steering/check", json={"text": "x" * 2**20})
+        answer = await served.client.post("/v1/checks/steering", json={"text": "x" * 2**20})
     assert (answer.status_code, answer.json()["type"]) == (413, "/v1/problems/too-large")
 
 
@@ -133,8 +146,8 @@ async def test_steering_files_are_listed_shown_and_checked(serving: Serving, tmp
         (folder / "bad.md").write_text("no fence", encoding="utf-8")
         listed = await get(served, "/v1/steering")
         shown = await get(served, "/v1/steering/lag")
-        fits = await served.client.post("/v1/steering/check", json={"text": text})
-        faulty = await served.client.post("/v1/steering/check", json={"text": text.replace("logs: 30", "logs: -1")})
+        fits = await served.client.post("/v1/checks/steering", json={"text": text})
+        faulty = await served.client.post("/v1/checks/steering", json={"text": text.replace("logs: 30", "logs: -1")})
     assert [(each["file"], bool(each["fault"])) for each in listed] == [("bad.md", True), ("lag.md", False)]
     assert (shown["lag_seconds"], shown["text"]) == ({"logs": 30.0}, "Wait for logs.")
     assert fits.json()["usable"]

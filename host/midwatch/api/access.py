@@ -17,6 +17,7 @@ from midwatch.api.tokens import Scope, Token
 
 OPEN: Final = frozenset({Scope.READ, Scope.ALERTS})
 """What may be done without a token on this machine, as long as none was made."""
+REALM: Final = 'Bearer realm="midwatch"'
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 _bearer = HTTPBearer(auto_error=False, description="a token of `midwatch token create`", scheme_name="token")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
@@ -66,7 +67,7 @@ async def is_open(request: Request, api: Api, scope: Scope) -> bool:
 
 
 def _unauthorized(detail: str) -> Problem:
-    return Problem("unauthorized", detail, www_authenticate='Bearer realm="midwatch"')
+    return Problem("unauthorized", detail, www_authenticate=REALM)
 
 
 Reader = Annotated[Caller, Depends(needs(Scope.READ))]

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from midwatch.api.access import Credentials, is_open
+from midwatch.api.access import REALM, Credentials, is_open
 from midwatch.api.problems import Problem, answer, documented
 from midwatch.api.state import Api, Shared, read
 from midwatch.api.tokens import Scope
@@ -97,7 +97,7 @@ async def _received(request: Request, credentials: Credentials, api: Api, source
         api.figures.taken(known, "refused")
     for became in said.became:
         api.figures.taken(known, became)
-    return _response(said)
+    return _response(said, anybody=credentials is None and "authorization" not in request.headers)
 
 
 async def _is_for_alerts(api: Api, token: str) -> bool:
@@ -112,14 +112,15 @@ async def _is_for_alerts(api: Api, token: str) -> bool:
     return True
 
 
-def _response(said: Answer) -> JSONResponse:
+def _response(said: Answer, *, anybody: bool) -> JSONResponse:
     """Return an answer of intake as a response; `error` is what senders of before look for."""
     if said.status < 400:
         return JSONResponse(said.content, said.status, headers=said.headers)
     why = str(said.content.get("error", ""))
-    problem = Problem(_KINDS.get(said.status, "http"), why)
-    problem.headers = dict(said.headers or {})
-    return answer(problem, said.status, error=why)
+    status = 401 if said.status == 403 and anybody else said.status
+    problem = Problem(_KINDS.get(status, "http"), why)
+    problem.headers = {**({"WWW-Authenticate": REALM} if status == 401 else {}), **(said.headers or {})}
+    return answer(problem, status, error=why)
 
 
 def intake_of(host: Host, *, local: bool) -> Intake:

@@ -70,6 +70,8 @@ def _drop_default_errors(known: dict[str, Any]) -> None:
     """A route that says nothing of 422 gets FastAPI's own shape of it, which is never sent here."""
     for path in known["paths"].values():
         for operation in path.values():
+            told = operation["responses"].get("200", {}).get("content", {})
+            told.get("text/event-stream", {}).pop("schema", None)  # what a stream says as a whole is no one string
             told = operation["responses"].get("422", {}).get("content", {})
             if told.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("/HTTPValidationError"):
                 operation["responses"].update({str(k): v for k, v in problems.documented("invalid").items()})

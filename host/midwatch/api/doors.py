@@ -89,10 +89,6 @@ class Guarded:
             return Problem("foreign-origin", f"a page of {origin[:100]} asks: no other site may")
         if site in ("cross-site", "same-site"):
             return Problem("foreign-origin", "a page of another site asks: no other site may")
-        kind = headers.get("content-type", "").partition(";")[0].strip().casefold()
-        sends = scope["method"] in ("POST", "PUT", "PATCH") and _is_ours(scope["path"])
-        if sends and kind != "application/json":
-            return Problem("media-type", f"the body is {kind[:100] or 'of no type'}: send application/json")
         return None
 
 

@@ -1,29 +1,41 @@
 """Reading: incidents, their journals, the evidence that they cite, and what would have prevented them."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime
 
 from midwatch.api.access import EvidenceReader, Reader
 from midwatch.api.problems import Problem, documented
-from midwatch.api.shapes import Graph, IncidentDetail, IncidentPage, Placed, RecommendationPage, RecordPage
+from midwatch.api.shapes import (
+    Correlated,
+    CorrelatedPage,
+    Graph,
+    IncidentDetail,
+    IncidentPage,
+    Placed,
+    RecommendationPage,
+    RecordPage,
+    Rfc3339,
+)
 from midwatch.api.state import Api, Shared, in_thread
 from midwatch.api.stream import After, IncidentId
 from midwatch.approvals import decision_on
+from midwatch.correlation import Part
 from midwatch.feed import MOST
 from midwatch.handout import handout
 from midwatch.journal import Journal
 from midwatch.long_term import Recommendation
 from midwatch.packet import drawn, packet
 from midwatch.reading import plan_state
+from midwatch.reception.rows import alert_of
 from midwatch.recommendations import find, standing
 from midwatch.records import Action, Conclusion, Incident, Plan, RecordType, Scope, Severity, Status
 from midwatch.steers import look_of, unheeded
-from midwatch.tables import incidents
+from midwatch.tables import alerts, incidents
 from midwatch_kit.errors import NotFound
 from midwatch_kit.evidence import PAGE_CHARS
 from midwatch_kit.window import rfc3339
@@ -46,7 +58,7 @@ def list_incidents(
     status: Annotated[list[Status] | None, Query(description="one of these")] = None,
     severity: Annotated[list[Severity] | None, Query(description="one of these")] = None,
     service: Annotated[str | None, Query(max_length=300, description="a service, by its name or its id")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="first seen then or later, to the second")] = None,
+    since: Annotated[Rfc3339 | None, Query(description="first seen then or later, to the second")] = None,
     cursor: Annotated[str | None, Query(pattern=_Id, description="`next` of the part before")] = None,
     limit: Limit = 50,
 ) -> IncidentPage:
@@ -101,6 +113,19 @@ def read_journal(
     found = api.hub.feed.of(id, after or 0, limit + 1, type or ())
     items = [Placed.model_validate(record.model_dump(mode="json")) for record in found[:limit]]
     return RecordPage(items=items, next=str(items[-1].seq) if len(found) > limit else None)
+
+
+@routes.get("/incidents/{id}/alerts", tags=["incidents"], responses=_REFUSED, summary="List an incident's alerts")
+@in_thread
+def list_alerts(id: IncidentId, _: Reader, api: Shared, after: After = 0, limit: Limit = 100) -> CorrelatedPage:
+    """Every alert that became part of it, in the order in which they came, with the decision and its reasons."""
+    incident_of(api, id)
+    mine = sa.or_(alerts.c.incident == id, alerts.c.own == id)
+    query = sa.select(alerts).where(mine, alerts.c.seq > (after or 0)).order_by(alerts.c.seq).limit(limit + 1)
+    with api.host.journal.database.reading() as connection:
+        rows = connection.execute(query).mappings().all()
+    items = [_correlated(row) for row in rows[:limit]]
+    return CorrelatedPage(items=items, next=str(items[-1].seq) if len(rows) > limit else None)
 
 
 @routes.get("/incidents/{id}/topology", tags=["topology"], responses=_REFUSED, summary="What an incident was about")
@@ -206,6 +231,12 @@ def bounded(graph: Topology, most: int) -> Graph:
         matched=len(graph.entities),
         truncated=len(names) < len(graph.entities),
     )
+
+
+def _correlated(row: sa.RowMapping) -> Correlated:
+    told = {name: row[name] for name in ("seq", "received_at", "decision", "incident", "own", "why")}
+    parts = [Part.model_validate(part) for part in json.loads(row["parts"] or "[]")]
+    return Correlated(**told, parts=parts, alert=alert_of(row["body"]))
 
 
 def _has(api: Api, id: str, page: int) -> bool:

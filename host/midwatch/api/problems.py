@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, JsonValue
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from midwatch.errors import HostError, JournalDamaged, UnknownIncident, UnknownRecommendation
 from midwatch_kit.errors import BackendDown, KitError, NotFound
@@ -19,6 +20,8 @@ log = logging.getLogger("midwatch")
 MEDIA_TYPE: Final = "application/problem+json"
 PATH: Final = "/v1/problems/"
 _MOST_FAULTS = 20
+_NOT_PARSED = "There was an error parsing the body"
+"""What FastAPI says of bytes that are no text."""
 _AGAIN_SECONDS = 5
 
 
@@ -132,9 +135,13 @@ def _as_said(_: Request, error: Exception) -> JSONResponse:
     return answer(error)
 
 
-def _invalid(_: Request, error: Exception) -> JSONResponse:
+def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered
     told = error.errors()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
+    about_body = any(fault["loc"][:1] == ("body",) for fault in told)
+    if about_body and kind != "application/json":  # what a form of another page could send is not even read
+        return answer(Problem("media-type", f"the body is {kind[:100] or 'of no type'}: send application/json"))
     if any(fault["type"] == "json_invalid" for fault in told):
         return answer(Problem("not-json", "the body is not JSON"))
     faults = [Fault(field=".".join(map(str, fault["loc"])), detail=fault["msg"]) for fault in told[:_MOST_FAULTS]]
@@ -143,12 +150,24 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     return answer(Problem("invalid", f"{detail}{more}", faults))
 
 
-def _http(_: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - as registered
+    if error.status_code == 400 and str(error.detail).startswith(_NOT_PARSED):
+        return answer(Problem("not-json", "the body is not JSON in UTF-8"))
     kinds = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "media-type"}
     problem = Problem(kinds.get(error.status_code, "http"), _detail(error))
     problem.headers = dict(error.headers or {})
+    if error.status_code == 405:
+        problem.headers["allow"] = ", ".join(_methods(request)) or problem.headers.get("allow", "")
     return answer(problem, error.status_code)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return what can be done at a path: there may be several routes, each with a method of its own."""
+    app: FastAPI = request.app
+    known = [*app.openapi()["paths"].items()]
+    found = {method for path, told in known if compile_path(path)[0].match(request.url.path) for method in told}
+    return sorted({method.upper() for method in found})
 
 
 def _detail(error: HTTPException) -> str:

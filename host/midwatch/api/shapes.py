@@ -1,15 +1,39 @@
 """The shapes of answers that are no records of the journal themselves."""
 
-from typing import Generic, Literal, TypeVar
+import re
+from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, JsonValue, StrictBool
 
+from midwatch.correlation import Part
 from midwatch.long_term import Recommendation
-from midwatch.records import Action, Conclusion, Decision, HypothesisKind, Incident, NamedCause, Plan, Status, Steer
+from midwatch.records import (
+    Action,
+    Alert,
+    Conclusion,
+    Decision,
+    HypothesisKind,
+    Incident,
+    NamedCause,
+    Plan,
+    Status,
+    Steer,
+)
 from midwatch.statements import Statement
 from midwatch_kit.records import Entity, Relation, Window
 
 ItemT = TypeVar("ItemT")
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+
+def _as_written(value: object) -> object:
+    if isinstance(value, str) and not _RFC_3339.fullmatch(value):
+        raise ValueError("write it as RFC 3339 has it, such as 2026-11-20T02:48:00Z")
+    return value
+
+
+Rfc3339 = Annotated[AwareDatetime, BeforeValidator(_as_written)]
+"""A moment as RFC 3339 writes it, and in no other way."""
 AN_INCIDENT = "01KAQ2V6WR7Q4MZ1T0E3X5Y9AB"
 A_DIGEST = "9f0c1a52d8" + "0" * 54
 Words = Field(min_length=1, max_length=1000)
@@ -64,12 +88,29 @@ class RecordPage(Page[Placed]):
     """A part of an investigation's journal."""
 
 
+class Correlated(BaseModel):
+    """An alert that came, and what became of it."""
+
+    seq: int = Field(description="its number among all alerts")
+    received_at: Rfc3339
+    decision: str = Field(description="new, linked, repeat, late, resolves, recurrence or skipped")
+    incident: str | None = Field(description="what it is part of by that decision")
+    own: str | None = Field(description="the incident that it opened for itself, in shadow mode")
+    why: str
+    parts: list[Part] = Field(description="what was compared, and how much each part gave")
+    alert: Alert = Field(description="without what the sender sent, which is evidence")
+
+
+class CorrelatedPage(Page[Correlated]):
+    """A part of an incident's alerts."""
+
+
 class Question(BaseModel):
     """A question about an incident."""
 
     question: str = Field(min_length=1, max_length=1000, examples=["why not stock?"])
-    look: bool = Field(False, description="ask the servers afresh as well")
-    model: bool = Field(False, description="ask a model as well, also where code has an answer")
+    look: StrictBool = Field(False, description="ask the servers afresh as well")
+    model: StrictBool = Field(False, description="ask a model as well, also where code has an answer")
 
 
 class Answered(BaseModel):
@@ -162,7 +203,7 @@ class SteeringText(BaseModel):
     """The text of a steering file: front matter between two lines of ---, and what people and models read."""
 
     text: str = Field(
-        max_length=200_000, examples=["---\nname: lag\ndescription: logs lag\nlag_seconds: {logs: 30}\n---\n"]
+        max_length=50_000, examples=["---\nname: lag\ndescription: logs lag\nlag_seconds: {logs: 30}\n---\n"]
     )
 
 

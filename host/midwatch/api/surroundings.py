@@ -70,7 +70,7 @@ def show_steering(
 
 
 @routes.post(
-    "/steering/check",
+    "/checks/steering",
     tags=["steering"],
     responses={**_REFUSED, **documented("media-type", "too-large", "too-slow", "not-json")},
     summary="Check a steering file",

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from midwatch.api.access import Admin
 from midwatch.api.problems import Problem, documented
+from midwatch.api.shapes import Rfc3339
 from midwatch.api.state import Shared, in_thread
 from midwatch.api.tokens import NAME, BadToken, NewToken, Scope, Token
 
@@ -21,7 +22,7 @@ class Wanted(BaseModel):
 
     name: str = Field(pattern=NAME, description="under which things go on record", examples=["alertmanager"])
     scopes: list[Scope] = Field(min_length=1, max_length=len(Scope), examples=[["alerts"]])
-    expires_at: AwareDatetime | None = None
+    expires_at: Rfc3339 | None = None
 
 
 @routes.get("", responses=_REFUSED, summary="List tokens")
