@@ -6,7 +6,7 @@ taken up again.
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
@@ -51,6 +51,8 @@ class Host:
     hands: Hands
     steering: tuple[Steering, ...]
     models: Models | None = None
+    at_work: set[str] = field(default_factory=set)
+    """The incidents that are investigated in this process just now."""
     _area: Neighbourhood | None = None
 
     @cached_property

@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from ulid import ULID
@@ -44,6 +52,7 @@ class Figures:
     """All that is counted; `note` is called with every record of this process."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # else when each began is one series more
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.alerts = self._counter(
@@ -63,9 +72,6 @@ class Figures:
         self.model_calls = self._counter("model_calls", "Calls of models, by how they went", "model", "outcome")
         self.tokens = self._counter("model_tokens", "Tokens sent to and received from models", "model", "kind")
         self.dollars = self._counter("model_cost_dollars", "What models cost, in US dollars", "model")
-        self.notifications = self._counter(
-            "notifications", "Messages to people, by how they went", "channel", "outcome"
-        )
         self.requests = self._counter("http_requests", "HTTP requests, by route", "method", "route", "status")
         self.running = Gauge(
             "midwatch_investigations_running", "Investigations at work in this process", registry=self.registry
@@ -107,20 +113,34 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Counts:
+    """What the database holds: incidents by status, those that wait, what people were told by channel and state."""
+
+    incidents: Mapping[str, int]
+    waiting: int
+    told: Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True)
 class Standing(Collector):
     """Figures that are read when they are asked for: how many incidents there are of each status, how many wait."""
 
-    count: Callable[[], tuple[Mapping[str, int], int]]
+    count: Callable[[], Counts]
 
     def collect(self) -> list[GaugeMetricFamily]:
         """Read them."""
-        by_status, waiting = self.count()
+        counts = self.count()
         incidents = GaugeMetricFamily("midwatch_incidents", "Incidents on record, by status", labels=["status"])
         for status in Status:
-            incidents.add_metric([status.value], by_status.get(status.value, 0))
+            incidents.add_metric([status.value], counts.incidents.get(status.value, 0))
         queue = GaugeMetricFamily("midwatch_investigations_waiting", "Incidents that wait to be investigated")
-        queue.add_metric([], waiting)
-        return [incidents, queue]
+        queue.add_metric([], counts.waiting)
+        told = GaugeMetricFamily(
+            "midwatch_notifications", "What people were told, or are to be", labels=["channel", "state"]
+        )
+        for labels, count in counts.told.items():
+            told.add_metric([*labels], count)
+        return [incidents, queue, told]
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Say nothing before it is asked: registering must not read."""

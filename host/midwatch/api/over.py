@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 
 from midwatch.api.alerts import intake_of
 from midwatch.api.app import application
-from midwatch.api.figures import Figures, Standing
+from midwatch.api.figures import Counts, Figures, Standing
 from midwatch.api.hub import Hub
 from midwatch.api.state import Api
 from midwatch.api.tokens import Scope, Tokens
@@ -22,7 +22,7 @@ from midwatch.intake_settings import IntakeSettings, SourceSettings
 from midwatch.journal import Journal
 from midwatch.records import Status
 from midwatch.settings import Settings
-from midwatch.tables import incidents
+from midwatch.tables import deliveries, incidents
 
 _WAITING = (Status.TRIAGING, Status.INVESTIGATING)
 _NOBODY = (
@@ -47,6 +47,7 @@ def api_over(host: Host, more: Sequence[BaseRoute] = (), *, local: bool) -> tupl
         log.warning(_NOBODY_READS)
     figures = Figures()
     figures.registry.register(Standing(lambda: _standing(host.journal)))
+    figures.running.set_function(lambda: len(host.at_work))
     host.journal.listeners.append(figures.note)
     hub = Hub(Feed(host.journal.database), settings.streams, settings.buffer)
     app = application(Api(host, tokens, hub, figures, intake_of(host, local=local), settings, local))
@@ -71,10 +72,17 @@ def _some_sender_is_known(intake: IntakeSettings) -> bool:
     return intake.unsigned or proven
 
 
-def _standing(journal: Journal) -> tuple[dict[str, int], int]:
-    """Return how many incidents there are of each status, and how many wait to be investigated."""
+def _standing(journal: Journal) -> Counts:
+    """Return how many incidents there are of each status, how many wait, and what became of what people were told."""
     by_status = sa.select(incidents.c.status, sa.func.count()).group_by(incidents.c.status)
     waiting = sa.select(sa.func.count()).select_from(incidents).where(incidents.c.due, incidents.c.status.in_(_WAITING))
+    told = sa.select(deliveries.c.channel, deliveries.c.state, sa.func.count())
     with journal.database.reading() as connection:
-        counts = {status: int(count) for status, count in connection.execute(by_status)}
-        return counts, int(connection.execute(waiting).scalar_one())
+        return Counts(
+            {status: int(count) for status, count in connection.execute(by_status)},
+            int(connection.execute(waiting).scalar_one()),
+            {
+                (channel, state): int(count)
+                for channel, state, count in connection.execute(told.group_by(deliveries.c.channel, deliveries.c.state))
+            },
+        )

@@ -16,6 +16,7 @@ async def investigate(host: Host, incident: Incident) -> None:
     Raises `DatabaseDown`, and `LostClaim` when another host has taken it over: then it goes on, later or there.
     """
     approver = InTheirOwnTime(host.journal, timedelta(seconds=host.settings.approval_seconds))
+    host.at_work.add(incident.id)
     try:
         await unless_cancelled(host.journal, incident.id, host.investigation(incident, approver).run)
     except Resting:
@@ -25,3 +26,5 @@ async def investigate(host: Host, incident: Incident) -> None:
         if isinstance(found, DatabaseDown | LostClaim):
             raise found from None
         becomes(host.journal, incident, Status.FAILED, f"{type(found).__name__}: {found}"[:500])
+    finally:
+        host.at_work.discard(incident.id)
