@@ -98,13 +98,13 @@ def _agents(calls: Sequence[Entry], stages: Sequence[Spanned], whole: Spanned) -
     for actor in dict.fromkeys(entry.actor for entry in calls if entry.actor.startswith(_SUBAGENTS)):
         own = [entry for entry in calls if entry.actor == actor]
         start, end = min(_began(entry) for entry in own), max(entry.at for entry in own)
-        parent = _around(start, stages, whole)
+        parent = _around(end, stages, whole)
         yield Spanned(f"{whole.key} {actor}", parent, actor, start, end, {"gen_ai.agent.name": actor})
 
 
 def _call(entry: Entry, agents: Mapping[Attribute, Spanned], stages: Sequence[Spanned], whole: Spanned) -> Spanned:
     body, began = entry.body, _began(entry)
-    parent = agents[entry.actor].key if entry.actor in agents else _around(began, stages, whole)
+    parent = agents[entry.actor].key if entry.actor in agents else _around(entry.at, stages, whole)
     if entry.type == "tool_call":
         name = f"tools/call {body.get('tool')}"
         told = {
