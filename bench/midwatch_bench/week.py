@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
+import sqlalchemy as sa
 
 from midwatch.correlation import Neighbourhood, Rules
 from midwatch.correlation_settings import CorrelationSettings
@@ -19,6 +20,7 @@ from midwatch.intake import alerts_from
 from midwatch.journal import Journal
 from midwatch.reception import AlertBook
 from midwatch.records import Alert
+from midwatch.tables import incidents
 from midwatch_bench.storm_alerts import Fired, generic_body, storm
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Basis, Relation, TopologyFragment
@@ -93,7 +95,8 @@ def _tell(book: AlertBook, journal: Journal, folder: Path, hours: float, count: 
     fingerprints, outages = book.remembered
     resident = psutil.Process().memory_info().rss / 2**20
     disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
-    known = len(journal.incidents())
+    with journal.database.reading() as connection:  # to read them all would be what memory grows by
+        known = connection.execute(sa.select(sa.func.count()).select_from(incidents)).scalar_one()
     print(
         f"{hours:.0f} | {count} {known} | {fingerprints} {outages} | {resident:.0f} | {disk:.0f} | {seconds:.0f}",
         flush=True,

@@ -83,7 +83,7 @@ def apart(one: Kind, other: Kind) -> bool:
     return one != other and (one.ahead or other.ahead or (one.is_fault and other.is_fault))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def _by_words(name: str, description: str) -> Kind:
     for text in (name, description):
         said = _NAMED.sub(" ", text).casefold()

@@ -36,15 +36,18 @@ class Neighbourhood:
 
     def upstream(self, entity: EntityId) -> Mapping[EntityId, int]:
         """Return what hurts an entity when it breaks, and itself with 0 hops; nothing for one that is not known."""
+        if entity not in self.topology:  # nor is it remembered: of names that nobody knows there is no end
+            return NOWHERE
         if entity not in self._upstream:
-            known = entity in self.topology
-            self._upstream[entity] = {entity: 0, **self.topology.upstream_of(entity, REACH)} if known else NOWHERE
+            self._upstream[entity] = {entity: 0, **self.topology.upstream_of(entity, REACH)}
         return self._upstream[entity]
 
     def radius(self, entity: EntityId) -> frozenset[EntityId]:
         """Return the services that are hurt when an entity breaks, itself left out."""
+        if entity not in self.topology:
+            return frozenset()
         if entity not in self._radius:
-            hurt = self.topology.blast_radius(entity) if entity in self.topology else {}
+            hurt = self.topology.blast_radius(entity)
             self._radius[entity] = frozenset(name for name in hurt if name.startswith("service:"))
         return self._radius[entity]
 
@@ -63,6 +66,8 @@ class Neighbourhood:
 
     def tie(self, entity: EntityId, member: EntityId) -> Tie:
         """Return how an alert's entity is tied to one that alerts already."""
+        if entity not in self.topology or member not in self.topology:
+            return Tie(1.0, f"the same component {_name(entity)}") if entity == member else _UNTIED
         pair = (entity, member)
         if pair not in self._ties:
             self._ties[pair] = self._tied(entity, member)

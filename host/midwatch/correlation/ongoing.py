@@ -43,7 +43,7 @@ def label_fingerprint(alert: Alert) -> str:
     return _hash("labels", service_id(alert.service), alert.title, *map("=".join, sorted(alert.labels.items())))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 

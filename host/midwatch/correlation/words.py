@@ -12,14 +12,14 @@ _CHANCE = 0.5
 """How alike two titles of nothing in common come out."""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def plain(title: str, service: str) -> str:
     """Return a title's words alone, in lower case: not the service's name, no figures."""
     said = title.replace(service.partition(":")[2] or service, " ")
     return _MARKS.sub(" ", _FIGURES.sub(" ", _CAMEL.sub(" ", said))).casefold().strip()[:200]
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def likeness(one: str, other: str) -> float:
     """Return how alike two plain titles are, from 0 (no more than by chance) to 1."""
     if not one or not other:
