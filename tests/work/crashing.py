@@ -21,13 +21,14 @@ from midwatch.approvals import decide_by_name
 from midwatch.errors import DatabaseDown
 from midwatch.host import Host, open_host
 from midwatch.journal import Entry
-from midwatch.records import Plan, Status
+from midwatch.records import Incident, Plan, Status
 from midwatch.settings import Settings
 from midwatch.work.alone import work_alone
 from midwatch.work.shared import work_shared
 
 CASE = Path(__file__).parents[1] / "host" / "case_server.py"
 SECONDS = 30.0
+LOOKS = 6
 
 
 def settings(folder: Path, machine: str, database: str) -> Settings:
@@ -38,7 +39,8 @@ def settings(folder: Path, machine: str, database: str) -> Settings:
         "servers_file": folder / "servers.json",
         "steering_dir": folder / "steering",
     }
-    return Settings.model_validate({**times, **places, "database_url": database or None})
+    watch = {"first_seconds": 0.1, "longest_seconds": 0.2, "gone_seconds": 0.3, "calls_per_minute": 3000}
+    return Settings.model_validate({**times, **places, "watch": watch, "database_url": database or None})
 
 
 async def work(chosen: Settings, record: str, by: int) -> None:
@@ -54,14 +56,21 @@ async def work(chosen: Settings, record: str, by: int) -> None:
     async with open_host(chosen) as host, anyio.create_task_group() as group:
         host.journal.listeners.append(give)
         group.start_soon(until_done, host, group.cancel_scope)
+        group.start_soon(host.recovery_watch().run)
         if chosen.database_url:
             await work_shared(host, chosen.database_url.get_secret_value())
         else:
             await work_alone(host)
 
 
+def is_over(host: Host, incident: Incident) -> bool:
+    """Whether an incident is closed, or was watched for a while and does not close."""
+    looks = [*host.journal.entries(incident.id, kind="watch")]
+    return incident.status is Status.RESOLVED or len(looks) >= LOOKS
+
+
 async def until_done(host: Host, everything: anyio.CancelScope) -> None:
-    """Approve whatever waits for somebody, and stop when nothing is due."""
+    """Approve whatever waits for somebody, and stop when nothing is due and nobody need look any more."""
     with anyio.fail_after(SECONDS):
         while True:
             with suppress(DatabaseDown):
@@ -69,7 +78,7 @@ async def until_done(host: Host, everything: anyio.CancelScope) -> None:
                 for incident in (each for each in due if each.status is Status.AWAITING_APPROVAL):
                     plan = host.journal.values(incident.id, Plan)[-1]
                     decide_by_name(host.journal, incident.id, plan.digest, approved=True, by="ann")
-                if not due:
+                if not due and all(is_over(host, incident) for incident in host.journal.incidents()):
                     break
             await anyio.sleep(0.05)
     everything.cancel()
