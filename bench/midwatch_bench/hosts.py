@@ -64,7 +64,7 @@ def up(folder: Path, url: str, answer_seconds: float, within: Sequence[str] = ()
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, text=True)
     try:
         deadline = time.monotonic() + _UP_SECONDS
-        while "webhook" not in log.read_text():
+        while "ready " not in log.read_text():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(log.read_text())
             time.sleep(_LOOK_EVERY)

@@ -21,6 +21,8 @@ from midwatch_kit.window import rfc3339
 ASKED_BY: Final = "health"
 """Who asks: what is asked so is about how an incident goes on, not about its cause."""
 _WORSE = 1.25
+_ANSWERED = 0.05
+"""A share of requests that fails no more, and is worth waiting for the rest."""
 
 
 async def health(
@@ -74,10 +76,15 @@ def health_in(
 
 
 def worse(after: Health, before: Health) -> bool:
-    """Return whether the share of failing requests, or the latency, grew by more than a quarter."""
+    """Return whether the share of failing requests, or the latency, grew by more than a quarter.
+
+    Requests that are answered again where they failed may take longer: that alone is not worse.
+    """
     share_before, share_after = _share(before), _share(after)
     slower = (after.latency_p95_ms or 0.0) > _WORSE * (before.latency_p95_ms or float("inf"))
-    return share_after > max(_WORSE * share_before, share_before + 0.01) or (slower and not after.healthy)
+    answered = share_before - share_after > _ANSWERED
+    grew = share_after > max(_WORSE * share_before, share_before + 0.01)
+    return grew or (slower and not after.healthy and not answered)
 
 
 def window_ending(now: datetime, seconds: float) -> Window:

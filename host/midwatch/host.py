@@ -133,11 +133,11 @@ class Host:
 
 
 @asynccontextmanager
-async def open_host(settings: Settings, reach: Reach = connect) -> AsyncGenerator[Host]:
+async def open_host(settings: Settings, reach: Reach = connect, *, wait: bool = True) -> AsyncGenerator[Host]:
     """Connect to the servers and open the journal; a server that does not come up is known as missing.
 
-    `reach` is how a server is connected to, where that is not as its settings say. Raises `BadSettings` and
-    `BadSteering`.
+    `reach` is how a server is connected to, where that is not as its settings say. Without `wait` servers may still be
+    coming up. Raises `BadSettings` and `BadSteering`.
     """
     specs, steering = server_specs(settings), load_steering(settings.steering_dir)
     journal = journal_of(settings)
@@ -146,7 +146,7 @@ async def open_host(settings: Settings, reach: Reach = connect) -> AsyncGenerato
     try:
         async with (
             open_models(settings, places) as models,
-            open_links(specs, settings.connect_seconds, settings.data_dir / "servers", reach) as links,
+            open_links(specs, settings.connect_seconds, settings.data_dir / "servers", reach, wait=wait) as links,
         ):
             yield Host(
                 settings,

@@ -149,6 +149,11 @@ class Eyes:
         why = f"{server} offers no tool {name}"
         return found or Tool(server, name, None, "", None, frozenset(), read_only=False, barred=why)
 
+    async def tried(self) -> None:
+        """Wait until each server was tried for the first time, so that one that is missing is known."""
+        for link in self._links.values():
+            await link.tried()
+
     def missing(self) -> dict[str, str]:
         """Return the servers that never came up or are gone, or may not be asked anything, each with the reason."""
         mute = {name: _NONE_ALLOWED for name, link in self._links.items() if _unheard(link)}

@@ -38,16 +38,18 @@ async def up(settings: Settings, console: Console) -> None:
             console.print(
                 f"store    {await parts.enter_async_context(store)}  (OTLP/HTTP, into {folder})", highlight=False
             )
-        host = await parts.enter_async_context(open_host(settings))
+        host = await parts.enter_async_context(open_host(settings, wait=False))
         host.journal.listeners.append(LiveView(console).show)
         await parts.enter_async_context(tracing(host.journal))
         routes = await parts.enter_async_context(telling(host))
         served = await parts.enter_async_context(webhook.serve(host, listening, routes))
         first.append(served.drain)
         console.print(f"webhook  {served.url}/alerts  (Alertmanager or plain JSON)", highlight=False)
+        await host.eyes.tried()  # alerts are taken meanwhile, and wait in the journal
         for name, why in host.eyes.missing().items():
             console.print(f"[yellow]server {name} is missing: {why}[/yellow]", highlight=False)
         await host.learn()  # servers load what they need before an alert needs them
+        console.print("ready    investigating what comes", highlight=False)
         for incident in unfinished(host.journal):
             console.print(f"resuming {incident.id}: {incident.title}", highlight=False)
         await _work(host)

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import anyio
+import anyio.to_thread
 import pytest
 from tests.channels.conftest import Opened, Story, telling
 from tests.channels.places import PLACES, Place
@@ -12,6 +13,7 @@ from tests.channels.vendors import Fault, Sink, Vendor
 from midwatch.channels.notifier import Pace
 from midwatch.journal import Journal
 from midwatch.records import Status
+from midwatch.snapshots import note_import
 from midwatch_kit.evidence import EvidenceStore
 
 pytestmark = pytest.mark.anyio
@@ -228,3 +230,32 @@ async def test_two_hosts_on_one_journal_tell_it_once(opens: Opened, journal: Jou
             for story in stories:
                 await one.settles(story)
     assert len(sink.asked) == len({asked.headers["webhook-id"] for asked in sink.asked})
+
+
+async def test_what_another_thread_notes_is_told_as_soon_as_what_this_one_does(
+    opens: Opened, journal: Journal, kept: EvidenceStore
+) -> None:
+    place, seldom = _place("slack"), Pace(gather=0.0, sweep=600, pause=0.004)
+    async with (
+        scene(place, opens) as (vendor, story),
+        telling(journal, kept, pace=seldom, ops=place.told(vendor.url)) as now,
+    ):
+        await now.until(vendor.said, "the incident was told")
+        await anyio.to_thread.run_sync(story.waits)
+        await now.until(lambda: any("approval" in said for said in vendor.said()), "the plan was told")
+
+
+async def test_nobody_is_told_of_an_investigation_that_was_imported(
+    opens: Opened, journal: Journal, kept: EvidenceStore
+) -> None:
+    place = _place("slack")
+    async with scene(place, opens) as (vendor, story):
+        with journal.transaction() as notes:
+            note_import(notes, story.id, "somebody", "")
+        async with telling(journal, kept, ops=place.told(vendor.url)) as now:
+            await now.settles(story)
+            assert vendor.said() == []
+
+
+def _place(kind: str) -> Place:
+    return next(place for place in PLACES if place.kind == kind)

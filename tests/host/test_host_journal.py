@@ -20,9 +20,9 @@ from midwatch.journal import Entry, Journal
 from midwatch.records import Gap, Incident, Message
 from midwatch_kit.evidence import canonical, evidence_id
 
-SAID = st.tuples(
-    st.sampled_from(["one", "two"]), st.sampled_from(["message", "recommendation"]), st.text(max_size=5), st.text()
-)
+KEYS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=5)
+"""What a NUL becomes is told by the tests of databases."""
+SAID = st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(["message", "recommendation"]), KEYS, st.text())
 
 
 @contextlib.contextmanager

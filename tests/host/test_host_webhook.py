@@ -1,8 +1,11 @@
 """The webhook over a real socket: what is answered, and that it is on disk by then."""
 
+import io
 import json
+import re
 import socket
 import sqlite3
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -11,12 +14,14 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from rich.console import Console
 
 from midwatch import webhook
 from midwatch.errors import BadSettings
 from midwatch.host import Host, open_host
 from midwatch.serving import listen
 from midwatch.settings import Settings
+from midwatch.up import up
 from midwatch.work.waiting import unfinished
 
 ALERT = {"title": "gateway fails", "service": "gateway", "started_at": "2026-11-20T02:47:03Z"}
@@ -27,6 +32,19 @@ PROMETHEUS = {
         for name in ("gateway", "forge")
     ],
 }
+
+
+class Said(io.StringIO):
+    """What a host prints; `serves` once it says where alerts go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.serves = anyio.Event()
+
+    def write(self, text: str, /) -> int:
+        if "webhook" in text:
+            self.serves.set()
+        return super().write(text)
 
 
 @asynccontextmanager
@@ -124,6 +142,24 @@ async def test_a_host_that_was_stopped_knows_its_unfinished_incidents_when_it_is
         _, again = await post(client, ALERT)
         assert again["incidents"] == told["incidents"]
         assert [alert["became"] for alert in (*told["alerts"], *again["alerts"])] == ["new", "repeat"]
+
+
+async def test_alerts_are_taken_while_servers_are_still_coming_up(tmp_path: Path) -> None:
+    silent = {"command": sys.executable, "args": ["-c", "import time; time.sleep(60)"]}
+    (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": {"silent": silent}}))
+    files = {"servers_file": tmp_path / "servers.json", "steering_dir": tmp_path / "steering"}
+    said = Said()
+    async with anyio.create_task_group() as group:
+        settings = Settings.model_validate({"data_dir": tmp_path, "listen_port": 0, "run_store": False, **files})
+        group.start_soon(up, settings, Console(file=said, width=200))
+        with anyio.fail_after(20):
+            await said.serves.wait()
+        (base,) = re.findall(r"webhook +(http://\S+?)/alerts", said.getvalue())
+        async with httpx2.AsyncClient(base_url=base) as client:
+            status, taken = await post(client, ALERT)
+        assert (status, taken["incidents"]) == (202, on_disk(tmp_path))
+        assert "ready" not in said.getvalue()
+        group.cancel_scope.cancel()
 
 
 async def test_a_webhook_after_one_that_ended_badly_still_hears(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ A channel that is down, throttles or refuses holds up neither an investigation n
 with growing pauses, and a gap says so. What a crash cut off is asked for, before it is said again.
 """
 
+import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -23,6 +24,7 @@ from midwatch.errors import HostError
 from midwatch.journal import Entry, Journal
 from midwatch.privacy import hidden
 from midwatch.records import Gap, Message
+from midwatch.snapshots import is_live
 from midwatch_kit.evidence import EvidenceStore
 
 RECENT: Final = timedelta(days=3)
@@ -99,14 +101,16 @@ class Notifier:
     outbox: Outbox
     lines: Mapping[str, Line]
     pace: Pace = field(default_factory=Pace)
+    _loop: asyncio.AbstractEventLoop | None = None
 
     def hear(self, entry: Entry) -> None:
-        """Take notice of a record; a listener of the journal."""
-        if entry.type in READ:
-            self._expect(entry.investigation)
+        """Take notice of a record; a listener of the journal, in whatever thread that is written."""
+        if entry.type in READ and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._expect, self._loop.time(), entry.investigation)
 
     async def run(self) -> None:
         """Tell what was not told yet, and what comes, until cancelled."""
+        self._loop = asyncio.get_running_loop()
         async with anyio.create_task_group() as group:
             for line in self.lines.values():
                 group.start_soon(self._serve, line)
@@ -114,10 +118,9 @@ class Notifier:
                 self._sweep()
                 await anyio.sleep(self.pace.sweep)
 
-    def _expect(self, investigation: str) -> None:
-        at = anyio.current_time() + self.pace.gather
+    def _expect(self, now: float, investigation: str) -> None:
         for line in self.lines.values():
-            line.expect(investigation, at)
+            line.expect(investigation, now + self.pace.gather)
 
     def _sweep(self) -> None:
         """Look for what other processes noted, and for what was left over from before a crash."""
@@ -164,7 +167,7 @@ class Notifier:
             return
         done = False
         try:
-            if notice and _is_for(line, notice, began=began):
+            if notice and is_live(self.journal, investigation) and _is_for(line, notice, began=began):
                 await self._say_all(line, notice)
             done = True
         finally:

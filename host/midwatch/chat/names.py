@@ -24,6 +24,8 @@ def entity_of(journal: Journal, incident: Incident, name: str) -> EntityId:
     known = known_entities(journal, incident)
     meant = [each for each in (name, service_id(name)) if each in known]
     meant += [each for each in known if each.partition(":")[2] == name]
+    of_kind = [each for each in known if each.partition(":")[0] == name]
+    meant += of_kind if len(of_kind) == 1 else []  # "the database", where there is one
     if not meant and journal.values(incident.id, Scope):
         raise UnknownEntity(name, known)
     return meant[0] if meant else service_id(name)

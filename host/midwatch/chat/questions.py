@@ -108,7 +108,9 @@ def _named(said: Sequence[str], known: Sequence[EntityId]) -> tuple[EntityId, ..
         full = [entity for entity in known if entity.casefold() == word]
         bare = [entity for entity in known if entity.partition(":")[2].casefold() == word]
         first = sorted(bare, key=lambda entity: not entity.startswith("service:"))[:1]
-        found |= dict.fromkeys(full or first)
+        of_kind = [entity for entity in known if entity.partition(":")[0] == word]
+        only = of_kind if len(of_kind) == 1 else []  # "the database", where there is one
+        found |= dict.fromkeys(full or first or only)
     return tuple(found)
 
 

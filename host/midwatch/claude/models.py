@@ -52,8 +52,8 @@ async def open_models(settings: ModelSettings, places: Places | None = None) -> 
     if why := _no_key(settings):
         yield Models(why_not=why)
         return
-    account = f"{settings.model_via} {hashlib.sha256(_key(settings).encode()).hexdigest()[:12]}"
     async with _client(settings) as client:
+        account = _account(settings)
         common = (settings.model_call_seconds, places, account, settings.model_calls_at_once)
         lead, tester = (Model(client, name, price, *common) for name, price in zip(names, prices, strict=True))
         yield Models(lead, tester)
@@ -95,6 +95,14 @@ def _own_key(settings: ModelSettings) -> str:
         except OSError as error:
             raise BadSettings(f"MIDWATCH_MODEL_API_KEY_FILE: {error.filename}: {error.strerror}") from None
     return ""
+
+
+def _account(settings: ModelSettings) -> str:
+    """Return whose calls are counted together: those by one key, of which its hash is told, or by one cloud."""
+    if settings.model_via == "vertex":
+        return settings.model_via
+    key = _own_key(settings) if settings.model_via == "bedrock" else _key(settings)
+    return f"{settings.model_via} {hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def _client(settings: ModelSettings) -> "Client":
