@@ -9,7 +9,8 @@ import logging
 import os
 import socket
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from importlib import resources
@@ -36,6 +37,7 @@ _HELD = sa.text(
     "SELECT 1 FROM procrastinate_jobs WHERE id = :job AND attempts = :attempts AND status = 'doing' FOR SHARE"
 )
 _FREE = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+_PATIENCE = sa.text("SET LOCAL idle_in_transaction_session_timeout = '5s'")
 _JOBS = sa.text("SELECT lock, args ->> 'team' FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
 _VERSION = sa.text("SELECT obj_description(to_regclass('procrastinate_jobs'), 'pg_class')")
 _THERE = sa.text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")
@@ -123,10 +125,22 @@ async def _look_after(host: Host, app: procrastinate.App) -> None:
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=host.settings.takeover_seconds):
             _log.warning("a host fell silent: %s goes on elsewhere", job.lock)
             await app.job_manager.retry_job(job)
-        for incident in _unqueued(host):
-            with anyio.CancelScope(shield=True):
-                await _queue(app, incident)
+        with _turn_to_queue(host.journal.database) as ours:
+            for incident in _unqueued(host) if ours else ():
+                with anyio.CancelScope(shield=True):
+                    await _queue(app, incident)
         await anyio.sleep(_LOOK_EVERY)
+
+
+@contextmanager
+def _turn_to_queue(database: Database) -> Iterator[bool]:
+    """Yield whether no other host queues now: two that count a team's places at once would each give the last one away.
+
+    One that is paused in the middle loses its turn to the database's patience.
+    """
+    with database.writing() as connection:
+        connection.execute(_PATIENCE)
+        yield bool(connection.execute(_FREE, {"name": "queueing"}).scalar())
 
 
 def _unqueued(host: Host) -> list[Incident]:
