@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from midwatch.journal import Journal
 from midwatch.records import Decision, Incident, Plan, Status
-from midwatch.snapshots import snapshot_of
+from midwatch.snapshots import is_live
 from midwatch.steers import unheeded
 
 _GIVEN_UP = {Status.FAILED, Status.LINKED, Status.SKIPPED, Status.CANCELLED}
@@ -23,7 +23,7 @@ def waiting(journal: Journal, patience: timedelta) -> Iterator[Incident]:
     """
     for incident in unfinished(journal):
         rests = incident.status is Status.AWAITING_APPROVAL and not _goes_on(journal, incident.id, patience)
-        if not rests and snapshot_of(journal, incident.id) is None:
+        if not rests and is_live(journal, incident.id):
             yield incident
 
 
