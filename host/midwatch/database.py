@@ -52,7 +52,7 @@ class Database:
         else:
             url = _postgresql(where)
             self.name = f"{url.host or 'localhost'}/{url.database}"
-            self.engine = sa.create_engine(url, connect_args=POSTGRESQL, pool_pre_ping=True, pool_timeout=BUSY_SECONDS)
+            self.engine = _engine(url)
         self.shared = self.engine.dialect.name == "postgresql"
         """Whether hosts on several machines can share it."""
         with self.translated():
@@ -143,6 +143,13 @@ def _postgresql(text: str) -> sa.URL:
     except (sa.exc.ArgumentError, ValueError):
         raise BadSettings("database_url is no address like postgresql://user:password@host:5432/name") from None
     return url.set(drivername="postgresql+psycopg")
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    try:
+        return sa.create_engine(url, connect_args=POSTGRESQL, pool_pre_ping=True, pool_timeout=BUSY_SECONDS)
+    except ModuleNotFoundError:
+        raise BadSettings("database_url needs PostgreSQL's driver: pip install 'midwatch[postgresql]'") from None
 
 
 def _line(why: object) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -243,6 +244,12 @@ def test_an_address_that_is_none_is_refused_without_being_quoted(url: str) -> No
     with pytest.raises(BadSettings, match="postgresql://user:password@host") as told:
         Database(url)
     assert "geheim" not in str(told.value)
+
+
+def test_a_driver_that_is_not_installed_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(BadSettings, match=r"pip install 'midwatch\[postgresql\]'"):
+        Database("postgresql://somebody@127.0.0.1/x")
 
 
 @on_postgresql
