@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from datetime import timedelta
+from itertools import islice
 
 import anyio
 
@@ -11,7 +12,7 @@ from midwatch.errors import DatabaseDown
 from midwatch.host import Host
 from midwatch.records import Incident
 from midwatch.work.investigating import investigate
-from midwatch.work.waiting import waiting
+from midwatch.work.waiting import waiting, with_places
 
 _LOOK_EVERY, _DOWN_SECONDS = 0.2, 1.0
 _log = logging.getLogger(__name__)
@@ -36,15 +37,11 @@ def _next(host: Host, running: dict[str, Incident]) -> list[Incident]:
     """Return what is to be begun now: as many as there are places, overall and of each team."""
     settings = host.settings
     teams = Counter(incident.owner for incident in running.values() if incident.owner)
-    chosen: list[Incident] = []
-    for incident in waiting(host.journal, timedelta(seconds=settings.approval_seconds)):
-        if len(running) + len(chosen) >= settings.investigations_at_once:
-            break
-        full = incident.owner and teams[incident.owner] >= settings.team_investigations_at_once
-        if incident.id not in running and not full:
-            teams.update([incident.owner] if incident.owner else [])
-            chosen.append(incident)
-    return chosen
+    others = (
+        each for each in waiting(host.journal, timedelta(seconds=settings.approval_seconds)) if each.id not in running
+    )
+    places = settings.investigations_at_once - len(running)
+    return [*islice(with_places(others, teams, settings.team_investigations_at_once), places)]
 
 
 async def _work_on(host: Host, incident: Incident, running: dict[str, Incident]) -> None:

@@ -27,7 +27,7 @@ from midwatch.errors import DatabaseDown, LostClaim
 from midwatch.host import Host
 from midwatch.records import Incident, Message
 from midwatch.work.investigating import investigate
-from midwatch.work.waiting import waiting
+from midwatch.work.waiting import waiting, with_places
 
 _BEATS = 4
 """Heartbeats in the time after which a host counts as silent."""
@@ -147,14 +147,10 @@ def _unqueued(host: Host) -> list[Incident]:
     """Return what is due and in no queue, no more of a team than its places."""
     with host.journal.database.reading() as connection:
         jobs = connection.execute(_JOBS).all()
-    queued, teams = {lock for lock, _ in jobs}, Counter(team for _, team in jobs if team)
-    chosen: list[Incident] = []
-    for incident in waiting(host.journal, timedelta(seconds=host.settings.approval_seconds)):
-        full = incident.owner and teams[incident.owner] >= host.settings.team_investigations_at_once
-        if incident.id not in queued and not full and _is_free(host.journal.database, incident.id):
-            teams.update([incident.owner] if incident.owner else [])
-            chosen.append(incident)
-    return chosen
+    queued, teams = {lock for lock, _ in jobs}, Counter(str(team) for _, team in jobs if team)
+    due = waiting(host.journal, timedelta(seconds=host.settings.approval_seconds))
+    others = (each for each in due if each.id not in queued and _is_free(host.journal.database, each.id))
+    return [*with_places(others, teams, host.settings.team_investigations_at_once)]
 
 
 def _is_free(database: Database, investigation: str) -> bool:

@@ -1,6 +1,7 @@
 """What waits to be worked on, read from the journal: due, and not resting until somebody decides."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from midwatch.journal import Journal
@@ -24,6 +25,14 @@ def waiting(journal: Journal, patience: timedelta) -> Iterator[Incident]:
     for incident in unfinished(journal):
         rests = incident.status is Status.AWAITING_APPROVAL and not _goes_on(journal, incident.id, patience)
         if not rests and is_live(journal, incident.id):
+            yield incident
+
+
+def with_places(incidents: Iterable[Incident], taken: Counter[str], most: int) -> Iterator[Incident]:
+    """Yield the incidents whose team has a place left, of `most`; what each team has `taken` is counted on."""
+    for incident in incidents:
+        if incident.owner is None or taken[incident.owner] < most:
+            taken.update([incident.owner] if incident.owner else [])
             yield incident
 
 
