@@ -1,40 +1,51 @@
 """A container engine of the tests' own: podman out of Debian's packages, unpacked but not installed.
 
 Nothing of it is shared with an engine that the machine has: its images, containers, settings and volumes are below one
-folder, which goes when the tests are over. There is no registry and, without systemd, nobody who looks after the health
-of containers in the background: `well` asks as systemd's timer would.
+folder, which goes when the tests are over; its processes, mounts and network are in namespaces that end with the tests'
+own process, however that ends. Ports of containers are published in there as well: see `within_reach`. There is no
+registry and, without systemd, nobody who looks after the health of containers in the background: `well` asks as
+systemd's timer would.
 """
 
+import ctypes
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 import pytest
 from tests.backends.debian import CACHE
 
-PACKAGES = ("podman", "runc", "conmon", "netavark", "aardvark-dns", "iptables", "docker-compose")
+PACKAGES = ("podman", "runc", "conmon", "netavark", "aardvark-dns", "iptables", "iproute2", "docker-compose")
 UV = os.environ.get("UV") or shutil.which("uv") or ""
 UNPACKED = CACHE / "podman"
 ROOM = 6 * 2**30  # what images of about 1 GB take while they are made
+APART = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--net", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child"),
+)
+OWN_PLACES = "ip link set lo up && mount -t tmpfs run /run"  # a network writes there, wherever its engine's folder is
+NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 ULIMITS = '["nofile=4096:4096", "nproc=4096:4096"]'  # the default is more than a root without CAP_SYS_RESOURCE may set
 
 
 @dataclass(frozen=True)
 class Podman:
-    """An engine in a folder."""
+    """An engine in a folder; `first` is the first process in its namespaces."""
 
     folder: Path
     environment: Mapping[str, str]
+    first: int = 0
 
     def __call__(self, *arguments: str | Path, timeout: float = 60) -> str:
-        """Run a command of podman and return what it printed; its complaint is the test's."""
-        return self.run("podman", *arguments, timeout=timeout)
+        """Run podman in the machine's network and return what it printed; its complaint is the test's."""
+        inside = ("nsenter", f"--target={self.first}", "--mount", "--pid", f"--wd={self.folder}")
+        return self.run(*inside, _tool(self, "podman"), *arguments, timeout=timeout)
 
     def compose(self, *arguments: str, timeout: float = 60) -> str:
         """Run docker-compose, which reaches the engine by its socket."""
@@ -52,6 +63,16 @@ class Podman:
         )
         assert done.returncode == 0, f"{command} ended with {done.returncode}: {(done.stdout + done.stderr)[-3000:]}"
         return done.stdout + done.stderr
+
+    @contextmanager
+    def within_reach(self) -> Iterator[None]:
+        """Have what this thread connects to be the ports that containers publish, and not the machine's."""
+        with Path("/proc/thread-self/ns/net").open() as own, Path(f"/proc/{self.first}/ns/net").open() as theirs:
+            _enter(theirs.fileno())
+            try:
+                yield
+            finally:
+                _enter(own.fileno())
 
     def well(self, container: str, within_seconds: float = 60) -> None:
         """Run the container's own health check until it passes."""
@@ -73,21 +94,29 @@ def engine(folder: Path) -> Iterator[Podman]:
         _bring()
     podman = Podman(folder, _environment(folder))
     _configure(podman)
-    socket = folder / "socket"
+    serves = f"{OWN_PLACES} && {_tool(podman, 'podman')} system service --time=0 unix://{folder}/socket"
     with (folder / "service.log").open("wb") as log:
-        service = subprocess.Popen(
-            [_tool(podman, "podman"), "system", "service", "--time=0", f"unix://{socket}"],
-            env=dict(podman.environment),
-            stdout=log,
-            stderr=log,
-        )
+        apart = subprocess.Popen([*APART, "sh", "-c", serves], env=dict(podman.environment), stdout=log, stderr=log)
     try:
-        yield podman
+        yield replace(podman, first=_first_of(apart))
     finally:
-        podman("rm", "--all", "--force", "--time=0")
-        service.terminate()
-        service.wait(10)
-        podman("system", "reset", "--force")
+        apart.kill()
+        apart.wait(10)
+
+
+def _first_of(apart: subprocess.Popen[bytes]) -> int:
+    """Return the process that the namespaces were made for, once it is there."""
+    end = time.monotonic() + 30
+    while not (children := psutil.Process(apart.pid).children()):
+        assert time.monotonic() < end, "no namespaces could be made"
+        time.sleep(0.05)
+    return children[0].pid
+
+
+def _enter(namespace: int) -> None:
+    library = ctypes.CDLL(None, use_errno=True)  # os.setns is there from Python 3.12 on
+    if library.setns(namespace, NEW_NETWORK):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def room() -> Path | None:

@@ -85,7 +85,8 @@ def stack(podman: Podman) -> Iterator[Podman]:
             told.well(_container(service))
         _compose(told, *up, "host")
         told.well(_container("host"))
-        yield told
+        with told.within_reach():
+            yield told
     finally:
         _compose(told, "down", "--volumes", "--timeout=1")
 

@@ -77,7 +77,7 @@ async def test_a_child_ends_with_the_block_even_when_that_is_cancelled(tmp_path:
         async with child(python(code), tmp_path / "log") as process:
             pids.append(process.pid)
             await anyio.sleep_forever()
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 15
     assert not psutil.pid_exists(pids[0])
 
 

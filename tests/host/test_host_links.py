@@ -65,7 +65,7 @@ async def test_a_server_that_exits_at_once_is_missing_and_its_log_says_why(
 async def test_a_server_that_says_nothing_is_missing_after_the_time_to_connect(reach: Reach, odd: Odd) -> None:
     began = time.monotonic()
     async with reach(connect_seconds=1, mute=odd("mute"), odd=odd()) as host:
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 15
         assert host.eyes.missing() == {"mute": "it did not come up within 1 s"}
         assert (await host.eyes.ask(look(host.eyes), {}, 5)).rows
 
@@ -105,7 +105,7 @@ async def test_a_call_that_hangs_ends_at_its_deadline_while_others_go_on(reach: 
         async with anyio.create_task_group() as group:
             group.start_soon(refused, host.eyes.ask(look(host.eyes), {"do": "hang"}, 1))
             assert (await host.eyes.ask(look(host.eyes), {"n": 1}, 1)).rows[0] == 1
-        assert 0.9 < time.monotonic() - began < 4
+        assert 0.9 < time.monotonic() - began < 10
         assert (await host.eyes.ask(look(host.eyes), {"n": 2}, 5)).rows[0] == 2
 
 
@@ -116,7 +116,7 @@ async def test_a_server_that_stops_reading_costs_a_deadline_for_each_call_and_no
         began = time.monotonic()
         stuck = await refused(host.eyes.ask(look(host.eyes), {"n": 1}, 1))
         assert "did not answer within 1 s" in str(stuck)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 10
         os.kill(pid, signal.SIGCONT)
 
 
@@ -141,7 +141,7 @@ async def test_a_server_that_claims_endless_evidence_is_left_at_the_deadline(rea
     async with reach(odd=odd()) as host:
         began = time.monotonic()
         await refused(host.eyes.ask(look(host.eyes), {"do": "endless"}, 1))
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 10
         assert (await host.eyes.ask(look(host.eyes), {}, 5)).rows
 
 

@@ -141,10 +141,11 @@ async def test_old_data_are_asked_for_by_the_period_they_are_kept_by(days: int, 
 
 
 async def test_a_period_that_is_not_over_is_no_drop(connect: Connect) -> None:
-    kept = CloudWatch()
-    for at in minutes(600):
-        kept.put("Shop", "orders_total", {"ServiceName": "shop"}, at, 60, 1)
-    window = {"start": (NOW - timedelta(hours=9)).isoformat(), "end": "now"}
+    kept, now = CloudWatch(), datetime.now(UTC)  # not NOW, since when an hour may have passed
+    for ago in range(600):
+        at = now - timedelta(minutes=ago)
+        kept.put("Shop", "orders_total", {"ServiceName": "shop"}, int(at.timestamp()), 60, 1)
+    window = {"start": (now - timedelta(hours=9)).isoformat(), "end": "now"}
     with settings_of(kept, "Shop") as settings:
         async with connect(**settings) as client:
             told = await document(client, "query_metric", **window, name="orders_total", points=9)

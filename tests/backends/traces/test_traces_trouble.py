@@ -19,6 +19,7 @@ from midwatch_traces.settings import TracesSettings
 
 WINDOW = ("2026-11-20T02:47:30Z", "2026-11-20T02:48:00Z")
 SECRET = "s3cret-of-the-team"
+ALLOWED_SECONDS = 20  # deadline, pauses before asking again, a busy machine: a stalled backend is silent for a minute
 
 pytestmark = pytest.mark.xdist_group("trace backends")
 
@@ -53,7 +54,7 @@ def test_a_trouble_is_told_within_the_deadline(troubled: tuple[TraceBackend, Tro
     began = time.monotonic()
     with pytest.raises(BackendDown, match=words):
         answers.search(backend, Search(), *WINDOW, 10, None)
-    assert time.monotonic() - began < 7
+    assert time.monotonic() - began < ALLOWED_SECONDS
 
 
 def test_a_check_of_a_backend_that_refuses_says_what_to_do(troubled: tuple[TraceBackend, Trouble]) -> None:
