@@ -15,11 +15,11 @@ import psutil
 import sqlalchemy as sa
 
 from midwatch.correlation import Neighbourhood, Rules
-from midwatch.correlation_settings import CorrelationSettings
 from midwatch.intake import alerts_from
 from midwatch.journal import Journal
 from midwatch.reception import AlertBook
 from midwatch.records import Alert
+from midwatch.settings.correlation import CorrelationSettings
 from midwatch.tables import incidents
 from midwatch_bench.storm_alerts import Fired, generic_body, storm
 from midwatch_kit.evidence import EvidenceStore

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from midwatch.builtin.caps import highest
-from midwatch.channel_settings import TELLING
 from midwatch.conclusion_record import NextCheck
 from midwatch.inquiry import Inquiry
 from midwatch.records import Cause, Conclusion, Gap, Hypothesis, Limit, Outcome, Scope, ToolCall, Verdict
+from midwatch.settings.channels import TELLING
 from midwatch.steering import Requirement, Steering
 from midwatch.toolbox import Tool
 from midwatch_kit.records import EntityId

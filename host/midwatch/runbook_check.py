@@ -12,8 +12,8 @@ from typing import Final
 from pydantic import JsonValue
 
 from midwatch.links import Unanswered
-from midwatch.runbook_settings import RunbookBinding, Search, filled
 from midwatch.runbooks import results_in, text_of, whole_of
+from midwatch.settings.runbooks import RunbookBinding, Search, filled
 from midwatch.toolbox import LIST_RESOURCES, READ_RESOURCE, Answer, Eyes, Tool
 from midwatch_kit.evidence import value_at
 

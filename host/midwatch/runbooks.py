@@ -19,7 +19,7 @@ from midwatch.inquiry import Inquiry
 from midwatch.privacy import hidden
 from midwatch.records import Incident
 from midwatch.runbook_record import Runbook
-from midwatch.runbook_settings import RunbookBinding, filled, filled_in_uri
+from midwatch.settings.runbooks import RunbookBinding, filled, filled_in_uri
 from midwatch.toolbox import LIST_RESOURCES, READ_RESOURCE, Answer
 from midwatch_kit.evidence import value_at
 

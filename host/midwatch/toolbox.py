@@ -18,7 +18,7 @@ from midwatch import plain
 from midwatch.failing import failure_in, is_denial
 from midwatch.links import Link, Unanswered, without
 from midwatch.places import NoPlace, Places
-from midwatch.runbook_settings import RunbookBinding
+from midwatch.settings.runbooks import RunbookBinding
 from midwatch.trust import Standing, Use, pin_of, standings, use_of
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore, broken_citations, evidence_id

@@ -11,7 +11,6 @@ import anyio
 import pytest
 from pydantic import TypeAdapter
 
-from midwatch.channel_settings import AnyChannel, ChannelSettings
 from midwatch.channels.letters import Channel
 from midwatch.channels.notifier import Line, Notifier, Pace
 from midwatch.channels.opening import open_channel
@@ -39,6 +38,7 @@ from midwatch.records import (
     Step,
     Verdict,
 )
+from midwatch.settings.channels import AnyChannel, ChannelSettings
 from midwatch_kit.evidence import EvidenceStore, canonical
 
 FAST = Pace(gather=0.0, sweep=0.25, pause=0.004)

@@ -105,7 +105,7 @@ from pathlib import Path
 from midwatch.channels.notifier import Line, Notifier, Pace
 from midwatch.channels.opening import open_channel
 from midwatch.channels.outbox import Outbox
-from midwatch.channel_settings import SlackSettings
+from midwatch.settings.channels import SlackSettings
 from midwatch.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 settings = SlackSettings.model_validate_json(sys.argv[2])

@@ -13,7 +13,6 @@ from slack_sdk.models.blocks import Block
 from tests.channels.conftest import DIGEST, Opened, Story, settings_of
 from tests.channels.places import WHSEC
 
-from midwatch.channel_settings import AnyChannel
 from midwatch.channels import escaping, slack_blocks, wording
 from midwatch.channels.letters import Letter
 from midwatch.channels.notices import Notice, Point, notice_of
@@ -21,6 +20,7 @@ from midwatch.channels.opening import open_channel
 from midwatch.channels.slack_blocks import Block as Json
 from midwatch.channels.webhook import TYPES
 from midwatch.records import Action, Incident, Status
+from midwatch.settings.channels import AnyChannel
 
 EVIL = (
     "<!channel> @here <@U0BOSS> <https://evil.example|safe> *bold* _it_ `code` & <script>alert(1)</script> "

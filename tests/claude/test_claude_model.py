@@ -9,7 +9,7 @@ from midwatch.claude.model import Asked, ModelDown, NoSense
 from midwatch.claude.prices import LISTED, Usage, cost, price_of
 from midwatch.claude.purse import Purse, Spent
 from midwatch.errors import BadSettings
-from midwatch.model_settings import Price
+from midwatch.settings.models import Price
 
 SYSTEM = ({"type": "text", "text": "You look for causes. " * 50},)
 TOOL = {"name": "look", "description": "Looks.", "input_schema": {"type": "object"}}

@@ -14,8 +14,8 @@ from midwatch.correlation import (
     Rules,
     decide,
 )
-from midwatch.correlation_settings import CorrelationSettings
 from midwatch.records import Alert, Severity, Status
+from midwatch.settings.correlation import CorrelationSettings
 from midwatch_kit.records import Basis, Relation, TopologyFragment
 from midwatch_topology import Topology
 

@@ -19,10 +19,10 @@ from midwatch.journal import Journal
 from midwatch.links import open_links
 from midwatch.records import Gap, Incident, ToolCall
 from midwatch.runbook_record import Runbook
-from midwatch.runbook_settings import RunbookBinding
 from midwatch.runbooks import find_runbooks, words
 from midwatch.servers import server_specs
 from midwatch.settings import ServerSpec, Settings
+from midwatch.settings.runbooks import RunbookBinding
 from midwatch.toolbox import Eyes
 from midwatch_kit.evidence import EvidenceStore
 

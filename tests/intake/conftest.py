@@ -9,8 +9,8 @@ from starlette.applications import Starlette
 
 from midwatch.intake.routes import Taken, intake_routes
 from midwatch.intake.sns import Fetch, fetched
-from midwatch.intake_settings import IntakeSettings
 from midwatch.records import Alert
+from midwatch.settings.intake import IntakeSettings
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from tests.intake.bodies import MILLISECONDS, NOW
 
 from midwatch.intake import SOURCES
-from midwatch.intake_settings import IntakeSettings, SnsSettings, SourceSettings
+from midwatch.settings.intake import IntakeSettings, SnsSettings, SourceSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "intake.md").read_text(encoding="utf-8")
 VALUES = {

@@ -15,8 +15,8 @@ from tests.intake.examples import EXAMPLES
 
 from midwatch.errors import BadAlert
 from midwatch.intake import SOURCES
-from midwatch.intake_settings import IntakeSettings, SourceSettings
 from midwatch.records import Alert
+from midwatch.settings.intake import IntakeSettings, SourceSettings
 
 EACH = 30
 ANY_TEXT = st.text(st.characters(), max_size=12) | st.sampled_from(

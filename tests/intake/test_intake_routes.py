@@ -17,7 +17,7 @@ from tests.intake.bodies import DATADOG, DEVOPS_AGENT, GITHUB_DEPLOYMENT, GRAFAN
 from tests.intake.conftest import Receiver, asking
 
 from midwatch.intake import SOURCES
-from midwatch.intake_settings import IntakeSettings
+from midwatch.settings.intake import IntakeSettings
 
 PLAIN = {"title": "gateway fails", "service": "gateway", "started_at": "2026-11-20T02:47:03Z"}
 SECRET = "the-secret-of-this-source"

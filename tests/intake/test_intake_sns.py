@@ -19,7 +19,7 @@ from tests.intake.conftest import Receiver, asking
 from midwatch.errors import HostError
 from midwatch.intake.sns import CannotReach, Sns, fetched
 from midwatch.intake.verify import Sent
-from midwatch.intake_settings import IntakeSettings
+from midwatch.settings.intake import IntakeSettings
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"
 CONFIRM = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={topic}&Token=abc"

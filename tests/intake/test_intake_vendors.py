@@ -32,8 +32,8 @@ from tests.intake.examples import EXAMPLES
 
 from midwatch.errors import BadAlert
 from midwatch.intake import SOURCES
-from midwatch.intake_settings import SourceSettings
 from midwatch.records import Alert
+from midwatch.settings.intake import SourceSettings
 
 PLAIN = SourceSettings()
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from midwatch.intake import SOURCES
 from midwatch.intake.verify import Proof, Refused, Repeats, Sent, verified
-from midwatch.intake_settings import IntakeSettings, SourceSettings
+from midwatch.settings.intake import IntakeSettings, SourceSettings
 
 BODY = b'{"a": 1}'
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)

@@ -9,8 +9,8 @@ from tests.settings.conftest import ran
 from midwatch.cli.app import settings_or_fail
 from midwatch.config.fields import every_field, is_secret
 from midwatch.errors import BadSettings
-from midwatch.secret import Secret
 from midwatch.settings import Settings
+from midwatch.settings.secret import Secret
 
 OWN_MODEL = "[model_prices.own]\ninput = 1\noutput = 2\ncache_write = 3\ncache_read = 4\n"
 

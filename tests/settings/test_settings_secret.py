@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
-from midwatch.secret import MOST_BYTES, Secret, Written
 from midwatch.settings import Settings
+from midwatch.settings.secret import MOST_BYTES, Secret, Written
 
 HUSH = "xoxb-hush-hush"
 

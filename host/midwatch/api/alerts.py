@@ -18,8 +18,8 @@ from midwatch.api.tokens import Scope
 from midwatch.host import Host
 from midwatch.intake import SOURCES
 from midwatch.intake.routes import Answer, Intake, Taken
-from midwatch.intake_settings import IntakeSettings
 from midwatch.reception.answers import taking
+from midwatch.settings.intake import IntakeSettings
 
 routes = APIRouter(tags=["alerts"])
 _KINDS: Mapping[int, str] = {

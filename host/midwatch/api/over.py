@@ -14,14 +14,14 @@ from midwatch.api.figures import Counts, Figures, Standing
 from midwatch.api.hub import Hub
 from midwatch.api.state import Api
 from midwatch.api.tokens import Scope, Tokens
-from midwatch.api_settings import ApiSettings
 from midwatch.errors import BadSettings
 from midwatch.feed import Feed
 from midwatch.host import Host
-from midwatch.intake_settings import IntakeSettings, SourceSettings
 from midwatch.journal import Journal
 from midwatch.records import Status
 from midwatch.settings import Settings
+from midwatch.settings.api import ApiSettings
+from midwatch.settings.intake import IntakeSettings, SourceSettings
 from midwatch.tables import deliveries, incidents
 
 _WAITING = (Status.TRIAGING, Status.INVESTIGATING)

@@ -14,9 +14,9 @@ from midwatch.api.figures import Figures
 from midwatch.api.hub import Hub
 from midwatch.api.problems import Problem, too_many
 from midwatch.api.tokens import Tokens
-from midwatch.api_settings import ApiSettings
 from midwatch.host import Host
 from midwatch.intake.routes import Intake
+from midwatch.settings.api import ApiSettings
 
 _AT_ONCE = 8
 _SECONDS = 30.0

@@ -24,9 +24,9 @@ from midwatch.findings import Findings, findings_of
 from midwatch.host import Host, open_host
 from midwatch.intake import alerts_from
 from midwatch.links import Reach, connect
-from midwatch.model_settings import ModelSettings
 from midwatch.records import Gap
 from midwatch.settings import Settings
+from midwatch.settings.models import ModelSettings
 from midwatch.steering import Steering
 from midwatch_kit.window import parse_time
 

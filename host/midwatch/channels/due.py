@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from midwatch.channel_settings import Stage
 from midwatch.channels.letters import Channel, Letter, letter_id
 from midwatch.channels.notices import Notice, Point
 from midwatch.channels.outbox import MESSAGE, Delivery
+from midwatch.settings.channels import Stage
 from midwatch_kit.evidence import canonical
 
 

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
-from midwatch.channel_settings import GitHubSettings
 from midwatch.channels import wording
 from midwatch.channels.escaping import cut, markdown
 from midwatch.channels.http import Client
 from midwatch.channels.letters import Letter, Style, Undelivered
 from midwatch.channels.notices import Notice
+from midwatch.settings.channels import GitHubSettings
 from midwatch_kit.records import Record
 from midwatch_kit.window import rfc3339
 

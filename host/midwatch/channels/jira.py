@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from midwatch.channel_settings import JiraSettings
 from midwatch.channels import wording
 from midwatch.channels.escaping import clean, cut
 from midwatch.channels.http import Client
 from midwatch.channels.letters import Letter, Style
 from midwatch.channels.notices import Notice
+from midwatch.settings.channels import JiraSettings
 
 _KEY: Final = re.compile(r"[A-Z][A-Z0-9_]{1,20}-\d{1,10}")
 _BROWSE: Final = re.compile(r"/browse/([A-Z][A-Z0-9_]{1,20}-\d{1,10})(?:[?#/]|$)")

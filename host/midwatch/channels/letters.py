@@ -6,8 +6,8 @@ from typing import Final, Protocol
 
 from pydantic import JsonValue
 
-from midwatch.channel_settings import Stage
 from midwatch.channels.notices import Notice, Point
+from midwatch.settings.channels import Stage
 
 IMPORTANT: Final[frozenset[Stage]] = frozenset({"concluded", "waits", "recovered", "reopened", "failed"})
 """What is said where nothing can be taken back or changed: few messages, each worth one."""

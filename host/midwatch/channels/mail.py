@@ -13,11 +13,11 @@ from typing import Any, Final
 import aiosmtplib
 from pydantic import JsonValue
 
-from midwatch.channel_settings import EmailSettings
 from midwatch.channels import wording
 from midwatch.channels.escaping import cut, html, one_line, plain
 from midwatch.channels.letters import CannotBeAsked, Letter, Style, Undelivered, letter_id
 from midwatch.channels.notices import Notice
+from midwatch.settings.channels import EmailSettings
 
 _MOST_SUBJECT: Final = 200
 _STYLE: Final = "font-family:sans-serif;font-size:14px;line-height:1.4"

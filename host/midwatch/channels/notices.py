@@ -12,7 +12,6 @@ from typing import Final, TypeVar
 from pydantic import Field
 
 from midwatch.approvals import told_of
-from midwatch.channel_settings import Stage
 from midwatch.channels.origins import Origin
 from midwatch.journal import Entry, Journal
 from midwatch.packet import WHY_LIMITED
@@ -31,6 +30,7 @@ from midwatch.records import (
     Step,
     Verdict,
 )
+from midwatch.settings.channels import Stage
 from midwatch_kit.records import EntityId, Moment, Record
 
 READ: Final[tuple[RecordType, ...]] = ("incident", "conclusion", "verdict", "plan", "decision", "action", "health")

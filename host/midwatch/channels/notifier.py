@@ -14,7 +14,6 @@ from typing import Final, TypeVar
 
 import anyio
 
-from midwatch.channel_settings import TELLING, ChannelSettings, Stage
 from midwatch.channels.due import Due, due
 from midwatch.channels.letters import CannotBeAsked, Channel, Undelivered
 from midwatch.channels.notices import READ, Notice, notice_of
@@ -24,6 +23,7 @@ from midwatch.errors import HostError
 from midwatch.journal import Entry, Journal
 from midwatch.privacy import hidden
 from midwatch.records import Gap, Message
+from midwatch.settings.channels import TELLING, ChannelSettings, Stage
 from midwatch.snapshots import is_live
 from midwatch_kit.evidence import EvidenceStore
 

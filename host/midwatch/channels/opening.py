@@ -11,11 +11,11 @@ from typing import Any, Final
 import anyio
 from ulid import ULID
 
-from midwatch.channel_settings import ChannelSettings
 from midwatch.channels.letters import Channel, Letter, Undelivered, letter_id
 from midwatch.channels.notices import Notice, Point
 from midwatch.errors import BadSettings
 from midwatch.records import Severity, Status
+from midwatch.settings.channels import ChannelSettings
 
 _KINDS: Final = {
     "slack": ("slack", "Slack"),

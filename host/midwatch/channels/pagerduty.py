@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from midwatch.channel_settings import PagerDutyEventsSettings, PagerDutySettings
 from midwatch.channels import wording
 from midwatch.channels.escaping import cut, plain
 from midwatch.channels.http import Client
 from midwatch.channels.letters import CannotBeAsked, Letter, Style
 from midwatch.channels.notices import Notice
 from midwatch.records import Severity
+from midwatch.settings.channels import PagerDutyEventsSettings, PagerDutySettings
 from midwatch_kit.window import rfc3339
 
 _INCIDENT: Final = re.compile(r"https://[\w-]+(?:\.eu)?\.pagerduty\.com/incidents/([A-Z0-9]{6,40})(?:[/?#]|$)")

@@ -9,12 +9,12 @@ from urllib.parse import unquote
 
 from pydantic import JsonValue
 
-from midwatch.channel_settings import ServiceNowSettings
 from midwatch.channels import wording
 from midwatch.channels.escaping import cut, plain
 from midwatch.channels.http import Client
 from midwatch.channels.letters import Letter, Style, Undelivered
 from midwatch.channels.notices import Notice
+from midwatch.settings.channels import ServiceNowSettings
 
 _SYS_ID: Final = re.compile(r"[0-9a-f]{32}")
 _NUMBER: Final = re.compile(r"[A-Z]{2,10}\d{4,12}")

@@ -13,11 +13,11 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from midwatch.channel_settings import SlackSettings
 from midwatch.channels import slack_blocks
 from midwatch.channels.http import pause_of
 from midwatch.channels.letters import EVERY, Letter, Style, Undelivered
 from midwatch.channels.notices import Notice
+from midwatch.settings.channels import SlackSettings
 
 EVENT: Final = "midwatch_notice"
 _A_PAGE, _PAGES = 200, 5

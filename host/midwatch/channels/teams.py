@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from midwatch.channel_settings import TeamsSettings
 from midwatch.channels import wording
 from midwatch.channels.escaping import clean, cut, markdown
 from midwatch.channels.http import Client
 from midwatch.channels.letters import CannotBeAsked, Letter, Style
 from midwatch.channels.notices import Notice
+from midwatch.settings.channels import TeamsSettings
 from midwatch_kit.evidence import canonical
 
 _SIZES: Final = ((12, 2000), (4, 500), (1, 200))

@@ -11,10 +11,10 @@ from typing import Final, Literal
 import standardwebhooks
 from pydantic import Field, JsonValue
 
-from midwatch.channel_settings import Stage, WebhookSettings
 from midwatch.channels.http import Client
 from midwatch.channels.letters import EVERY, CannotBeAsked, Letter, Style
 from midwatch.channels.notices import Notice
+from midwatch.settings.channels import Stage, WebhookSettings
 from midwatch_kit.records import Moment, Record
 
 _TYPES: Final[dict[Stage, str]] = {

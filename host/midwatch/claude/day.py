@@ -11,8 +11,8 @@ from typing import Final
 
 from midwatch.claude.purse import HARDLY, Purse, Spent
 from midwatch.journal import Journal
-from midwatch.model_settings import ModelSettings
 from midwatch.records import ModelCall
+from midwatch.settings.models import ModelSettings
 
 _NO_LIMIT: Final = 2**62
 

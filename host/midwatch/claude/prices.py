@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import Field
 
 from midwatch.errors import BadSettings
-from midwatch.model_settings import Price
+from midwatch.settings.models import Price
 from midwatch_kit.records import Record
 
 _MILLION: Final = 1_000_000

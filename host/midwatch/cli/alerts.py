@@ -10,7 +10,7 @@ import typer
 from midwatch.cli.app import app, fail, print_json, settings_or_fail, told
 from midwatch.intake import SOURCES
 from midwatch.intake.strict_json import parsed
-from midwatch.intake_settings import IntakeSettings
+from midwatch.settings.intake import IntakeSettings
 
 alert_app = typer.Typer(help="Alerts, before there is an incident.", no_args_is_help=True)
 app.add_typer(alert_app, name="alert")

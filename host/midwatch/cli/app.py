@@ -17,7 +17,7 @@ from rich.console import Console
 from midwatch.errors import BadSettings, HostError, first_of
 from midwatch.journal import Journal
 from midwatch.settings import Settings
-from midwatch.settings_file import VARIABLE
+from midwatch.settings.file import VARIABLE
 from midwatch.state import journal_of
 from midwatch_kit.errors import KitError
 from midwatch_topology import UnknownEntity

@@ -9,7 +9,7 @@ import typer
 
 from midwatch.cli.app import Json, app, print_json, settings_or_fail
 from midwatch.settings import Settings
-from midwatch.settings_file import VARIABLE
+from midwatch.settings.file import VARIABLE
 
 config = typer.Typer(help="The settings: check them, show what holds, describe them to an editor.")
 app.add_typer(config, name="config")

@@ -14,7 +14,7 @@ from midwatch.config.positions import of_toml
 from midwatch.config.variables import unread
 from midwatch.errors import BadSettings
 from midwatch.settings import Settings, Variables
-from midwatch.settings_file import NoToml, read_settings_file, settings_path
+from midwatch.settings.file import NoToml, read_settings_file, settings_path
 
 _MOST_ROUNDS = 10
 

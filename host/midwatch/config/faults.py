@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from midwatch.config.fields import field_at, keys_at, nearest
 from midwatch.config.positions import Path, Place, Positions, of_toml
 from midwatch.settings import Settings, Variables
-from midwatch.settings_file import CONTRADICTION, SettingsFile, read_settings_file
+from midwatch.settings.file import CONTRADICTION, SettingsFile, read_settings_file
 
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _MOST_KEYS = 12

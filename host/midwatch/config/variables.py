@@ -8,7 +8,7 @@ from midwatch.config.faults import Fault
 from midwatch.config.fields import every_field, nearest
 from midwatch.servers import OF_SERVERS
 from midwatch.settings import Settings
-from midwatch.settings_file import VARIABLE
+from midwatch.settings.file import VARIABLE
 from midwatch_kit.settings import AwsSettings, is_secret, variable_of
 
 _PREFIX = "MIDWATCH_"

@@ -17,8 +17,8 @@ from midwatch.correlation.ongoing import Known, Ongoing, Outage, fingerprint, mo
 from midwatch.correlation.rules import Rules
 from midwatch.correlation.weights import LINK, RELATED
 from midwatch.correlation.words import plain
-from midwatch.correlation_settings import CorrelationSettings
 from midwatch.records import Alert, Severity, Status
+from midwatch.settings.correlation import CorrelationSettings
 
 Verb = Literal["new", "linked", "repeat", "resolves", "skipped", "recurrence", "late"]
 _MOST_RELATED = 3

@@ -24,8 +24,8 @@ from midwatch.intake.sns import Fetch, Sns, fetched, is_envelope
 from midwatch.intake.sources import SOURCES, Source, source_of
 from midwatch.intake.strict_json import parsed
 from midwatch.intake.verify import Proof, Refused, Repeats, Sent, verified
-from midwatch.intake_settings import IntakeSettings, SnsSettings, SourceSettings
 from midwatch.records import Alert
+from midwatch.settings.intake import IntakeSettings, SnsSettings, SourceSettings
 from midwatch_kit.window import rfc3339
 
 _RECEIVE_SECONDS = 30.0

@@ -25,8 +25,8 @@ from midwatch.intake.sentry import from_sentry
 from midwatch.intake.servicenow import from_servicenow
 from midwatch.intake.synthetic import from_synthetic
 from midwatch.intake.verify import Way
-from midwatch.intake_settings import IntakeSettings, SourceSettings
 from midwatch.records import Alert
+from midwatch.settings.intake import IntakeSettings, SourceSettings
 
 Read = Callable[[JsonValue, Told], list[Alert]]
 _TOKENS: tuple[Way, ...] = (verify.bearer, verify.basic, verify.shared)

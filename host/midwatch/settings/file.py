@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic_core import PydanticCustomError
 
 from midwatch.errors import BadSettings
-from midwatch.secret import Written
+from midwatch.settings.secret import Written
 
 VARIABLE: Final = "MIDWATCH_CONFIG"
 """Names the file; `midwatch --config` sets it."""

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from midwatch.secret import Secret
+from midwatch.settings.secret import Secret
 
 _SHORTEST = 8
 

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from midwatch.secret import Secret
+from midwatch.settings.secret import Secret
 
 _SHORTEST_TOKEN = 32
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from midwatch.secret import Secret
+from midwatch.settings.secret import Secret
 from midwatch_kit.records import Record
 
 

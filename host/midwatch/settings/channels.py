@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from midwatch.records import Severity
-from midwatch.secret import Secret
+from midwatch.settings.secret import Secret
 from midwatch_kit.records import EntityId
 
 TELLING: Final = "telling "

@@ -17,16 +17,16 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from midwatch.api_settings import ApiSettings
-from midwatch.channel_settings import AnyChannel, ChannelName
-from midwatch.correlation_settings import CorrelationSettings
-from midwatch.intake_settings import IntakeSettings
-from midwatch.model_settings import ModelSettings
-from midwatch.retention_settings import RetentionSettings
-from midwatch.runbook_settings import RunbookBinding
-from midwatch.secret import Secret
-from midwatch.settings_file import contradiction, read_settings_file
-from midwatch.watch_settings import WatchSettings
+from midwatch.settings.api import ApiSettings
+from midwatch.settings.channels import AnyChannel, ChannelName
+from midwatch.settings.correlation import CorrelationSettings
+from midwatch.settings.file import contradiction, read_settings_file
+from midwatch.settings.intake import IntakeSettings
+from midwatch.settings.models import ModelSettings
+from midwatch.settings.retention import RetentionSettings
+from midwatch.settings.runbooks import RunbookBinding
+from midwatch.settings.secret import Secret
+from midwatch.settings.watch import WatchSettings
 
 _SECRET = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 _SHORTEST_SECRET = 6
