@@ -6,18 +6,17 @@ connection. Both let go of it when the process ends, however it ends. Reading, t
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from midwatch.database import Database
+from midwatch.locks import Locks
 
 if sys.platform != "win32":
     import fcntl
 
-_TRY = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
-_GIVE = sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
 _QUEUE = sa.text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")
 _QUEUED = sa.text("SELECT 1 FROM procrastinate_jobs WHERE lock = :name AND status = 'doing'")
 
@@ -41,24 +40,21 @@ def _here(folder: Path, investigation: str) -> Iterator[bool]:
 
 @contextmanager
 def _among_machines(database: Database, investigation: str) -> Iterator[bool]:
-    name = {"name": f"claim:{investigation}"}
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        with database.translated():
-            ours = bool(connection.execute(_TRY, name).scalar())
+    name = f"claim:{investigation}"
+    with closing(Locks(database)) as locks:
+        ours = locks.take(name)
         try:
-            with database.translated():
-                at_work = ours and _a_host_is_at_work(connection, investigation)
-            yield ours and not at_work
+            yield ours and not _a_host_is_at_work(database, investigation)
         finally:
-            if ours and not connection.invalidated:
-                with database.translated():
-                    connection.execute(_GIVE, name)
+            if ours:
+                locks.give(name)
 
 
-def _a_host_is_at_work(connection: sa.Connection, investigation: str) -> bool:
+def _a_host_is_at_work(database: Database, investigation: str) -> bool:
     """Whether a host has the investigation from the queue: it holds that by its heartbeat, and needs no claim."""
-    there = connection.execute(_QUEUE).scalar()
-    return bool(there and connection.execute(_QUEUED, {"name": investigation}).scalar())
+    with database.reading() as connection:
+        there = connection.execute(_QUEUE).scalar()
+        return bool(there and connection.execute(_QUEUED, {"name": investigation}).scalar())
 
 
 def _locked(file: int) -> bool:

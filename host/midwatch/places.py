@@ -1,7 +1,6 @@
 """Places: how many may use a backend or a model's key at the same time, here or over all hosts on one database.
 
-Where hosts share a PostgreSQL, a place is one of its advisory locks, held by a connection: it is free again as soon as
-its host is gone, however it went.
+Where hosts share a database, a place is a lock there: it is free again as soon as its host is gone, however it went.
 """
 
 import random
@@ -10,12 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
-import sqlalchemy as sa
 
 from midwatch.database import Database
+from midwatch.locks import Locks
 
-_TRY = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:place, 1))")
-_GIVE = sa.text("SELECT pg_advisory_unlock(hashtextextended(:place, 1))")
 _LOOK_EVERY = 0.05
 
 
@@ -29,7 +26,10 @@ class Places:
 
     database: Database
     _taken: set[str] = field(default_factory=set)
-    _connection: sa.Connection | None = None
+    _locks: Locks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._locks = Locks(self.database)
 
     @asynccontextmanager
     async def holding(self, name: str, most: int | None, seconds: float) -> AsyncGenerator[None]:
@@ -48,10 +48,7 @@ class Places:
 
     def close(self) -> None:
         """Give back all places."""
-        if self._connection is not None:
-            self._connection.invalidate()  # the locks go with it
-            self._connection.close()
-            self._connection = None
+        self._locks.close()
 
     async def _wait(self, name: str, most: int, seconds: float) -> str:
         with anyio.move_on_after(seconds):
@@ -63,22 +60,12 @@ class Places:
 
     def _take(self, name: str, most: int) -> str:
         for number in range(most):
-            place = f"{name}:{number}"
-            if place not in self._taken and self._lock(place):
+            place = f"place:{name}:{number}"
+            if place not in self._taken and (not self.database.shared or self._locks.take(place)):
                 self._taken.add(place)
                 return place
         return ""
 
-    def _lock(self, place: str) -> bool:
-        if not self.database.shared:
-            return True
-        with self.database.translated():
-            if self._connection is None or self._connection.invalidated:
-                self._connection = self.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            return bool(self._connection.execute(_TRY, {"place": place}).scalar())
-
     def _give(self, place: str) -> None:
         self._taken.discard(place)
-        if self._connection is not None and not self._connection.invalidated:
-            with self.database.translated():
-                self._connection.execute(_GIVE, {"place": place})
+        self._locks.give(place)
