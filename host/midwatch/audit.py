@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from midwatch.errors import JournalDamaged
 from midwatch.journal import Journal
-from midwatch.long_term import Recommendation
 from midwatch.records import Message, Plan, ToolCall
+from midwatch.records.recommendation import Recommendation
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore, broken_citations, evidence_id, fault_of
 from midwatch_kit.records import Citation, Observation

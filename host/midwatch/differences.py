@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from textwrap import shorten
 from typing import TypeAlias
 
-from midwatch.conclusion_record import Difference
 from midwatch.findings import Findings, Judged
 from midwatch.records import Argument, Cause, Conclusion
+from midwatch.records.conclusion import Difference
 
 Key: TypeAlias = tuple[str, str, str]
 _LEAST = 0.005

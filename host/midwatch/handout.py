@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from midwatch.claude.untrusted import DataMark
 from midwatch.journal import Journal
-from midwatch.long_term import Recommendation
 from midwatch.records import Conclusion, Incident, ToolCall
+from midwatch.records.recommendation import Recommendation
 from midwatch_kit.records import Observation
 
 _MOST_EVIDENCE = 6

@@ -50,9 +50,9 @@ from midwatch.records import (
     Steer,
     Verdict,
 )
+from midwatch.records.runbook import Runbook
 from midwatch.required import ask_required, capped, of_other_looks, unmet
 from midwatch.revisions import revised
-from midwatch.runbook_record import Runbook
 from midwatch.runbooks import find_runbooks
 from midwatch.scoping import before, find_scope, survey_arguments
 from midwatch.settings import Settings

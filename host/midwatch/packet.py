@@ -23,8 +23,8 @@ from midwatch.records import (
     Status,
     Verdict,
 )
+from midwatch.records.runbook import Runbook
 from midwatch.revisions import revision_lines
-from midwatch.runbook_record import Runbook
 from midwatch.steers import span
 from midwatch_kit.records import EntityId
 from midwatch_kit.window import clock

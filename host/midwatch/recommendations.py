@@ -13,9 +13,9 @@ from ulid import ULID
 
 from midwatch.errors import UnknownRecommendation
 from midwatch.journal import Entry, Journal
-from midwatch.long_term import Fix, Priority, Recommendation, Standing
 from midwatch.privacy import hidden
 from midwatch.records import Incident, Severity
+from midwatch.records.recommendation import Fix, Priority, Recommendation, Standing
 
 EXPIRES: Final = timedelta(days=90)
 """A recommendation that nobody decided on, and that no incident since would have made, is of no use any more."""

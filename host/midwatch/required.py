@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from midwatch.builtin.caps import highest
-from midwatch.conclusion_record import NextCheck
 from midwatch.inquiry import Inquiry
 from midwatch.records import Cause, Conclusion, Gap, Hypothesis, Limit, Outcome, Scope, ToolCall, Verdict
+from midwatch.records.conclusion import NextCheck
 from midwatch.settings.channels import TELLING
 from midwatch.steering import Requirement, Steering
 from midwatch.toolbox import Tool

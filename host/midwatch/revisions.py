@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from midwatch.conclusion_record import Revision
 from midwatch.differences import as_text, material
 from midwatch.records import Conclusion, Steer
+from midwatch.records.conclusion import Revision
 
 
 def revised(conclusion: Conclusion, before: Sequence[Conclusion], since: Iterable[Steer]) -> Conclusion:

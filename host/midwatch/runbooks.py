@@ -18,7 +18,7 @@ from midwatch.claude.untrusted import visible
 from midwatch.inquiry import Inquiry
 from midwatch.privacy import hidden
 from midwatch.records import Incident
-from midwatch.runbook_record import Runbook
+from midwatch.records.runbook import Runbook
 from midwatch.settings.runbooks import RunbookBinding, filled, filled_in_uri
 from midwatch.toolbox import LIST_RESOURCES, READ_RESOURCE, Answer
 from midwatch_kit.evidence import value_at

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.cases.conftest import Desk, Replay
 
-from midwatch.conclusion_record import Difference, NextCheck
 from midwatch.differences import as_text, differences
 from midwatch.findings import Findings, Judged
 from midwatch.records import (
@@ -21,6 +20,7 @@ from midwatch.records import (
     Plan,
     Step,
 )
+from midwatch.records.conclusion import Difference, NextCheck
 
 # They share one investigation, whose servers would starve a live application that another worker runs.
 pytestmark = pytest.mark.xdist_group("live")

@@ -17,7 +17,6 @@ from tests.e2e.story import Story
 from midwatch.claude.models import open_models
 from midwatch.errors import BadSettings
 from midwatch.journal import Entry, Journal
-from midwatch.long_term import Recommendation
 from midwatch.records import (
     Budget,
     Conclusion,
@@ -30,6 +29,7 @@ from midwatch.records import (
     ToolCall,
     Verdict,
 )
+from midwatch.records.recommendation import Recommendation
 from midwatch.settings import Settings
 from midwatch.steering import Steering
 from midwatch_bench.messages import Json

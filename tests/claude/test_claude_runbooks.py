@@ -13,7 +13,7 @@ from tests.host.wiki import ALLOWED, BINDING, FORGE, SITE, Wiki, served
 
 from midwatch.journal import Journal
 from midwatch.records import Conclusion, Gap, ModelCall, ToolCall
-from midwatch.runbook_record import Runbook
+from midwatch.records.runbook import Runbook
 from midwatch.settings import ServerSpec
 from midwatch_bench.messages import Json
 from midwatch_kit.records import Observation, ObservationKind

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from midwatch.audit import audit
 from midwatch.journal import Journal
 from midwatch.records import Message, ToolCall
-from midwatch.statements import Statement
+from midwatch.records.message import Statement
 from midwatch_kit.evidence import EvidenceStore, canonical, cite
 from midwatch_kit.records import Citation, Evidence, Observation, ObservationKind, Signal
 

@@ -18,7 +18,7 @@ from midwatch.inquiry import Inquiry, Limits
 from midwatch.journal import Journal
 from midwatch.links import open_links
 from midwatch.records import Gap, Incident, ToolCall
-from midwatch.runbook_record import Runbook
+from midwatch.records.runbook import Runbook
 from midwatch.runbooks import find_runbooks, words
 from midwatch.servers import server_specs
 from midwatch.settings import ServerSpec, Settings

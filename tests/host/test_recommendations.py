@@ -14,10 +14,10 @@ from midwatch.cli import app
 from midwatch.errors import UnknownRecommendation
 from midwatch.handout import handout
 from midwatch.journal import Journal
-from midwatch.long_term import Recommendation
 from midwatch.packet import packet
 from midwatch.recommendations import EXPIRES, decide, find, put_on_record, standing
 from midwatch.records import Cause, Conclusion, HypothesisKind, Incident, Outcome, Severity
+from midwatch.records.recommendation import Recommendation
 from midwatch_kit.records import Observation, ObservationKind, Signal
 
 NOW = datetime.now(UTC)

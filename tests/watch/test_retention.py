@@ -13,10 +13,10 @@ from midwatch.correlation import Decision
 from midwatch.database import Database
 from midwatch.investigation import becomes
 from midwatch.journal import Journal
-from midwatch.long_term import Fix, Recommendation
 from midwatch.reception.rows import listed, put
 from midwatch.recommendations import decide, put_on_record, standing
 from midwatch.records import Alert, Conclusion, Incident, Message, Outcome, Severity, Status
+from midwatch.records.recommendation import Fix, Recommendation
 from midwatch.retention import GONE, keep, prune
 from midwatch.settings import Settings
 from midwatch.state import SharedEvidence

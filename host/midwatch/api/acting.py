@@ -29,9 +29,9 @@ from midwatch.chat.talk import Talk
 from midwatch.correlation import service_id
 from midwatch.host import Host, open_host
 from midwatch.journal import Journal
-from midwatch.long_term import Recommendation
 from midwatch.recommendations import decide
 from midwatch.records import Decision, Feedback, Incident, Plan, Status
+from midwatch.records.recommendation import Recommendation
 from midwatch.snapshots import snapshot_of
 from midwatch.steers import meaning, tell
 from midwatch.telling import Fields

@@ -28,12 +28,12 @@ from midwatch.correlation import Part
 from midwatch.feed import MOST
 from midwatch.handout import handout
 from midwatch.journal import Journal
-from midwatch.long_term import Recommendation
 from midwatch.packet import drawn, packet
 from midwatch.reading import plan_state
 from midwatch.reception.rows import alert_of
 from midwatch.recommendations import find, standing
 from midwatch.records import Action, Conclusion, Incident, Plan, RecordType, Scope, Severity, Status
+from midwatch.records.recommendation import Recommendation
 from midwatch.steers import look_of, unheeded
 from midwatch.tables import alerts, incidents
 from midwatch_kit.errors import NotFound

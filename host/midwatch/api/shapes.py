@@ -6,7 +6,6 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, JsonValue, StrictBool
 
 from midwatch.correlation import Part
-from midwatch.long_term import Recommendation
 from midwatch.records import (
     Action,
     Alert,
@@ -19,7 +18,8 @@ from midwatch.records import (
     Status,
     Steer,
 )
-from midwatch.statements import Statement
+from midwatch.records.message import Statement
+from midwatch.records.recommendation import Recommendation
 from midwatch_kit.records import Entity, Relation, Window
 
 ItemT = TypeVar("ItemT")

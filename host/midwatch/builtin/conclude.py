@@ -7,7 +7,6 @@ from midwatch.builtin.caps import cap, is_decided, may_be_a_change
 from midwatch.builtin.judge import confidence, leads_by_reading
 from midwatch.builtin.observed import got_worse, harm
 from midwatch.builtin.scene import LOOKS, Scene
-from midwatch.conclusion_record import Impact, NextCheck, RuledOut
 from midwatch.records import (
     Cause,
     Conclusion,
@@ -17,6 +16,7 @@ from midwatch.records import (
     Outcome,
     Verdict,
 )
+from midwatch.records.conclusion import Impact, NextCheck, RuledOut
 from midwatch_kit.records import EntityId
 from midwatch_kit.window import rfc3339
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from midwatch.builtin.remedies import is_plain, versions_of
 from midwatch.builtin.scene import Scene
-from midwatch.long_term import Category, Fix, Recommendation
 from midwatch.records import Cause, Conclusion, HypothesisKind, Limit
+from midwatch.records.recommendation import Category, Fix, Recommendation
 from midwatch_kit.records import EntityId
 
 _TITLE: Final = 200

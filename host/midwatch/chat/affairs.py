@@ -21,7 +21,7 @@ from midwatch.records import (
     Step,
     ToolCall,
 )
-from midwatch.statements import Statement
+from midwatch.records.message import Statement
 from midwatch.steers import look_of, unheeded
 from midwatch_kit.records import EntityId, ObservationKind
 from midwatch_kit.window import rfc3339

@@ -11,7 +11,7 @@ from midwatch.chat.names import known_entities
 from midwatch.errors import JournalDamaged
 from midwatch.journal import Entry, Journal
 from midwatch.records import BODIES, Hypothesis, Incident, Scope, Verdict
-from midwatch.statements import Statement
+from midwatch.records.message import Statement
 from midwatch_kit.records import Citation, EntityId, Moment, Observation, Record
 from midwatch_topology import Topology
 

@@ -17,7 +17,7 @@ from midwatch.records import (
     Health,
     Hypothesis,
 )
-from midwatch.statements import Statement
+from midwatch.records.message import Statement
 from midwatch_kit.records import EntityId, Moment, Observation, ObservationKind
 from midwatch_kit.window import rfc3339
 

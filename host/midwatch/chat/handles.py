@@ -15,7 +15,7 @@ from midwatch.claude.untrusted import visible
 from midwatch.journal import Journal
 from midwatch.packet import evidence_index
 from midwatch.records import Incident
-from midwatch.statements import Statement
+from midwatch.records.message import Statement
 from midwatch_kit.errors import BadInput, NotFound
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Observation

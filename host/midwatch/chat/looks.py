@@ -20,8 +20,8 @@ from midwatch.chat.questions import Question
 from midwatch.inquiry import Inquiry
 from midwatch.privacy import hidden
 from midwatch.records import Gap
+from midwatch.records.message import Statement
 from midwatch.scoping import survey_arguments
-from midwatch.statements import Statement
 from midwatch.toolbox import Answer, Tool
 from midwatch_kit.evidence import cite
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal, Window

@@ -15,7 +15,7 @@ from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import shortened
 from midwatch.journal import Entry
 from midwatch.records import RecordType
-from midwatch.statements import Statement
+from midwatch.records.message import Statement
 from midwatch_kit.records import Citation, Observation
 
 PAGES: Final[Mapping[str, tuple[RecordType, ...]]] = {

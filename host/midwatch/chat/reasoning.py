@@ -25,7 +25,7 @@ from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import DataMark, visible
 from midwatch.journal import Entry
 from midwatch.privacy import hidden
-from midwatch.statements import Statement
+from midwatch.records.message import Statement
 from midwatch_kit.records import Citation, Observation, ObservationKind, Signal
 
 MOST: Final = 8

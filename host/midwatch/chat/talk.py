@@ -32,9 +32,9 @@ from midwatch.inquiry import Limits
 from midwatch.journal import Entry, Journal
 from midwatch.privacy import hidden
 from midwatch.records import Conclusion, Incident, Message
+from midwatch.records.message import Statement
 from midwatch.scoping import discovered
 from midwatch.settings import Settings
-from midwatch.statements import Statement
 from midwatch.steering import forbidden_by
 from midwatch.toolbox import Answer
 from midwatch_kit.evidence import EvidenceStore

@@ -21,9 +21,9 @@ from midwatch.claude.picking import name_of, schema_of, words_of
 from midwatch.claude.prompts import prompt
 from midwatch.claude.reasoner import Means
 from midwatch.claude.untrusted import shortened, visible
-from midwatch.long_term import Fix
 from midwatch.privacy import hidden
 from midwatch.records import Call, Condition, Plan, Step
+from midwatch.records.recommendation import Fix
 from midwatch.toolbox import Tool
 from midwatch_kit.records import Citation, Observation, Record, Signal
 

@@ -21,9 +21,9 @@ from midwatch.claude.purse import Purse
 from midwatch.claude.reasoner import Means, examine, propose
 from midwatch.claude.shelf import Shelf
 from midwatch.inquiry import Inquiry
-from midwatch.long_term import Fix
 from midwatch.records import Gap, Hypothesis, Incident, Message, ModelCall, Plan, Verdict
-from midwatch.runbook_record import Runbook
+from midwatch.records.recommendation import Fix
+from midwatch.records.runbook import Runbook
 from midwatch.settings import Settings
 from midwatch.steering import Steering
 from midwatch_kit.errors import KitError

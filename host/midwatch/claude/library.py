@@ -13,7 +13,7 @@ from midwatch.claude.agent import Ability
 from midwatch.claude.conversation import Told
 from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import DataMark, visible
-from midwatch.runbook_record import Runbook
+from midwatch.records.runbook import Runbook
 from midwatch_kit.errors import KitError
 
 PAGE_CHARS: Final = 6_000

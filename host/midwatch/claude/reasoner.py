@@ -30,7 +30,7 @@ from midwatch.claude.untrusted import DataMark, shortened, visible
 from midwatch.errors import BadSteering
 from midwatch.inquiry import Inquiry
 from midwatch.records import Hypothesis, HypothesisKind, Verdict
-from midwatch.runbook_record import Runbook
+from midwatch.records.runbook import Runbook
 from midwatch.skill_files import read_named
 from midwatch.steering import Phase, Steering
 from midwatch_kit.records import EntityId

@@ -7,9 +7,9 @@ import typer
 
 from midwatch.cli.app import Json, app, open_journal, print_json
 from midwatch.handout import handout
-from midwatch.long_term import Standing
 from midwatch.recommendations import decide, find, in_short, standing
 from midwatch.recommendations import told as in_lines
+from midwatch.records.recommendation import Standing
 
 recommendations = typer.Typer(help="What would have prevented incidents, and what became of it.")
 app.add_typer(recommendations, name="recommendations", invoke_without_command=True)

@@ -8,7 +8,7 @@ from midwatch.correlation.kinds import kind_of
 from midwatch.correlation.neighbourhood import Neighbourhood
 from midwatch.correlation.ongoing import Outage, service_id
 from midwatch.records import Alert, Incident, Severity, Status
-from midwatch.triage_record import Triage
+from midwatch.records.incident import Triage
 from midwatch_kit.records import EntityId
 
 _FAR = 5

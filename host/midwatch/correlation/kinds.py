@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from midwatch.records import Alert
-from midwatch.triage_record import Category
+from midwatch.records.incident import Category
 
 
 class Kind(NamedTuple):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise, takewhile
 from typing import Final, Literal
 
+from midwatch.records.watch import Watch
 from midwatch.settings.watch import WatchSettings
-from midwatch.watch_record import Watch
 from midwatch_kit.window import clock
 
 SURE: Final = 2

@@ -13,8 +13,8 @@ from midwatch.health import ASKED_BY, health_in, of_symptom, question
 from midwatch.inquiry import Inquiry
 from midwatch.privacy import hidden
 from midwatch.records import Health, Scope
+from midwatch.records.watch import Symptom
 from midwatch.toolbox import Answer
-from midwatch.watch_record import Symptom
 from midwatch_kit.records import Observation, Signal, Window
 from midwatch_kit.server import Role
 

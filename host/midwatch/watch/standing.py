@@ -7,11 +7,11 @@ from typing import Final
 
 from midwatch.journal import Entry, Journal
 from midwatch.records import Incident, Report, Scope, Status
+from midwatch.records.watch import Watch
 from midwatch.settings.watch import WatchSettings
 from midwatch.steers import look_of, unheeded
 from midwatch.watch.course import Facts
 from midwatch.watch.sight import needed
-from midwatch.watch_record import Watch
 
 BY: Final = "recovery watch"
 """The actor of all that the watch notes."""

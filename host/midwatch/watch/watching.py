@@ -18,12 +18,12 @@ from midwatch.clocks import steady, wall
 from midwatch.inquiry import Inquiry, Limits
 from midwatch.journal import Entry, Journal
 from midwatch.records import Incident, Message, Scope, Status, Steer
+from midwatch.records.watch import Watch
 from midwatch.settings import Settings
 from midwatch.toolbox import Eyes
 from midwatch.watch.course import Next, flapping, follows, returned
 from midwatch.watch.sight import look
 from midwatch.watch.standing import BY, Standing, standing
-from midwatch.watch_record import Watch
 from midwatch_kit.records import Signal, Window
 from midwatch_kit.server import Role
 from midwatch_kit.window import rfc3339

@@ -1,10 +1,26 @@
-"""What triage knows of an incident beside its status: what kind of trouble it is, how far it reaches, its ties."""
+"""One outage: where it stands, and what triage knows of it."""
 
 from enum import StrEnum
 
 from pydantic import Field
 
-from midwatch_kit.records import Record
+from midwatch.records.alert import Severity
+from midwatch_kit.records import EntityId, Moment, Record
+
+
+class Status(StrEnum):
+    """Where an incident stands."""
+
+    TRIAGING = "triaging"
+    INVESTIGATING = "investigating"
+    AWAITING_APPROVAL = "awaiting_approval"
+    MITIGATING = "mitigating"
+    WATCHING = "watching"
+    RESOLVED = "resolved"
+    LINKED = "linked"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class Category(StrEnum):
@@ -33,3 +49,23 @@ class Triage(Record):
     linked_to: str | None = Field(None, description="the incident that it is part of, where its status is linked")
     related: tuple[str, ...] = Field((), description="incidents close by that it was kept apart from")
     flapping: bool = Field(False, description="whether an alert of it comes and goes")
+
+
+class Incident(Record):
+    """One outage, however many alerts; a later record with a higher `version` replaces an earlier one."""
+
+    id: str
+    title: str
+    status: Status
+    reason: str = Field("", description="why it has this status, when that needs a reason")
+    severity: Severity
+    service: EntityId
+    started_at: Moment
+    first_seen: Moment
+    symptoms: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    runbook: str = Field("", description="the name or the address of the runbook that its alert names")
+    owner: str | None = None
+    alerts: tuple[str, ...] = Field((), description="the first of them; how many there are stands in `triage`")
+    triage: Triage = Triage()
+    version: int = 1

@@ -1,4 +1,4 @@
-"""What an answer states, line by line."""
+"""What is said in an investigation, and what that rests on."""
 
 from pydantic import Field
 
@@ -16,3 +16,11 @@ class Statement(Record):
     evidence: tuple[str, ...] = Field((), description="documents that it rests on as a whole")
     records: tuple[int, ...] = ()
     incident: str = ""
+
+
+class Message(Record):
+    """Something said in an investigation; `evidence` is the document that it speaks of, `statements` an answer's."""
+
+    text: str
+    evidence: str | None = None
+    statements: tuple[Statement, ...] = ()

@@ -1,4 +1,4 @@
-"""The record of a runbook: a document of another place that was found for an incident."""
+"""A document of another place that was found for an incident."""
 
 from pydantic import Field
 

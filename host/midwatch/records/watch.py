@@ -1,4 +1,4 @@
-"""One look at an incident that is watched after its conclusion, as it goes on record."""
+"""One look at an incident that is watched after its conclusion."""
 
 from typing import Literal
 
