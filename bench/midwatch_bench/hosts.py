@@ -23,9 +23,9 @@ from pathlib import Path
 
 from tests.postgresql import Server, running
 
-from midwatch.database import Database
-from midwatch.journal import Journal
 from midwatch.records import Incident, Message, Report, Severity, Status, ToolCall
+from midwatch.storage.database import Database
+from midwatch.storage.journal import Journal
 
 _UP_SECONDS, _DONE_SECONDS, _LOOK_EVERY = 60.0, 900.0, 0.1
 

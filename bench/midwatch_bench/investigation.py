@@ -19,14 +19,14 @@ import anyio
 from rich.console import Console
 from tests.e2e.story import LENGTH, SEEN_AT, Story
 
-from midwatch.approvals import AtTheTerminal
 from midwatch.host import Host, open_host
 from midwatch.inquiry import Inquiry, Limits
 from midwatch.intake import alerts_from
-from midwatch.journal import Entry, Journal
+from midwatch.mitigation.approvals import AtTheTerminal
 from midwatch.records import Budget, Conclusion, Incident, Scope
 from midwatch.scoping import survey_arguments
 from midwatch.settings import Settings
+from midwatch.storage.journal import Entry, Journal
 from midwatch_kit.server import Role
 
 

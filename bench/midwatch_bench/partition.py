@@ -15,9 +15,9 @@ from pathlib import Path
 
 from tests.postgresql import Server
 
-from midwatch.database import Database
-from midwatch.journal import Entry, Journal
 from midwatch.records import Report
+from midwatch.storage.database import Database
+from midwatch.storage.journal import Entry, Journal
 from midwatch_bench.hosts import open_all, up, worked_on_by
 from robots.postgres import make_home
 

@@ -26,8 +26,8 @@ import anyio
 from mcp import Client, StdioServerParameters, stdio_client
 from tests.e2e.elsewhere import told_elsewhere
 
-from midwatch.journal import Journal
 from midwatch.records import Incident
+from midwatch.storage.journal import Journal
 from midwatch_bench.peer_questions import QUESTIONS, Asking, Server
 from midwatch_bench.peer_systems import told_to_peers
 

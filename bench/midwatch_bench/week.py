@@ -16,11 +16,11 @@ import sqlalchemy as sa
 
 from midwatch.correlation import Neighbourhood, Rules
 from midwatch.intake import alerts_from
-from midwatch.journal import Journal
 from midwatch.reception import AlertBook
 from midwatch.records import Alert
 from midwatch.settings.correlation import CorrelationSettings
-from midwatch.tables import incidents
+from midwatch.storage.journal import Journal
+from midwatch.storage.tables import incidents
 from midwatch_bench.storm_alerts import Fired, generic_body, storm
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Basis, Relation, TopologyFragment

@@ -10,8 +10,8 @@ import anyio
 
 from midwatch.errors import HostError, first_of
 from midwatch.investigation import becomes
-from midwatch.journal import Journal
 from midwatch.records import Decision, Incident, Plan, Status
+from midwatch.storage.journal import Journal
 
 _LOOK_EVERY = 0.5
 _LEFT_ALONE = {Status.CANCELLED, Status.LINKED, Status.SKIPPED}

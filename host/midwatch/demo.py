@@ -23,14 +23,14 @@ from rich.markup import escape
 from midwatch import webhook
 from midwatch.children import child, events, failed
 from midwatch.errors import HostError
-from midwatch.gate import Approver
 from midwatch.host import Host, open_host
-from midwatch.journal import Entry
-from midwatch.live import LiveView
-from midwatch.packet import drawn
+from midwatch.mitigation.gate import Approver
+from midwatch.reading.live import LiveView
+from midwatch.reading.packet import drawn
 from midwatch.records import Conclusion, Incident, Report
 from midwatch.serving import listen
 from midwatch.settings import Settings
+from midwatch.storage.journal import Entry
 from midwatch.work.waiting import unfinished
 from midwatch_kit.window import resolve_window
 from midwatch_topology import to_svg

@@ -7,10 +7,10 @@ from itertools import groupby
 import anyio
 
 from midwatch.host import Host
-from midwatch.links import Unanswered
+from midwatch.mcp_client.links import Unanswered
+from midwatch.mcp_client.toolbox import Tool
+from midwatch.mcp_client.trust import Standing, Use
 from midwatch.runbook_check import check_binding
-from midwatch.toolbox import Tool
-from midwatch.trust import Standing, Use
 from midwatch_kit.server import Role
 
 _ALLOW = "name the tools that may be asked in allow, in the servers file; midwatch server tools shows them"

@@ -16,22 +16,22 @@ from midwatch.claude.models import Models, open_models
 from midwatch.correlation import Neighbourhood, Rules
 from midwatch.declared import declared_topology
 from midwatch.errors import BadSteering, HostError
-from midwatch.gate import Approver
 from midwatch.inquiry import Inquiry
 from midwatch.investigation import Investigation, begin, limits_of
-from midwatch.journal import Journal
-from midwatch.links import Reach, connect, open_links
-from midwatch.places import Places
+from midwatch.mcp_client.links import Reach, connect, open_links
+from midwatch.mcp_client.servers import server_specs
+from midwatch.mcp_client.toolbox import Eyes, Hands
+from midwatch.mitigation.gate import Approver
 from midwatch.reception import AlertBook, Reception
 from midwatch.records import Alert, Incident, Message
 from midwatch.scoping import discover
-from midwatch.servers import server_specs
 from midwatch.settings import Settings
-from midwatch.snapshots import is_live
-from midwatch.state import evidence_of, journal_of
-from midwatch.steering import Steering, alert_rules, forbidden_by, load_steering
-from midwatch.steers import look_of
-from midwatch.toolbox import Eyes, Hands
+from midwatch.steering.files import Steering, alert_rules, forbidden_by, load_steering
+from midwatch.steering.steers import look_of
+from midwatch.storage.journal import Journal
+from midwatch.storage.places import Places
+from midwatch.storage.snapshots import is_live
+from midwatch.storage.state import evidence_of, journal_of
 from midwatch.watch.watching import RecoveryWatch
 from midwatch_kit.errors import KitError
 from midwatch_kit.records import Window

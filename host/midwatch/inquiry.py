@@ -13,11 +13,11 @@ from datetime import datetime
 import anyio
 from pydantic import JsonValue
 
-from midwatch.journal import Journal
-from midwatch.links import Unanswered
-from midwatch.privacy import hidden, without_personal_data
+from midwatch.mcp_client.links import Unanswered
+from midwatch.mcp_client.toolbox import Answer, Eyes, Tool
 from midwatch.records import Budget, Gap, ToolCall
-from midwatch.toolbox import Answer, Eyes, Tool
+from midwatch.storage.journal import Journal
+from midwatch.storage.privacy import hidden, without_personal_data
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore, broken_citations, canonical
 from midwatch_kit.records import Evidence, Observation, Window

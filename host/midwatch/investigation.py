@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from midwatch.approvals import decided_in_time, too_late
 from midwatch.builtin.admission import Admission, with_proposed
 from midwatch.builtin.asked import asked_less
 from midwatch.builtin.conclude import conclude
@@ -28,13 +27,15 @@ from midwatch.builtin.scene import Scene
 from midwatch.claude.models import Models
 from midwatch.declared import declared_topology
 from midwatch.errors import UnknownIncident, first_of
-from midwatch.gate import Approver, Gate, Patience
-from midwatch.health import health, window_ending
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
 from midwatch.last_words import last_words, worth_asking
-from midwatch.packet import packet
-from midwatch.recommendations import put_on_record
+from midwatch.mcp_client.toolbox import Eyes, Hands
+from midwatch.mitigation.approvals import decided_in_time, too_late
+from midwatch.mitigation.gate import Approver, Gate, Patience
+from midwatch.mitigation.health import health, window_ending
+from midwatch.reading.packet import packet
+from midwatch.reading.recommendations import put_on_record
+from midwatch.reading.revisions import revised
 from midwatch.records import (
     Budget,
     Conclusion,
@@ -52,14 +53,13 @@ from midwatch.records import (
 )
 from midwatch.records.runbook import Runbook
 from midwatch.required import ask_required, capped, of_other_looks, unmet
-from midwatch.revisions import revised
 from midwatch.runbooks import find_runbooks
 from midwatch.scoping import before, find_scope, survey_arguments
 from midwatch.settings import Settings
-from midwatch.steering import Steering, forbidden_by
-from midwatch.steers import as_steering, end, hear, heed, look_of, told, unheeded
+from midwatch.steering.files import Steering, forbidden_by
+from midwatch.steering.steers import as_steering, end, hear, heed, look_of, told, unheeded
+from midwatch.storage.journal import Journal
 from midwatch.subagents import Subagent
-from midwatch.toolbox import Eyes, Hands
 from midwatch.windows import steered
 from midwatch_kit.records import Observation, ObservationKind, Signal
 from midwatch_kit.server import Role

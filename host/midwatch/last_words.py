@@ -13,8 +13,8 @@ from midwatch.builtin.complaints import FAMILIES
 from midwatch.builtin.mismatches import is_certain, is_effect
 from midwatch.builtin.scene import Scene
 from midwatch.inquiry import Inquiry
+from midwatch.mcp_client.toolbox import Answer, Tool
 from midwatch.records import Scope
-from midwatch.toolbox import Answer, Tool
 from midwatch_kit.evidence import cite
 from midwatch_kit.records import Observation, ObservationKind, Signal
 from midwatch_kit.server import Role

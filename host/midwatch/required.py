@@ -12,11 +12,11 @@ from pydantic import JsonValue
 
 from midwatch.builtin.caps import highest
 from midwatch.inquiry import Inquiry
+from midwatch.mcp_client.toolbox import Tool
 from midwatch.records import Cause, Conclusion, Gap, Hypothesis, Limit, Outcome, Scope, ToolCall, Verdict
 from midwatch.records.conclusion import NextCheck
 from midwatch.settings.channels import TELLING
-from midwatch.steering import Requirement, Steering
-from midwatch.toolbox import Tool
+from midwatch.steering.files import Requirement, Steering
 from midwatch_kit.records import EntityId
 from midwatch_kit.server import Role
 from midwatch_kit.window import rfc3339

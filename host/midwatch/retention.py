@@ -16,12 +16,12 @@ import anyio.to_thread
 from ulid import ULID
 
 from midwatch.errors import HostError
-from midwatch.journal import Journal, Notes, Place
+from midwatch.reading.recommendations import standing as recommendations_of
 from midwatch.reception.old import came_since, forget, forget_strays
-from midwatch.recommendations import standing as recommendations_of
 from midwatch.records import Incident, Message, Status
 from midwatch.settings import Settings
-from midwatch.snapshots import is_live
+from midwatch.storage.journal import Journal, Notes, Place
+from midwatch.storage.snapshots import is_live
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.window import rfc3339

@@ -11,10 +11,10 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from midwatch.links import Unanswered
+from midwatch.mcp_client.links import Unanswered
+from midwatch.mcp_client.toolbox import LIST_RESOURCES, READ_RESOURCE, Answer, Eyes, Tool
 from midwatch.runbooks import results_in, text_of, whole_of
 from midwatch.settings.runbooks import RunbookBinding, Search, filled
-from midwatch.toolbox import LIST_RESOURCES, READ_RESOURCE, Answer, Eyes, Tool
 from midwatch_kit.evidence import value_at
 
 _SOUGHT: Final = "runbook"

@@ -16,11 +16,11 @@ from pydantic import JsonValue
 
 from midwatch.claude.untrusted import visible
 from midwatch.inquiry import Inquiry
-from midwatch.privacy import hidden
+from midwatch.mcp_client.toolbox import LIST_RESOURCES, READ_RESOURCE, Answer
 from midwatch.records import Incident
 from midwatch.records.runbook import Runbook
 from midwatch.settings.runbooks import RunbookBinding, filled, filled_in_uri
-from midwatch.toolbox import LIST_RESOURCES, READ_RESOURCE, Answer
+from midwatch.storage.privacy import hidden
 from midwatch_kit.evidence import value_at
 
 _BY = "runbooks"

@@ -15,8 +15,8 @@ from midwatch.builtin.observed import PARTS, got_worse, is_unwell
 from midwatch.builtin.ties import is_tied
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
+from midwatch.mcp_client.toolbox import Answer, Tool
 from midwatch.records import Incident, Scope
-from midwatch.toolbox import Answer, Tool
 from midwatch_kit.records import Entity, EntityId, Observation, ObservationKind, Signal, TopologyFragment, Window
 from midwatch_kit.server import Role
 from midwatch_kit.window import rfc3339

@@ -13,8 +13,8 @@ from pydantic import JsonValue
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.vocabulary import alters_data, is_migration, names_in
 from midwatch.inquiry import Inquiry
+from midwatch.mcp_client.toolbox import Answer, Tool
 from midwatch.records import Hypothesis, Scope
-from midwatch.toolbox import Answer, Tool
 from midwatch_kit.evidence import cite
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal
 from midwatch_kit.server import Role

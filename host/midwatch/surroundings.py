@@ -17,14 +17,14 @@ import sqlalchemy as sa
 from midwatch.channels.opening import check_channels
 from midwatch.claude.models import open_models
 from midwatch.config.check import check
-from midwatch.database import Database
 from midwatch.doctor import Finding
 from midwatch.errors import BadSettings, HostError
 from midwatch.serving import listen
 from midwatch.settings import Settings
-from midwatch.state import where_of
-from midwatch.steering import files_of
-from midwatch.tables import REVISION, records
+from midwatch.steering.files import files_of
+from midwatch.storage.database import Database
+from midwatch.storage.state import where_of
+from midwatch.storage.tables import REVISION, records
 from midwatch_kit.window import rfc3339
 
 _MAY_WRITE: Final = sa.text("SELECT NOT pg_is_in_recovery() AND has_table_privilege('records', 'INSERT')")

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from midwatch.chat.names import entity_of
 from midwatch.errors import NotUnderstood
-from midwatch.journal import Journal
 from midwatch.records import HypothesisKind, Incident, Steer
-from midwatch.steer_words import CAN_BE_SAID, Around, understood, window_of
+from midwatch.steering.words import CAN_BE_SAID, Around, understood, window_of
+from midwatch.storage.journal import Journal
 
 _SHORTEST = 3
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from midwatch.chat.names import known_entities
 from midwatch.claude.models import open_models
 from midwatch.errors import NotUnderstood
-from midwatch.journal import Journal
 from midwatch.records import Incident, Steer
 from midwatch.settings import Settings
+from midwatch.storage.journal import Journal
 from midwatch.telling import Fields, about, steer_of
 
 

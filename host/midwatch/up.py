@@ -11,7 +11,7 @@ from midwatch import webhook
 from midwatch.channels.running import telling
 from midwatch.demo import store_process
 from midwatch.host import Host, open_host
-from midwatch.live import LiveView
+from midwatch.reading.live import LiveView
 from midwatch.retention import keep_pruning
 from midwatch.serving import handed_over, listen
 from midwatch.settings import Settings

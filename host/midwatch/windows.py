@@ -15,7 +15,7 @@ from midwatch.builtin.waves import Slice, baseline_before, waves
 from midwatch.inquiry import Inquiry
 from midwatch.records import Incident, Scope, Steer
 from midwatch.scoping import EDGE, course_of, survey_arguments
-from midwatch.steers import chooses_window
+from midwatch.steering.steers import chooses_window
 from midwatch_kit.records import EntityId, Observation, Signal, Window
 from midwatch_kit.server import Role
 from midwatch_kit.window import clock

@@ -12,10 +12,10 @@ from tests.api.conftest import ALERT, Served, Serving, bearer, settings_in
 
 from midwatch import webhook
 from midwatch.api.tokens import BadToken, Scope, Tokens
-from midwatch.database import Database
 from midwatch.errors import BadSettings
 from midwatch.host import open_host
 from midwatch.serving import listen
+from midwatch.storage.database import Database
 
 
 async def status(served: Served, method: str, path: str, headers: Mapping[str, str] | None = None, **more: Any) -> int:

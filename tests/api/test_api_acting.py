@@ -5,8 +5,8 @@ import pytest
 from tests.api.conftest import Served, Serving
 
 from midwatch.api.tokens import Scope
-from midwatch.approvals import ThroughTheJournal
 from midwatch.cancelling import unless_cancelled
+from midwatch.mitigation.approvals import ThroughTheJournal
 from midwatch.records import Decision, Feedback, Incident, Message, Status, Steer
 from midwatch.work.waiting import unfinished
 

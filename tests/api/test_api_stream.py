@@ -12,10 +12,10 @@ import pytest
 from tests.api.conftest import Served, Serving
 
 from midwatch.api.over import api_over
-from midwatch.database import Database
-from midwatch.feed import Feed
-from midwatch.journal import Journal
 from midwatch.records import Message
+from midwatch.storage.database import Database
+from midwatch.storage.feed import Feed
+from midwatch.storage.journal import Journal
 
 
 @dataclass(frozen=True)

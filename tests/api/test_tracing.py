@@ -15,7 +15,6 @@ import pytest
 from tests.api.conftest import AT
 from ulid import ULID
 
-from midwatch.journal import Journal
 from midwatch.records import (
     Conclusion,
     Hypothesis,
@@ -30,6 +29,7 @@ from midwatch.records import (
     ToolCall,
     Verdict,
 )
+from midwatch.storage.journal import Journal
 from midwatch.tracing import is_on, tracing
 from midwatch_kit.records import TopologyFragment, Window
 from midwatch_store import Store

@@ -7,7 +7,7 @@ import anyio
 import pytest
 from tests.bench import published
 
-from midwatch.links import Unanswered
+from midwatch.mcp_client.links import Unanswered
 from midwatch.settings import ServerSpec
 from midwatch_bench.accuracy.ablation import NOTHING, lines_of
 from midwatch_bench.accuracy.in_process import TOPOLOGY, reach_without

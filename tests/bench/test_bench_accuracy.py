@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from midwatch.journal import Journal
 from midwatch.records import Cause, Hypothesis, HypothesisKind, Scope, Verdict
+from midwatch.storage.journal import Journal
 from midwatch_bench.accuracy.guess import guesses
 from midwatch_bench.accuracy.measured import Measured, leads_to_symptom
 from midwatch_bench.accuracy.table import lines_of, mean_reciprocal_rank, top

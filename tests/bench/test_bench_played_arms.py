@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from midwatch.accuracy.score import Truth
 from midwatch.cases.snapshot import Received
-from midwatch.journal import Journal
 from midwatch.records import Alert, Cause, Conclusion, Gap, Message, ModelCall, NamedCause
+from midwatch.storage.journal import Journal
 from midwatch_bench.bridge import write_json
 from midwatch_bench.played.__main__ import app
 from midwatch_bench.played.desk import ENDED, Arm, Desk

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from mcp import Client
 
-from midwatch.toolbox import text_of
+from midwatch.mcp_client.toolbox import text_of
 from midwatch_bench.played.desk import Desk
 from midwatch_bench.played.elsewhere import SERVERS, Teller, move
 from midwatch_bench.played.history_server import server

@@ -17,13 +17,13 @@ from tests.e2e.story import LENGTH, SEEN_AT, Story
 from typer.testing import CliRunner, Result
 
 from midwatch.cli import app
-from midwatch.findings import Findings, findings_of
 from midwatch.host import open_host
 from midwatch.intake import alerts_from
-from midwatch.journal import Journal
+from midwatch.reading.findings import Findings, findings_of
 from midwatch.records import HypothesisKind, Steer
 from midwatch.settings import Settings
-from midwatch.steers import tell
+from midwatch.steering.steers import tell
+from midwatch.storage.journal import Journal
 from midwatch_store.writer import Writer
 
 STORY = Story(seed=2)

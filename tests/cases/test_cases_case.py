@@ -10,9 +10,9 @@ import pytest
 from tests.cases.conftest import STORY, Desk
 
 from midwatch.cases.case import Expected, Suspect, faults
-from midwatch.findings import Findings
-from midwatch.journal import Journal
+from midwatch.reading.findings import Findings
 from midwatch.records import Feedback, HypothesisKind, Outcome
+from midwatch.storage.journal import Journal
 
 STOCK = Suspect(kind=HypothesisKind.CHANGE, entity="service:stock")
 WEB = Suspect(kind=HypothesisKind.CHANGE, entity="service:web", change="web-v7")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.cases.conftest import Desk, Replay
 
-from midwatch.differences import as_text, differences
-from midwatch.findings import Findings, Judged
+from midwatch.reading.differences import as_text, differences
+from midwatch.reading.findings import Findings, Judged
 from midwatch.records import (
     Argument,
     Cause,

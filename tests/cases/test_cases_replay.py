@@ -6,10 +6,10 @@ from contextlib import closing
 import pytest
 from tests.cases.conftest import HINT, Desk, Replay, found_in, records_in
 
-from midwatch.audit import audit
-from midwatch.differences import differences
-from midwatch.findings import Findings
-from midwatch.journal import Journal
+from midwatch.reading.differences import differences
+from midwatch.reading.findings import Findings
+from midwatch.storage.audit import audit
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 
 PATH = ("service:stock", "service:cart", "service:web", "alarm:web-errors")

@@ -14,8 +14,8 @@ from tests.e2e.story import SEEN_AT
 from midwatch.cases.archive import unpacked
 from midwatch.cases.manifest import Manifest, read_manifest, verify
 from midwatch.errors import BadSnapshot
-from midwatch.journal import Journal
 from midwatch.records import ToolCall
+from midwatch.storage.journal import Journal
 from midwatch_store import Store
 
 # They share one investigation, whose servers would starve a live application that another worker runs.

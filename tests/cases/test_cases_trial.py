@@ -13,7 +13,7 @@ from midwatch.cases.trial import ALL, NONE, Trial, Tried, label
 from midwatch.cli import app
 from midwatch.errors import BadSteering
 from midwatch.settings import Settings
-from midwatch.steering import Steering, load_steering
+from midwatch.steering.files import Steering, load_steering
 from midwatch_bench.accuracy.in_process import reach_without
 
 SETTINGS = Settings(lookback_seconds=40, gather_seconds=2.5, roll_back_url="http://127.0.0.1:9")

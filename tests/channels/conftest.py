@@ -17,7 +17,6 @@ from midwatch.channels.opening import open_channel
 from midwatch.channels.outbox import Outbox
 from midwatch.correlation import new_incident
 from midwatch.investigation import becomes
-from midwatch.journal import Journal
 from midwatch.records import (
     Action,
     Alert,
@@ -39,6 +38,7 @@ from midwatch.records import (
     Verdict,
 )
 from midwatch.settings.channels import AnyChannel, ChannelSettings
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore, canonical
 
 FAST = Pace(gather=0.0, sweep=0.25, pause=0.004)

@@ -15,8 +15,8 @@ from tests.channels.workspace import BOT_TOKEN, CHANNEL, Workspace
 
 from midwatch.channels.notifier import Pace
 from midwatch.channels.outbox import Outbox
-from midwatch.database import Database
-from midwatch.journal import Journal
+from midwatch.storage.database import Database
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 
 pytestmark = pytest.mark.anyio
@@ -106,7 +106,7 @@ from midwatch.channels.notifier import Line, Notifier, Pace
 from midwatch.channels.opening import open_channel
 from midwatch.channels.outbox import Outbox
 from midwatch.settings.channels import SlackSettings
-from midwatch.journal import Journal
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 settings = SlackSettings.model_validate_json(sys.argv[2])
 folder = Path(sys.argv[1])

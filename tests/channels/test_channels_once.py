@@ -11,9 +11,9 @@ from tests.channels.places import PLACES, Place
 from tests.channels.vendors import Fault, Sink, Vendor
 
 from midwatch.channels.notifier import Pace
-from midwatch.journal import Journal
 from midwatch.records import Status
-from midwatch.snapshots import note_import
+from midwatch.storage.journal import Journal
+from midwatch.storage.snapshots import note_import
 from midwatch_kit.evidence import EvidenceStore
 
 pytestmark = pytest.mark.anyio

@@ -26,7 +26,7 @@ from tests.channels.vendors import Sink
 
 from midwatch.channels.opening import check_channels, send_test
 from midwatch.channels.webhook import TYPES, Event
-from midwatch.journal import Journal
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 
 pytestmark = pytest.mark.anyio

@@ -275,7 +275,7 @@ NAMES = st.sampled_from(
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return what takes what Slack sends, without Slack: nothing it is told leads to a message."""
     from midwatch.channels.slack_people import People  # noqa: PLC0415
-    from midwatch.journal import Journal  # noqa: PLC0415
+    from midwatch.storage.journal import Journal  # noqa: PLC0415
 
     journal = Journal(None)
     return People(None, Outbox(journal.database), {})  # type: ignore[arg-type]

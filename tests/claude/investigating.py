@@ -12,15 +12,15 @@ from rich.console import Console
 from tests.claude.messages_api import Fails, MessagesApi, Player
 from tests.host.conftest import Reach
 
-from midwatch.approvals import AtTheTerminal
-from midwatch.audit import audit
 from midwatch.claude.model import Model
 from midwatch.claude.models import Models
 from midwatch.investigation import begin
-from midwatch.journal import Journal
+from midwatch.mitigation.approvals import AtTheTerminal
 from midwatch.records import Incident, Report
 from midwatch.settings import ServerSpec, Settings
-from midwatch.steering import Steering
+from midwatch.steering.files import Steering
+from midwatch.storage.audit import audit
+from midwatch.storage.journal import Journal
 
 CASE: Final = Path(__file__).parents[1] / "host" / "case_server.py"
 SETTINGS: Final = Settings(gather_seconds=0, subagent_seconds=5, call_seconds=5, model_task_seconds=20)

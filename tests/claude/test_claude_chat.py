@@ -19,11 +19,11 @@ from tests.host.scenes import a_scene, change
 from midwatch.chat.talk import Reply, Talk, environment_of
 from midwatch.claude.models import Models, open_models
 from midwatch.host import Host
-from midwatch.journal import Journal
+from midwatch.mcp_client.toolbox import Eyes, Hands
 from midwatch.records import Budget, Gap, Incident, Message, ModelCall, ToolCall, Verdict
 from midwatch.settings import Settings
-from midwatch.steering import Steering
-from midwatch.toolbox import Eyes, Hands
+from midwatch.steering.files import Steering
+from midwatch.storage.journal import Journal
 from midwatch_bench.messages import Json
 from midwatch_kit.evidence import EvidenceStore, canonical
 from midwatch_kit.records import Citation, Evidence

@@ -15,10 +15,10 @@ import pytest
 from midwatch.claude.day import DayPurse
 from midwatch.claude.prices import Usage
 from midwatch.claude.purse import Purse, Spent
-from midwatch.database import Database
-from midwatch.journal import Journal
-from midwatch.migrating import migrate
 from midwatch.records import ModelCall
+from midwatch.storage.database import Database
+from midwatch.storage.journal import Journal
+from midwatch.storage.migrating import migrate
 
 LIMIT = 1.0
 SPENDER = """
@@ -27,9 +27,9 @@ from pathlib import Path
 from midwatch.claude.day import DayPurse
 from midwatch.claude.prices import Usage
 from midwatch.claude.purse import Spent
-from midwatch.database import Database
-from midwatch.journal import Journal
-from midwatch.migrating import migrate
+from midwatch.storage.database import Database
+from midwatch.storage.journal import Journal
+from midwatch.storage.migrating import migrate
 
 day = DayPurse.of_today(Journal(Path(sys.argv[1])), float(sys.argv[2]))
 made = 0

@@ -28,11 +28,11 @@ from midwatch.claude.reasoner import Means, Proposing, examine, propose
 from midwatch.claude.reporting import Reporting
 from midwatch.claude.shelf import Shelf
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
-from midwatch.links import open_links
+from midwatch.mcp_client.links import open_links
+from midwatch.mcp_client.toolbox import Eyes
 from midwatch.records import Hypothesis, Incident, Scope, ToolCall
 from midwatch.settings import ServerSpec
-from midwatch.toolbox import Eyes
+from midwatch.storage.journal import Journal
 from midwatch_bench.messages import Json
 from midwatch_kit import Answer, EvidenceServer, Role, ServerSettings, Signal
 from midwatch_kit.evidence import EvidenceStore

@@ -16,7 +16,6 @@ from tests.e2e.story import Story
 
 from midwatch.claude.models import open_models
 from midwatch.errors import BadSettings
-from midwatch.journal import Entry, Journal
 from midwatch.records import (
     Budget,
     Conclusion,
@@ -31,7 +30,8 @@ from midwatch.records import (
 )
 from midwatch.records.recommendation import Recommendation
 from midwatch.settings import Settings
-from midwatch.steering import Steering
+from midwatch.steering.files import Steering
+from midwatch.storage.journal import Entry, Journal
 from midwatch_bench.messages import Json
 from midwatch_bench.played.liar import lies
 from midwatch_kit.records import Observation, ObservationKind

@@ -25,9 +25,9 @@ from midwatch.claude.purse import Purse
 from midwatch.claude.reasoner import Means
 from midwatch.claude.shelf import Shelf
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
+from midwatch.mcp_client.toolbox import Eyes, Tool
 from midwatch.records import Call, Condition, Plan
-from midwatch.toolbox import Eyes, Tool
+from midwatch.storage.journal import Journal
 from midwatch_bench.messages import Json
 from midwatch_kit.evidence import EvidenceStore, canonical
 from midwatch_kit.records import Citation, ObservationKind

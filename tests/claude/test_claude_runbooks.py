@@ -11,10 +11,10 @@ from tests.claude.messages_api import Player, Says, use
 from tests.claude.played import is_lead, shown, suggested, turn
 from tests.host.wiki import ALLOWED, BINDING, FORGE, SITE, Wiki, served
 
-from midwatch.journal import Journal
 from midwatch.records import Conclusion, Gap, ModelCall, ToolCall
 from midwatch.records.runbook import Runbook
 from midwatch.settings import ServerSpec
+from midwatch.storage.journal import Journal
 from midwatch_bench.messages import Json
 from midwatch_kit.records import Observation, ObservationKind
 

@@ -22,11 +22,11 @@ from midwatch.claude.purse import Purse
 from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import DataMark
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
-from midwatch.links import open_links
+from midwatch.mcp_client.links import open_links
+from midwatch.mcp_client.toolbox import Eyes
 from midwatch.records import Gap, ToolCall
 from midwatch.settings import ServerSpec
-from midwatch.toolbox import Eyes
+from midwatch.storage.journal import Journal
 from midwatch_bench.messages import Json
 from midwatch_kit.evidence import EvidenceStore
 

@@ -9,7 +9,7 @@ from midwatch.claude.conversation import Told
 from midwatch.claude.reasoner import reading
 from midwatch.cli import app
 from midwatch.errors import BadSteering
-from midwatch.steering import Steering, load_steering
+from midwatch.steering.files import Steering, load_steering
 
 TEXT = """Look at the cache first: see [the cache](references/cache.md) and `scripts/flush.sh`.
 Never read ../secret.md, /etc/passwd, references/link.md or references/away/secret.md; ./notes.md is fine.

@@ -23,11 +23,11 @@ from midwatch.claude.ranking import Text, best_first
 from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import DataMark
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
-from midwatch.links import open_links
+from midwatch.mcp_client.links import open_links
+from midwatch.mcp_client.toolbox import Eyes, Tool
 from midwatch.records import ToolCall
 from midwatch.settings import ServerSpec
-from midwatch.toolbox import Eyes, Tool
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 
 VERBS = ("list", "get", "search")

@@ -8,9 +8,9 @@ import pytest
 from tests.claude.messages_api import KEY, Fails, Player, Says, script, serving, use
 
 from midwatch.errors import NotUnderstood
-from midwatch.journal import Journal
 from midwatch.records import Incident, ModelCall, Scope, Steer
 from midwatch.settings import Settings
+from midwatch.storage.journal import Journal
 from midwatch.telling import Fields
 from midwatch.understanding import understand
 from midwatch_kit.records import Entity, TopologyFragment, Window

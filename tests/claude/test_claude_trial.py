@@ -15,7 +15,7 @@ from midwatch.claude.models import Models
 from midwatch.claude.purse import Purse
 from midwatch.cli import app
 from midwatch.settings import Settings
-from midwatch.steering import Steering
+from midwatch.steering.files import Steering
 from midwatch_bench.accuracy.in_process import reach_without
 from midwatch_bench.messages import Json
 

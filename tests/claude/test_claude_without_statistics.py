@@ -7,9 +7,9 @@ from tests.claude.investigating import Investigate
 from tests.claude.messages_api import Player, Says, use
 from tests.claude.played import is_lead, shown, tool, turn
 
-from midwatch.journal import Journal
 from midwatch.records import Conclusion, Limit, Message
-from midwatch.steering import Steering
+from midwatch.steering.files import Steering
+from midwatch.storage.journal import Journal
 from midwatch_bench.messages import Json
 
 WITHOUT = (Steering(name="quiet hours", description="No surveys tonight.", forbid=("*.survey_*",)),)

@@ -22,7 +22,7 @@ from jsonschema import Draft7Validator
 from publish.describe import settings_class
 from tests.backends.debian import CACHE, program
 
-from midwatch.servers import server_specs
+from midwatch.mcp_client.servers import server_specs
 from midwatch.settings import Settings
 from midwatch_byo.mapping import load_mapping
 from robots.__main__ import parser

@@ -14,13 +14,13 @@ from rich.console import Console
 from tests.e2e import story
 from typer.testing import CliRunner
 
-from midwatch.approvals import AtTheTerminal
-from midwatch.audit import audit
 from midwatch.cli import app
 from midwatch.host import open_host
 from midwatch.intake import alerts_from
+from midwatch.mitigation.approvals import AtTheTerminal
 from midwatch.records import Conclusion, Gap
 from midwatch.settings import Settings
+from midwatch.storage.audit import audit
 from midwatch_kit.records import Observation
 from midwatch_store.writer import Writer
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from midwatch.host import Host
-from midwatch.journal import Journal
+from midwatch.mcp_client.toolbox import Eyes, Hands
 from midwatch.settings import Settings
-from midwatch.toolbox import Eyes, Hands
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 
 

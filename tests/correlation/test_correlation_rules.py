@@ -9,7 +9,7 @@ from tests.correlation.stage import Desk, an_alert, rules
 from midwatch.correlation.rules import During
 from midwatch.errors import BadSteering
 from midwatch.records import Severity
-from midwatch.steering import alert_rules, load_steering
+from midwatch.steering.files import alert_rules, load_steering
 
 
 def test_an_alert_of_which_all_holds_that_is_given_is_skipped_and_why_is_said() -> None:

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from tests.correlation.conftest import a_host
 from tests.correlation.stage import an_alert
 
-from midwatch.database import Database
 from midwatch.errors import Busy, CannotTriage, DatabaseDown, NotKept
 from midwatch.host import Host
-from midwatch.journal import Journal
 from midwatch.reception.by_hand import ByHand
 from midwatch.reception.rows import listed
 from midwatch.records import Alert, Incident, Severity, Status
-from midwatch.tables import alerts, payloads
+from midwatch.storage.database import Database
+from midwatch.storage.journal import Journal
+from midwatch.storage.tables import alerts, payloads
 
 NOW = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
 CALLS = '{"relations": [{"source": "service:web", "kind": "calls", "target": "service:cart"}]}'

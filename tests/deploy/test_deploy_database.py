@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from midwatch.cli import app
-from midwatch.database import Database
-from midwatch.journal import Journal
-from midwatch.migrating import revisions
 from midwatch.records import Message
-from midwatch.tables import REVISION
+from midwatch.storage.database import Database
+from midwatch.storage.journal import Journal
+from midwatch.storage.migrating import revisions
+from midwatch.storage.tables import REVISION
 
 OLD = Path(__file__).parent / "journal-1.sql"
 """What midwatch wrote before there were revisions: two incidents, of which one has a report."""

@@ -17,10 +17,10 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from midwatch.cli import app
-from midwatch.database import Database
-from midwatch.journal import Journal
-from midwatch.migrating import revisions
 from midwatch.records import Message
+from midwatch.storage.database import Database
+from midwatch.storage.journal import Journal
+from midwatch.storage.migrating import revisions
 from midwatch_kit.window import rfc3339
 
 

@@ -23,8 +23,8 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from midwatch.errors import BadSettings
-from midwatch.journal import Journal
 from midwatch.serving import handed_over, listen, serving
+from midwatch.storage.journal import Journal
 
 UP = ("-m", "midwatch", "up", "--no-store")
 RESTARTS = 1

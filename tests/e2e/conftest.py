@@ -17,8 +17,8 @@ import psutil
 import pytest
 from tests.e2e.story import Story
 
-from midwatch.journal import Journal
 from midwatch.records import Conclusion, Incident, RecordType, ToolCall
+from midwatch.storage.journal import Journal
 from midwatch_kit.records import Record
 
 MIDWATCH = (sys.executable, "-m", "midwatch")

@@ -11,8 +11,8 @@ import pytest
 from tests.e2e.conftest import Desk, a_desk, told
 from tests.e2e.elsewhere import told_elsewhere
 
-from midwatch.journal import Journal
 from midwatch.records import Incident
+from midwatch.storage.journal import Journal
 
 # One live application at a time: two on a small machine would disturb each other.
 pytestmark = pytest.mark.xdist_group("live")

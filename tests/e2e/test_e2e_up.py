@@ -16,8 +16,8 @@ import pytest
 from tests.e2e.conftest import SERVERS, Desk, RecordT, Running, eventually, findings, interrupt
 from tests.e2e.story import BAD, BROKEN_AT, GOOD, SEEN_AT, Story, alarms, changes, rolled_back
 
-from midwatch.journal import Journal
 from midwatch.records import Action, Budget, Conclusion, Decision, Health, Plan, Report, ToolCall
+from midwatch.storage.journal import Journal
 from midwatch_store.writer import Writer
 
 # A whole host is five more servers: beside a live application on another worker they would starve it.

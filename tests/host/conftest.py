@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 import pytest
 
-from midwatch.journal import Journal
-from midwatch.links import Link, open_links
+from midwatch.mcp_client.links import Link, open_links
+from midwatch.mcp_client.toolbox import Eyes, Hands
 from midwatch.records import Incident, Severity, Status
 from midwatch.settings import ServerSpec
-from midwatch.toolbox import Eyes, Hands
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 
 ODD = Path(__file__).parent / "odd_server.py"

@@ -10,7 +10,7 @@ from midwatch.builtin.hypothesize import hypothesize
 from midwatch.builtin.judge import judge_all
 from midwatch.builtin.scene import Scene
 from midwatch.records import Conclusion, Hypothesis, HypothesisKind, Scope, Verdict
-from midwatch.steering import Steering
+from midwatch.steering.files import Steering
 from midwatch_kit.records import Citation, Observation, ObservationKind, Relation, Signal, TopologyFragment, Window
 from midwatch_topology import Topology
 

@@ -7,8 +7,8 @@ from tests.host.scenes import a_scene, after, change, healthy, origin, reason, s
 
 from midwatch.builtin.planning import plan_for
 from midwatch.builtin.scene import Scene
+from midwatch.mcp_client.toolbox import Tool
 from midwatch.records import HypothesisKind, Outcome
-from midwatch.toolbox import Tool
 from midwatch_kit.records import Observation, ObservationKind, Signal
 from midwatch_kit.server import Role
 

@@ -11,8 +11,8 @@ from tests.host.scenes import a_scene, change, origin, reason, seen
 from midwatch.builtin.planning import digest, plan_for
 from midwatch.builtin.scene import Scene
 from midwatch.builtin.vocabulary import alters_data, is_migration
+from midwatch.mcp_client.toolbox import Tool
 from midwatch.records import Call, Cause, Conclusion, Condition, Expectation, HypothesisKind, Outcome, Plan, Step
-from midwatch.toolbox import Tool
 from midwatch_kit.evidence import canonical, evidence_id
 from midwatch_kit.records import Citation, Observation, ObservationKind, Signal
 from midwatch_kit.server import Role

@@ -10,9 +10,9 @@ from tests.host.scenes import GRAPH, SYMPTOM, a_scene, after, change, healthy, o
 from midwatch.builtin import weights
 from midwatch.builtin.calibration import CALIBRATION
 from midwatch.builtin.planning import digest, plan_for
+from midwatch.mcp_client.toolbox import Tool
 from midwatch.records import HypothesisKind, Outcome
-from midwatch.steering import Check, Steering
-from midwatch.toolbox import Tool
+from midwatch.steering.files import Check, Steering
 from midwatch_kit.records import Observation, ObservationKind, Signal
 from midwatch_kit.server import Role
 

@@ -12,7 +12,6 @@ from midwatch.accuracy.score import Score, Truth, score
 from midwatch.accuracy.table import as_markdown
 from midwatch.cli import app
 from midwatch.errors import HostError
-from midwatch.journal import Journal
 from midwatch.records import (
     Cause,
     Conclusion,
@@ -24,6 +23,7 @@ from midwatch.records import (
     ToolCall,
     Verdict,
 )
+from midwatch.storage.journal import Journal
 from midwatch_kit.records import Evidence, Relation, TopologyFragment, Window
 
 AT = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)

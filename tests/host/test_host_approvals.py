@@ -15,11 +15,11 @@ import anyio
 import pytest
 from rich.console import Console
 
-from midwatch.approvals import AtTheTerminal, ThroughTheJournal, decide_by_name, plan_text
 from midwatch.builtin.planning import digest
 from midwatch.errors import HostError
-from midwatch.journal import Journal
+from midwatch.mitigation.approvals import AtTheTerminal, ThroughTheJournal, decide_by_name, plan_text
 from midwatch.records import Call, Decision, Expectation, Incident, Plan, Step
+from midwatch.storage.journal import Journal
 
 
 def a_plan(*, undo: bool = True, call: bool = True) -> Plan:
@@ -83,7 +83,7 @@ from pathlib import Path
 import anyio
 from rich.console import Console
 
-from midwatch.approvals import AtTheTerminal
+from midwatch.mitigation.approvals import AtTheTerminal
 from midwatch.records import Incident, Plan
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from midwatch.audit import audit
-from midwatch.journal import Journal
 from midwatch.records import Message, ToolCall
 from midwatch.records.message import Statement
+from midwatch.storage.audit import audit
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore, canonical, cite
 from midwatch_kit.records import Citation, Evidence, Observation, ObservationKind, Signal
 

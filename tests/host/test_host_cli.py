@@ -20,8 +20,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from midwatch.cli import app, main
-from midwatch.journal import Journal
 from midwatch.records import BODIES, Conclusion, Incident, Outcome, Plan, Report
+from midwatch.storage.journal import Journal
 
 if TYPE_CHECKING:
     from tests.host.conftest import HttpServer

@@ -10,7 +10,6 @@ from tests.host.scenes import a_scene, healthy
 from typer.testing import CliRunner, Result
 
 from midwatch.cli import app
-from midwatch.journal import Journal
 from midwatch.records import (
     Budget,
     Call,
@@ -26,6 +25,7 @@ from midwatch.records import (
     Steer,
     Step,
 )
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore, canonical
 from midwatch_kit.records import Citation
 

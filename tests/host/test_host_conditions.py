@@ -8,11 +8,11 @@ import pytest
 from tests.host.conftest import Reach
 from tests.host.scenes import ONSET, a_scene
 
-from midwatch.conditions import look_up
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
+from midwatch.mitigation.conditions import look_up
 from midwatch.records import Condition
 from midwatch.settings import ServerSpec
+from midwatch.storage.journal import Journal
 from midwatch_kit.records import Signal, Window
 
 SERVER = Path(__file__).parent / "versions_server.py"

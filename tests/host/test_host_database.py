@@ -15,14 +15,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from tests.postgresql import Server
 
-from midwatch.database import Database
 from midwatch.errors import BadSettings, DatabaseDown, JournalDamaged
-from midwatch.journal import Entry, Journal
-from midwatch.migrating import migrate, revisions
 from midwatch.records import Incident, Message, Report, Status, Steer
 from midwatch.settings import Settings
-from midwatch.state import evidence_of, journal_of
-from midwatch.tables import REVISION, tables
+from midwatch.storage.database import Database
+from midwatch.storage.journal import Entry, Journal
+from midwatch.storage.migrating import migrate, revisions
+from midwatch.storage.state import evidence_of, journal_of
+from midwatch.storage.tables import REVISION, tables
 from midwatch_kit.errors import BadInput, NotFound
 
 on_postgresql = pytest.mark.xdist_group("postgresql")

@@ -17,13 +17,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from tests.backends.serving import listening
 
-from midwatch.failing import failure_in, is_denial
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
-from midwatch.links import Unanswered, open_links
+from midwatch.mcp_client.failing import failure_in, is_denial
+from midwatch.mcp_client.links import Unanswered, open_links
+from midwatch.mcp_client.toolbox import Eyes, Tool
 from midwatch.records import Gap, ToolCall
 from midwatch.settings import ServerSpec
-from midwatch.toolbox import Eyes, Tool
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 
 if TYPE_CHECKING:

@@ -17,9 +17,8 @@ from tests.host.scenes import a_scene, change
 
 from midwatch.builtin.admission import Admission, Proposed, with_proposed
 from midwatch.builtin.planning import digest, plan_for
-from midwatch.gate import Gate, Patience
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
+from midwatch.mitigation.gate import Gate, Patience
 from midwatch.records import (
     Action,
     Call,
@@ -35,6 +34,7 @@ from midwatch.records import (
     Step,
 )
 from midwatch.settings import ServerSpec
+from midwatch.storage.journal import Journal
 from midwatch_kit.records import Citation, Signal, TopologyFragment, Window
 
 if TYPE_CHECKING:
@@ -378,13 +378,13 @@ from pathlib import Path
 
 import anyio
 
-from midwatch.gate import Gate, Patience
+from midwatch.mitigation.gate import Gate, Patience
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
-from midwatch.links import open_links
+from midwatch.storage.journal import Journal
+from midwatch.mcp_client.links import open_links
 from midwatch.records import Decision, Plan, Scope
 from midwatch.settings import ServerSpec
-from midwatch.toolbox import Eyes, Hands
+from midwatch.mcp_client.toolbox import Eyes, Hands
 from midwatch_kit.evidence import EvidenceStore
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from midwatch.health import worse
+from midwatch.mitigation.health import worse
 from midwatch.records import Health
 from midwatch_kit.records import Window
 

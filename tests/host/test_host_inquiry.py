@@ -10,10 +10,10 @@ import pytest
 from pydantic import JsonValue
 
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
+from midwatch.mcp_client.toolbox import Answer, Tool
 from midwatch.records import Gap, ToolCall
 from midwatch.settings import ServerSpec
-from midwatch.toolbox import Answer, Tool
+from midwatch.storage.journal import Journal
 from midwatch_kit.server import Role
 
 if TYPE_CHECKING:

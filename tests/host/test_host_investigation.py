@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from midwatch.approvals import AtTheTerminal
-from midwatch.audit import audit
 from midwatch.investigation import begin
-from midwatch.journal import Entry, Journal
+from midwatch.mitigation.approvals import AtTheTerminal
 from midwatch.records import Action, Conclusion, Gap, HypothesisKind, Incident, Outcome, Plan, Report, ToolCall, Verdict
 from midwatch.settings import ServerSpec, Settings
+from midwatch.storage.audit import audit
+from midwatch.storage.journal import Entry, Journal
 from midwatch_kit.records import Observation
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from midwatch.errors import JournalDamaged
-from midwatch.journal import Entry, Journal
 from midwatch.records import Gap, Incident, Message
+from midwatch.storage.journal import Entry, Journal
 from midwatch_kit.evidence import canonical, evidence_id
 
 KEYS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=5)
@@ -101,7 +101,7 @@ def test_a_journal_without_a_path_is_gone_when_it_is_closed(tmp_path: Path, monk
 READER = """
 import sys, json
 from pathlib import Path
-from midwatch.journal import Journal
+from midwatch.storage.journal import Journal
 journal, seen = Journal(Path(sys.argv[1])), 0
 print("ready", flush=True)
 while seen < 30:
@@ -128,7 +128,7 @@ def test_another_process_reads_every_record_in_order_while_this_one_writes(tmp_p
 WRITER = """
 import sys
 from pathlib import Path
-from midwatch.journal import Journal
+from midwatch.storage.journal import Journal
 from midwatch.records import Message
 print("ready", flush=True)
 sys.stdin.readline()

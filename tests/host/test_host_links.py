@@ -13,9 +13,9 @@ import anyio
 import psutil
 import pytest
 
-from midwatch.links import Unanswered
+from midwatch.mcp_client.links import Unanswered
+from midwatch.mcp_client.toolbox import Answer, Eyes, Tool
 from midwatch.settings import ServerSpec
-from midwatch.toolbox import Answer, Eyes, Tool
 from midwatch_kit.server import Role
 
 if TYPE_CHECKING:

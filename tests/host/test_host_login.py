@@ -15,8 +15,8 @@ from tests.backends.serving import served
 from tests.kit.issuer import Issuer
 from tests.kit.remote import started
 
-from midwatch.links import Link, open_links
-from midwatch.servers import server_specs
+from midwatch.mcp_client.links import Link, open_links
+from midwatch.mcp_client.servers import server_specs
 from midwatch.settings import Settings
 
 BROWSER = """

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.host.scenes import change, seen
 
-from midwatch.privacy import hidden, without_personal_data
+from midwatch.storage.privacy import hidden, without_personal_data
 from midwatch_kit.records import Citation
 
 

@@ -15,15 +15,15 @@ from typer.testing import CliRunner
 from midwatch.cli import app
 from midwatch.errors import BadSettings
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
-from midwatch.links import open_links
+from midwatch.mcp_client.links import open_links
+from midwatch.mcp_client.servers import server_specs
+from midwatch.mcp_client.toolbox import Eyes
 from midwatch.records import Gap, Incident, ToolCall
 from midwatch.records.runbook import Runbook
 from midwatch.runbooks import find_runbooks, words
-from midwatch.servers import server_specs
 from midwatch.settings import ServerSpec, Settings
 from midwatch.settings.runbooks import RunbookBinding
-from midwatch.toolbox import Eyes
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 
 Found = Callable[..., Any]

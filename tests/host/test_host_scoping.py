@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from midwatch.approvals import AtTheTerminal
 from midwatch.investigation import begin
+from midwatch.mitigation.approvals import AtTheTerminal
 from midwatch.records import Incident, Scope
 from midwatch.scoping import watched
 from midwatch.settings import ServerSpec, Settings
@@ -21,7 +21,7 @@ from midwatch_kit.window import rfc3339
 if TYPE_CHECKING:
     from tests.host.conftest import Reach
 
-    from midwatch.journal import Journal
+    from midwatch.storage.journal import Journal
 
 SERVER = Path(__file__).parent / "onset_server.py"
 SETTINGS = Settings(gather_seconds=60, lookback_seconds=900)

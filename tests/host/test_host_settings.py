@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from midwatch.cli import app
 from midwatch.errors import BadSettings
-from midwatch.servers import server_specs
+from midwatch.mcp_client.servers import server_specs
 from midwatch.settings import ServerSpec, Settings
 
 

@@ -8,11 +8,11 @@ from typer.testing import CliRunner
 from midwatch.cli import app
 from midwatch.errors import BadSteering
 from midwatch.host import Host
-from midwatch.journal import Journal
+from midwatch.mcp_client.toolbox import Eyes, Hands
 from midwatch.records import HypothesisKind, Incident, Message
 from midwatch.settings import Settings
-from midwatch.steering import Check, Phase, Steering, forbidden_by, load_steering
-from midwatch.toolbox import Eyes, Hands
+from midwatch.steering.files import Check, Phase, Steering, forbidden_by, load_steering
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Observation, ObservationKind, Signal
 

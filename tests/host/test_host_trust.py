@@ -16,12 +16,12 @@ from mcp import types
 from midwatch.doctor import trust
 from midwatch.errors import BadSettings
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
-from midwatch.links import Unanswered
+from midwatch.mcp_client.links import Unanswered
+from midwatch.mcp_client.servers import server_specs
+from midwatch.mcp_client.trust import Use, pin_of, use_of
 from midwatch.records import Gap
-from midwatch.servers import server_specs
 from midwatch.settings import ServerSpec, Settings
-from midwatch.trust import Use, pin_of, use_of
+from midwatch.storage.journal import Journal
 from midwatch_kit.server import Role
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ async def test_a_tool_that_turns_silently_is_found_out_once_its_list_is_old(
         (look,) = host.eyes.all()
         await host.eyes.ask(look, {"do": "turn silently"}, 5)
         assert (await host.eyes.ask(look, {}, 5)).rows
-        monkeypatch.setattr("midwatch.links._FRESH_SECONDS", 0.0)
+        monkeypatch.setattr("midwatch.mcp_client.links._FRESH_SECONDS", 0.0)
         with pytest.raises(Unanswered, match="is not what it was"):
             await host.eyes.ask(look, {}, 5)
 
@@ -193,7 +193,7 @@ async def test_what_cannot_be_looked_over_again_is_not_done(reach: Reach, monkey
     async with reach(odd=odd(allow=["look"], hands=["touch"])) as host:
         (look,) = host.eyes.all()
         pid = int(str((await host.eyes.ask(look, {}, 5)).rows[1]))
-        monkeypatch.setattr("midwatch.links._FRESH_SECONDS", 0.0)
+        monkeypatch.setattr("midwatch.mcp_client.links._FRESH_SECONDS", 0.0)
         os.kill(pid, signal.SIGSTOP)
         with pytest.raises(Unanswered, match=r"within 0\.5 s") as late:
             await host.hands.act("odd", "touch", {}, 0.5)

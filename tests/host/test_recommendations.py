@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from midwatch.builtin.lessons import lessons
 from midwatch.cli import app
 from midwatch.errors import UnknownRecommendation
-from midwatch.handout import handout
-from midwatch.journal import Journal
-from midwatch.packet import packet
-from midwatch.recommendations import EXPIRES, decide, find, put_on_record, standing
+from midwatch.reading.handout import handout
+from midwatch.reading.packet import packet
+from midwatch.reading.recommendations import EXPIRES, decide, find, put_on_record, standing
 from midwatch.records import Cause, Conclusion, HypothesisKind, Incident, Outcome, Severity
 from midwatch.records.recommendation import Recommendation
+from midwatch.storage.journal import Journal
 from midwatch_kit.records import Observation, ObservationKind, Signal
 
 NOW = datetime.now(UTC)

@@ -10,11 +10,9 @@ import pytest
 from pydantic import JsonValue
 from tests.host_mcp.conftest import case_settings
 
-from midwatch.approvals import ThroughTheJournal, decide_by_name
-from midwatch.audit import audit
 from midwatch.host import Host, open_host
 from midwatch.intake import alerts_from
-from midwatch.journal import Entry, Journal
+from midwatch.mitigation.approvals import ThroughTheJournal, decide_by_name
 from midwatch.records import (
     Conclusion,
     Decision,
@@ -28,7 +26,9 @@ from midwatch.records import (
     ToolCall,
     Verdict,
 )
-from midwatch.steers import tell
+from midwatch.steering.steers import tell
+from midwatch.storage.audit import audit
+from midwatch.storage.journal import Entry, Journal
 from midwatch.work.waiting import unfinished
 from midwatch_kit.records import Observation
 

@@ -20,9 +20,9 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp.shared.auth import AuthorizationCodeResult
 from pydantic import JsonValue
 
-from midwatch.links import Link, Unanswered, connect, open_links
+from midwatch.mcp_client.links import Link, Unanswered, connect, open_links
+from midwatch.mcp_client.wire import http_client
 from midwatch.settings import OAuth, ServerSpec
-from midwatch.wire import http_client
 
 SECONDS = 90
 MOST_BYTES = 2**20

@@ -8,8 +8,8 @@ from tests.replays.cases import CASES, Case
 
 from midwatch.cases.case import Expected, faults
 from midwatch.cases.replay import Replayed, replay
-from midwatch.journal import Journal
 from midwatch.settings import Settings
+from midwatch.storage.journal import Journal
 from midwatch_bench.accuracy.in_process import reach_without
 
 NOWHERE = "http://127.0.0.1:9"

@@ -10,7 +10,7 @@ from midwatch.cli import app
 from midwatch.errors import BadSteering
 from midwatch.host import open_host
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Journal
+from midwatch.mcp_client.toolbox import Eyes
 from midwatch.records import (
     Cause,
     Conclusion,
@@ -24,10 +24,10 @@ from midwatch.records import (
     Verdict,
 )
 from midwatch.required import capped, unmet
-from midwatch.steering import Requirement, Steering, read
-from midwatch.steers import tell
+from midwatch.steering.files import Requirement, Steering, read
+from midwatch.steering.steers import tell
+from midwatch.storage.journal import Journal
 from midwatch.telling import Fields, steer_of
-from midwatch.toolbox import Eyes
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Entity, TopologyFragment, Window
 

@@ -10,9 +10,9 @@ from pydantic import JsonValue
 from midwatch.correlation import new_incident
 from midwatch.errors import NotUnderstood
 from midwatch.intake import alerts_from
-from midwatch.journal import Journal
 from midwatch.records import Incident, Scope, Steer
-from midwatch.steers import meaning
+from midwatch.steering.steers import meaning
+from midwatch.storage.journal import Journal
 from midwatch.telling import Fields, steer_of
 from midwatch_kit.errors import BadInput
 from midwatch_kit.records import Entity, TopologyFragment, Window

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from tests.steers.conftest import SEEN, a_host, an_incident, effects, investigate
 
-from midwatch.audit import audit
 from midwatch.host import Host
-from midwatch.journal import Entry
 from midwatch.records import Conclusion, Gap, Incident, Message, Scope, Steer, ToolCall
-from midwatch.steers import look_of, span, tell
+from midwatch.steering.steers import look_of, span, tell
+from midwatch.storage.audit import audit
+from midwatch.storage.journal import Entry
 from midwatch.telling import Fields, steer_of
 from midwatch.work.waiting import unfinished
 from midwatch_kit.records import Observation

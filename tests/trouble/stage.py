@@ -24,11 +24,11 @@ from tests.trouble.troubles import Trouble
 from midwatch.correlation import new_incident
 from midwatch.intake import alerts_from
 from midwatch.investigation import begin
-from midwatch.journal import Journal
-from midwatch.links import Link, open_links
+from midwatch.mcp_client.links import Link, open_links
+from midwatch.mcp_client.toolbox import Eyes, Hands
 from midwatch.records import Conclusion, Decision, Gap, Incident, Plan
 from midwatch.settings import ServerSpec, Settings
-from midwatch.toolbox import Eyes, Hands
+from midwatch.storage.journal import Journal
 from midwatch_byo.server import build as build_byo
 from midwatch_byo.settings import ByoSettings
 from midwatch_deploys.server import build as build_deploys

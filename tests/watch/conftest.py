@@ -12,10 +12,10 @@ import pytest
 
 from midwatch.host import Host, open_host
 from midwatch.investigation import becomes
-from midwatch.journal import Journal
 from midwatch.records import Conclusion, Incident, Message, Outcome, Report, Scope, Severity, Status, Steer
 from midwatch.records.watch import Watch
 from midwatch.settings import Settings
+from midwatch.storage.journal import Journal
 from midwatch.watch.watching import RecoveryWatch
 from midwatch_kit.records import Citation, Observation, ObservationKind, Signal, TopologyFragment, Window
 

@@ -11,10 +11,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from midwatch.approvals import ThroughTheJournal, decide_by_name, decided_in_time, decision_on, too_late
 from midwatch.builtin.planning import digest
-from midwatch.journal import Journal
+from midwatch.mitigation.approvals import ThroughTheJournal, decide_by_name, decided_in_time, decision_on, too_late
 from midwatch.records import Decision, Expectation, Incident, Plan, Severity, Status, Step
+from midwatch.storage.journal import Journal
 
 if TYPE_CHECKING:
     from pathlib import Path

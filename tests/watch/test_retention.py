@@ -10,17 +10,17 @@ import pytest
 import sqlalchemy as sa
 
 from midwatch.correlation import Decision
-from midwatch.database import Database
 from midwatch.investigation import becomes
-from midwatch.journal import Journal
+from midwatch.reading.recommendations import decide, put_on_record, standing
 from midwatch.reception.rows import listed, put
-from midwatch.recommendations import decide, put_on_record, standing
 from midwatch.records import Alert, Conclusion, Incident, Message, Outcome, Severity, Status
 from midwatch.records.recommendation import Fix, Recommendation
 from midwatch.retention import GONE, keep, prune
 from midwatch.settings import Settings
-from midwatch.state import SharedEvidence
-from midwatch.tables import payloads
+from midwatch.storage.database import Database
+from midwatch.storage.journal import Journal
+from midwatch.storage.state import SharedEvidence
+from midwatch.storage.tables import payloads
 from midwatch_kit.evidence import EvidenceStore, canonical
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ from midwatch.cases import parcel
 from midwatch.cases.sending import export, receive
 from midwatch.cases.snapshot import Source
 from midwatch.correlation import Decision
-from midwatch.database import Database
 from midwatch.errors import BadParcel
-from midwatch.journal import Journal
 from midwatch.reception.rows import put
 from midwatch.records import Alert, Incident, Message, Severity, Status, ToolCall
 from midwatch.settings import Settings
-from midwatch.snapshots import is_live
-from midwatch.state import SharedEvidence
+from midwatch.storage.database import Database
+from midwatch.storage.journal import Journal
+from midwatch.storage.snapshots import is_live
+from midwatch.storage.state import SharedEvidence
 from midwatch.work.waiting import unfinished
 from midwatch_kit.evidence import EvidenceStore, canonical, evidence_id
 from midwatch_kit.records import Evidence

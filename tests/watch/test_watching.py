@@ -300,7 +300,7 @@ async def test_many_incidents_cost_no_more_calls_a_minute_than_one_host_may_ask(
 
 
 async def test_an_incident_of_a_snapshot_is_not_watched(ward: Ward) -> None:
-    from midwatch.snapshots import read_from_snapshot  # noqa: PLC0415
+    from midwatch.storage.snapshots import read_from_snapshot  # noqa: PLC0415
 
     name = ward.concludes()
     read_from_snapshot(ward.journal, name, ward.state)
@@ -309,7 +309,7 @@ async def test_an_incident_of_a_snapshot_is_not_watched(ward: Ward) -> None:
 
 
 async def test_an_incident_that_somebody_works_on_waits(ward: Ward) -> None:
-    from midwatch.claim import claim  # noqa: PLC0415
+    from midwatch.storage.claim import claim  # noqa: PLC0415
 
     name = ward.concludes()
     with claim(ward.host.settings.data_dir / "claims", ward.journal.database, name):

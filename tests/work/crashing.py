@@ -17,12 +17,12 @@ from typing import NoReturn
 
 import anyio
 
-from midwatch.approvals import decide_by_name
 from midwatch.errors import DatabaseDown
 from midwatch.host import Host, open_host
-from midwatch.journal import Entry
+from midwatch.mitigation.approvals import decide_by_name
 from midwatch.records import Incident, Plan, Status
 from midwatch.settings import Settings
+from midwatch.storage.journal import Entry
 from midwatch.work.alone import work_alone
 from midwatch.work.shared import work_shared
 

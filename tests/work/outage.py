@@ -12,10 +12,10 @@ from typing import Any
 
 from tests.work import crashing
 
-from midwatch.journal import Journal
 from midwatch.records import Action, Conclusion, Incident, Plan, Severity, Status, Steer, Verdict
-from midwatch.state import journal_of
-from midwatch.steers import tell
+from midwatch.steering.steers import tell
+from midwatch.storage.journal import Journal
+from midwatch.storage.state import journal_of
 
 KILLED, DONE = "-9", "0"
 GOOD, ACTS = "9e8d7c6", "roll forge back from 3f2c1ab to 9e8d7c6"

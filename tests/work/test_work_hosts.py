@@ -9,7 +9,7 @@ import pytest
 from tests.postgresql import Server
 from tests.work.outage import ACTS, DONE, GOOD, Outage, Tells
 
-from midwatch.claim import claim
+from midwatch.storage.claim import claim
 
 AWAY_SECONDS = 1.5
 pytestmark = pytest.mark.xdist_group("postgresql")

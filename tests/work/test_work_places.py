@@ -7,8 +7,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from midwatch.database import Database
-from midwatch.places import NoPlace, Places
+from midwatch.storage.database import Database
+from midwatch.storage.places import NoPlace, Places
 
 on_postgresql = pytest.mark.xdist_group("postgresql")
 

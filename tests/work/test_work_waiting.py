@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from midwatch.journal import Journal
 from midwatch.records import Incident, Severity, Status, Steer
-from midwatch.snapshots import note_import, read_from_snapshot
-from midwatch.steers import tell
+from midwatch.steering.steers import tell
+from midwatch.storage.journal import Journal
+from midwatch.storage.snapshots import note_import, read_from_snapshot
 from midwatch.work.waiting import waiting
 
 AT = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)

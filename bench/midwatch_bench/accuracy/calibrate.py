@@ -27,8 +27,8 @@ import numpy as np
 from midwatch.accuracy.score import Truth, score
 from midwatch.builtin.calibration import CALIBRATION, MOST, Calibration, Curve
 from midwatch.builtin.caps import SET_BY_HAND, highest
-from midwatch.journal import Journal
 from midwatch.records import Conclusion, Limit, Outcome
+from midwatch.storage.journal import Journal
 from midwatch_bench.accuracy.measured import log_odds_of
 from midwatch_bench.accuracy.reliability import expected_calibration_error, sure_but_wrong
 from midwatch_bench.accuracy.table import table

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from midwatch.journal import Journal
+from midwatch.storage.journal import Journal
 from midwatch_bench.accuracy.cloudopsbench import label as words_of_cloudopsbench
 from midwatch_bench.accuracy.guess import Guess, changes, guesses
 from midwatch_bench.importers import changerca, cloudopsbench, nezha, petshop, sockshop

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from midwatch.journal import Journal
 from midwatch.records import Hypothesis, HypothesisKind, Scope, Verdict
+from midwatch.storage.journal import Journal
 from midwatch_kit.records import EntityId, Observation
 
 

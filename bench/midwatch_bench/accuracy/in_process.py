@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 
-from midwatch.links import Reach, Unanswered
+from midwatch.mcp_client.links import Reach, Unanswered
 from midwatch.settings import ServerSpec
 from midwatch_kit import EvidenceServer
 from midwatch_kit.server import Role

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from midwatch.builtin.judge import log_odds
-from midwatch.journal import Journal
 from midwatch.records import Budget, Cause, Conclusion, Outcome, Scope, ToolCall, Verdict
+from midwatch.storage.journal import Journal
 from midwatch_bench.accuracy.data_sets import DataSet
 from midwatch_bench.accuracy.guess import Guess
 from midwatch_bench.importers.case import Case

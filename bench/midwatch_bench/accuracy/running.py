@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 
 from midwatch.cases.replay import replay
-from midwatch.journal import Journal
 from midwatch.settings import Settings
+from midwatch.storage.journal import Journal
 from midwatch_bench.accuracy.baselines import places, series_of
 from midwatch_bench.accuracy.data_sets import SETS
 from midwatch_bench.accuracy.in_process import TOPOLOGY, reach_without

@@ -17,8 +17,8 @@ from typing import Any, Final
 from midwatch.accuracy.score import score
 from midwatch.cases.snapshot import DECLARED, STEERING
 from midwatch.errors import HostError
-from midwatch.journal import Journal
 from midwatch.records import Conclusion, Gap, Message, ToolCall
+from midwatch.storage.journal import Journal
 from midwatch_bench.played.desk import Arm, Desk, Run
 from midwatch_bench.played.elsewhere import SERVERS
 

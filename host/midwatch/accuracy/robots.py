@@ -13,7 +13,7 @@ from rich.console import Console
 from midwatch.accuracy.score import Score, Truth, score
 from midwatch.demo import Show, Shown, demo
 from midwatch.errors import HostError, first_of
-from midwatch.journal import Journal
+from midwatch.storage.journal import Journal
 
 MEND_AFTER_SECONDS = 6.0
 """Enough for an investigation to have all its telemetry before the fix changes the picture."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from midwatch.errors import HostError
-from midwatch.findings import Findings, findings_of
-from midwatch.journal import Journal
+from midwatch.reading.findings import Findings, findings_of
 from midwatch.records import NamedCause, Outcome, Scope, ToolCall
+from midwatch.storage.journal import Journal
 from midwatch_kit.records import EntityId, Record
 
 _SOUND = {"root_cause": {Outcome.ROOT_CAUSE, Outcome.BEST_EFFORT}, "no_incident": {Outcome.NO_INCIDENT}}

@@ -23,17 +23,17 @@ from midwatch.api.shapes import (
 )
 from midwatch.api.state import Api, Shared, at_work, in_thread, read
 from midwatch.api.stream import IncidentId
-from midwatch.approvals import decide_by_name, decision_on
 from midwatch.cancelling import CannotCancel, cancel
 from midwatch.chat.talk import Talk
 from midwatch.correlation import service_id
 from midwatch.host import Host, open_host
-from midwatch.journal import Journal
-from midwatch.recommendations import decide
+from midwatch.mitigation.approvals import decide_by_name, decision_on
+from midwatch.reading.recommendations import decide
 from midwatch.records import Decision, Feedback, Incident, Plan, Status
 from midwatch.records.recommendation import Recommendation
-from midwatch.snapshots import snapshot_of
-from midwatch.steers import meaning, tell
+from midwatch.steering.steers import meaning, tell
+from midwatch.storage.journal import Journal
+from midwatch.storage.snapshots import snapshot_of
 from midwatch.telling import Fields
 from midwatch.understanding import understand
 

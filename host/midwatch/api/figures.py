@@ -23,8 +23,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from ulid import ULID
 
-from midwatch.journal import Entry
 from midwatch.records import Status
+from midwatch.storage.journal import Entry
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _MOST_VALUES: Final = 50

@@ -14,7 +14,7 @@ import anyio.to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from midwatch.errors import JournalDamaged
-from midwatch.feed import MOST, Feed, Placed
+from midwatch.storage.feed import MOST, Feed, Placed
 
 _LOOK_EVERY: Final = 0.25
 _PATIENCE: Final = 2.0

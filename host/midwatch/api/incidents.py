@@ -23,19 +23,19 @@ from midwatch.api.shapes import (
 )
 from midwatch.api.state import Api, Shared, in_thread
 from midwatch.api.stream import After, IncidentId
-from midwatch.approvals import decision_on
 from midwatch.correlation import Part
-from midwatch.feed import MOST
-from midwatch.handout import handout
-from midwatch.journal import Journal
-from midwatch.packet import drawn, packet
-from midwatch.reading import plan_state
+from midwatch.mitigation.approvals import decision_on
+from midwatch.reading.handout import handout
+from midwatch.reading.lines import plan_state
+from midwatch.reading.packet import drawn, packet
+from midwatch.reading.recommendations import find, standing
 from midwatch.reception.rows import alert_of
-from midwatch.recommendations import find, standing
 from midwatch.records import Action, Conclusion, Incident, Plan, RecordType, Scope, Severity, Status
 from midwatch.records.recommendation import Recommendation
-from midwatch.steers import look_of, unheeded
-from midwatch.tables import alerts, incidents
+from midwatch.steering.steers import look_of, unheeded
+from midwatch.storage.feed import MOST
+from midwatch.storage.journal import Journal
+from midwatch.storage.tables import alerts, incidents
 from midwatch_kit.errors import NotFound
 from midwatch_kit.evidence import PAGE_CHARS
 from midwatch_kit.window import rfc3339

@@ -15,14 +15,14 @@ from midwatch.api.hub import Hub
 from midwatch.api.state import Api
 from midwatch.api.tokens import Scope, Tokens
 from midwatch.errors import BadSettings
-from midwatch.feed import Feed
 from midwatch.host import Host
-from midwatch.journal import Journal
 from midwatch.records import Status
 from midwatch.settings import Settings
 from midwatch.settings.api import ApiSettings
 from midwatch.settings.intake import IntakeSettings, SourceSettings
-from midwatch.tables import deliveries, incidents
+from midwatch.storage.feed import Feed
+from midwatch.storage.journal import Journal
+from midwatch.storage.tables import deliveries, incidents
 
 _WAITING = (Status.TRIAGING, Status.INVESTIGATING)
 _NOBODY = (

@@ -18,7 +18,7 @@ from midwatch.api.access import Reader
 from midwatch.api.hub import Follower
 from midwatch.api.problems import Problem, documented, too_many
 from midwatch.api.state import Api, Shared, read
-from midwatch.feed import MOST, Placed
+from midwatch.storage.feed import MOST, Placed
 
 routes = APIRouter(prefix="/v1", tags=["stream"])
 _SEND_SECONDS: Final = 30.0

@@ -13,8 +13,8 @@ from midwatch.api.problems import Problem, documented
 from midwatch.api.shapes import Checked, Graph, SteeringFile, SteeringText
 from midwatch.api.state import Shared, at_work, in_thread
 from midwatch.errors import BadSteering
-from midwatch.steering import Steering, files_of
-from midwatch.steering import read as read_steering
+from midwatch.steering.files import Steering, files_of
+from midwatch.steering.files import read as read_steering
 from midwatch_kit.window import resolve_window
 
 routes = APIRouter(prefix="/v1")

@@ -18,9 +18,9 @@ from typing import Final
 import sqlalchemy as sa
 from pydantic import BaseModel, Field
 
-from midwatch.database import Database
 from midwatch.errors import HostError
-from midwatch.tables import tokens
+from midwatch.storage.database import Database
+from midwatch.storage.tables import tokens
 from midwatch_kit.records import Moment
 from midwatch_kit.window import rfc3339
 

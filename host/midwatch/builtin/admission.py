@@ -20,8 +20,8 @@ from referencing.exceptions import Unresolvable
 from midwatch.builtin.commands import fault_of_command, rolls_back
 from midwatch.builtin.planning import acting_step, by_hand_step, condition_step, sealed, unsafe
 from midwatch.builtin.scene import Scene
+from midwatch.mcp_client.toolbox import Tool
 from midwatch.records import Call, Conclusion, Condition, Plan, Step
-from midwatch.toolbox import Tool
 from midwatch_kit.records import Citation, EntityId, ObservationKind
 
 _DESTROYS: Final = re.compile(

@@ -9,7 +9,7 @@ from midwatch.builtin.scene import Scene
 from midwatch.builtin.vocabulary import kind_of
 from midwatch.builtin.weights import PRIORS
 from midwatch.records import Hypothesis, HypothesisKind
-from midwatch.steering import Steering
+from midwatch.steering.files import Steering
 from midwatch_kit.records import EntityId, Observation, ObservationKind
 
 _TESTS: dict[HypothesisKind, tuple[str, str]] = {

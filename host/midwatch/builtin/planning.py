@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from midwatch.builtin.remedies import Remedy, remedy_for, runs, versions_of
 from midwatch.builtin.scene import Scene
+from midwatch.mcp_client.toolbox import Tool
 from midwatch.records import Call, Cause, Conclusion, Condition, Expectation, HypothesisKind, Outcome, Phase, Plan, Step
-from midwatch.toolbox import Tool
 from midwatch_kit.evidence import canonical, evidence_id
 from midwatch_kit.records import EntityId
 from midwatch_kit.server import Role

@@ -15,10 +15,10 @@ from pydantic import Field, ValidationError
 from midwatch.cases.replay import replay
 from midwatch.cases.snapshot import Source, take
 from midwatch.errors import BadSnapshot
-from midwatch.findings import Findings, Judged, findings_of
-from midwatch.journal import Journal
+from midwatch.reading.findings import Findings, Judged, findings_of
 from midwatch.records import Cause, Feedback, HypothesisKind, Incident, Outcome, Scope
 from midwatch.settings import Settings
+from midwatch.storage.journal import Journal
 from midwatch_kit.records import EntityId, Record
 from midwatch_topology import UnknownEntity
 

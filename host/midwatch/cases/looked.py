@@ -10,9 +10,9 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from midwatch.errors import BadSnapshot
-from midwatch.health import ASKED_BY
-from midwatch.journal import Journal
+from midwatch.mitigation.health import ASKED_BY
 from midwatch.records import Alert, Message, Scope, ToolCall
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Window
 

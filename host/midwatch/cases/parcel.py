@@ -27,7 +27,7 @@ from typing import IO, Final, Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from midwatch.errors import BadParcel
-from midwatch.journal import Entry, hash_of
+from midwatch.storage.journal import Entry, hash_of
 from midwatch_kit.evidence import canonical, evidence_id
 from midwatch_kit.records import Record
 

@@ -20,14 +20,14 @@ from midwatch.cases.archive import unpacked
 from midwatch.cases.manifest import Conditions, Manifest, read_manifest, verify
 from midwatch.cases.snapshot import ALERTS, DECLARED, STEERING, TOPOLOGY, Received
 from midwatch.errors import BadSnapshot, HostError
-from midwatch.findings import Findings, findings_of
 from midwatch.host import Host, open_host
 from midwatch.intake import alerts_from
-from midwatch.links import Reach, connect
+from midwatch.mcp_client.links import Reach, connect
+from midwatch.reading.findings import Findings, findings_of
 from midwatch.records import Gap
 from midwatch.settings import Settings
 from midwatch.settings.models import ModelSettings
-from midwatch.steering import Steering
+from midwatch.steering.files import Steering
 from midwatch_kit.window import parse_time
 
 _PATIENCE_SECONDS = 3600.0

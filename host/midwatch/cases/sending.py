@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from midwatch.audit import Audit, audit
 from midwatch.cases import parcel
 from midwatch.cases.snapshot import Source, take
 from midwatch.errors import BadParcel
-from midwatch.journal import Entry, Journal
 from midwatch.reception.old import as_they_came
 from midwatch.records import Incident, ToolCall
-from midwatch.snapshots import note_import
+from midwatch.storage.audit import Audit, audit
+from midwatch.storage.journal import Entry, Journal
+from midwatch.storage.snapshots import note_import
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore, canonical
 

@@ -21,11 +21,11 @@ from midwatch.cases.archive import is_archive, pack
 from midwatch.cases.looked import alerts_of, calls_of, first_scope_of, scope_of, window_of
 from midwatch.cases.manifest import Conditions, Manifest, read_manifest, write_manifest
 from midwatch.errors import BadSnapshot, BadSteering
-from midwatch.journal import Journal
 from midwatch.records import Alert, Budget, Incident, Plan, Steer
 from midwatch.settings import Settings
-from midwatch.steering import files_of, read
-from midwatch.steers import told
+from midwatch.steering.files import files_of, read
+from midwatch.steering.steers import told
+from midwatch.storage.journal import Journal
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Moment, Record, Window
 

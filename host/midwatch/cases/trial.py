@@ -17,16 +17,16 @@ from midwatch.cases.replay import Snapshot, investigated, reopened, whole
 from midwatch.claude.models import Models
 from midwatch.claude.prices import Usage
 from midwatch.claude.purse import Purse, Spent
-from midwatch.differences import differences
 from midwatch.errors import BadSnapshot, BadSteering, HostError, first_of
-from midwatch.findings import Findings
 from midwatch.host import Host
-from midwatch.journal import Journal
-from midwatch.links import Reach, connect
+from midwatch.mcp_client.links import Reach, connect
+from midwatch.reading.differences import differences
+from midwatch.reading.findings import Findings
 from midwatch.records import Gap, ModelCall, Scope, ToolCall
 from midwatch.records.conclusion import Difference
 from midwatch.settings import Settings
-from midwatch.steering import Steering
+from midwatch.steering.files import Steering
+from midwatch.storage.journal import Journal
 from midwatch_kit.records import EntityId
 
 ALL: Final = "all"

@@ -11,11 +11,9 @@ from typing import Final, TypeVar
 
 from pydantic import Field
 
-from midwatch.approvals import told_of
 from midwatch.channels.origins import Origin
-from midwatch.journal import Entry, Journal
-from midwatch.packet import WHY_LIMITED
-from midwatch.privacy import hidden
+from midwatch.mitigation.approvals import told_of
+from midwatch.reading.packet import WHY_LIMITED
 from midwatch.records import (
     Action,
     Cause,
@@ -31,6 +29,8 @@ from midwatch.records import (
     Verdict,
 )
 from midwatch.settings.channels import Stage
+from midwatch.storage.journal import Entry, Journal
+from midwatch.storage.privacy import hidden
 from midwatch_kit.records import EntityId, Moment, Record
 
 READ: Final[tuple[RecordType, ...]] = ("incident", "conclusion", "verdict", "plan", "decision", "action", "health")

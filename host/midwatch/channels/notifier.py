@@ -20,11 +20,11 @@ from midwatch.channels.notices import READ, Notice, notice_of
 from midwatch.channels.origins import origins
 from midwatch.channels.outbox import Outbox
 from midwatch.errors import HostError
-from midwatch.journal import Entry, Journal
-from midwatch.privacy import hidden
 from midwatch.records import Gap, Message
 from midwatch.settings.channels import TELLING, ChannelSettings, Stage
-from midwatch.snapshots import is_live
+from midwatch.storage.journal import Entry, Journal
+from midwatch.storage.privacy import hidden
+from midwatch.storage.snapshots import is_live
 from midwatch_kit.evidence import EvidenceStore
 
 RECENT: Final = timedelta(days=3)

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 import sqlalchemy as sa
 from pydantic import Field, ValidationError
 
-from midwatch.journal import Journal
 from midwatch.records import Alert, Message
-from midwatch.tables import alerts
+from midwatch.storage.journal import Journal
+from midwatch.storage.tables import alerts
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Record

@@ -13,8 +13,8 @@ from typing import Final, Literal
 import sqlalchemy as sa
 from ulid import ULID
 
-from midwatch.database import Database
-from midwatch.tables import deliveries, incidents, records, tellings
+from midwatch.storage.database import Database
+from midwatch.storage.tables import deliveries, incidents, records, tellings
 from midwatch_kit.window import rfc3339
 
 MESSAGE: Final = "message"

@@ -14,7 +14,6 @@ from typing import Any, Final
 import anyio
 import anyio.lowlevel
 
-from midwatch.approvals import decide_by_name
 from midwatch.channels import slack_blocks
 from midwatch.channels.letters import Undelivered
 from midwatch.channels.notices import notice_of
@@ -23,8 +22,9 @@ from midwatch.channels.slack import Slack
 from midwatch.chat.talk import ENVIRONMENT, Talk
 from midwatch.errors import HostError
 from midwatch.host import Host
+from midwatch.mitigation.approvals import decide_by_name
 from midwatch.records import Decision, Incident, Message
-from midwatch.steers import meaning, tell
+from midwatch.steering.steers import meaning, tell
 from midwatch.telling import Fields
 from midwatch.understanding import understand
 from midwatch_kit.errors import KitError

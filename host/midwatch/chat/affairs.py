@@ -6,7 +6,7 @@ from typing import Final
 
 from midwatch.chat.book import Book, Noted, seen_line
 from midwatch.chat.findings import Asked
-from midwatch.reading import plan_state
+from midwatch.reading.lines import plan_state
 from midwatch.records import (
     Action,
     Budget,
@@ -22,7 +22,7 @@ from midwatch.records import (
     ToolCall,
 )
 from midwatch.records.message import Statement
-from midwatch.steers import look_of, unheeded
+from midwatch.steering.steers import look_of, unheeded
 from midwatch_kit.records import EntityId, ObservationKind
 from midwatch_kit.window import rfc3339
 

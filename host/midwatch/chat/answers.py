@@ -27,9 +27,9 @@ from midwatch.chat.findings import (
 )
 from midwatch.chat.questions import Question, understood
 from midwatch.chat.surroundings import Map, dependents, depends_on, everything, owners, paths, runs
-from midwatch.journal import Journal
 from midwatch.records import Incident
 from midwatch.records.message import Statement
+from midwatch.storage.journal import Journal
 
 _DEPENDENTS: Final = (
     r"\b(what|who|which \w+) depends? (up)?on\b|\bbreaks?\b|\bblast radius\b|\b(used|called) by\b|\bdependents\b"

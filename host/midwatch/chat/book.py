@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from midwatch.chat.names import known_entities
 from midwatch.errors import JournalDamaged
-from midwatch.journal import Entry, Journal
 from midwatch.records import BODIES, Hypothesis, Incident, Scope, Verdict
 from midwatch.records.message import Statement
+from midwatch.storage.journal import Entry, Journal
 from midwatch_kit.records import Citation, EntityId, Moment, Observation, Record
 from midwatch_topology import Topology
 

@@ -7,7 +7,7 @@ from typing import Final
 from midwatch.builtin.weights import SHIFTED
 from midwatch.chat.book import Book, Noted, seen_line
 from midwatch.chat.questions import Question
-from midwatch.reading import hypothesis_name
+from midwatch.reading.lines import hypothesis_name
 from midwatch.records import (
     Action,
     Cause,

@@ -12,10 +12,10 @@ from jsonpointer import JsonPointerException, resolve_pointer
 from pydantic import JsonValue
 
 from midwatch.claude.untrusted import visible
-from midwatch.journal import Journal
-from midwatch.packet import evidence_index
+from midwatch.reading.packet import evidence_index
 from midwatch.records import Incident
 from midwatch.records.message import Statement
+from midwatch.storage.journal import Journal
 from midwatch_kit.errors import BadInput, NotFound
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Observation

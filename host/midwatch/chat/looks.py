@@ -18,11 +18,11 @@ from midwatch.builtin.weights import SHIFTED
 from midwatch.chat.book import Book, seen_line
 from midwatch.chat.questions import Question
 from midwatch.inquiry import Inquiry
-from midwatch.privacy import hidden
+from midwatch.mcp_client.toolbox import Answer, Tool
 from midwatch.records import Gap
 from midwatch.records.message import Statement
 from midwatch.scoping import survey_arguments
-from midwatch.toolbox import Answer, Tool
+from midwatch.storage.privacy import hidden
 from midwatch_kit.evidence import cite
 from midwatch_kit.records import EntityId, Observation, ObservationKind, Signal, Window
 from midwatch_kit.server import Role

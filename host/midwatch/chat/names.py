@@ -1,8 +1,8 @@
 """Names that people use for entities, and the ids that they stand for in one investigation."""
 
 from midwatch.correlation import service_id
-from midwatch.journal import Journal
 from midwatch.records import Hypothesis, Incident, Scope
+from midwatch.storage.journal import Journal
 from midwatch_kit.records import EntityId, Observation
 from midwatch_topology import UnknownEntity
 

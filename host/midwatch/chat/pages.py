@@ -13,9 +13,9 @@ from midwatch.chat.handles import DIGITS
 from midwatch.claude.quoting import cited
 from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import shortened
-from midwatch.journal import Entry
 from midwatch.records import RecordType
 from midwatch.records.message import Statement
+from midwatch.storage.journal import Entry
 from midwatch_kit.records import Citation, Observation
 
 PAGES: Final[Mapping[str, tuple[RecordType, ...]]] = {

@@ -23,9 +23,9 @@ from midwatch.claude.prompts import prompt
 from midwatch.claude.purse import Purse
 from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import DataMark, visible
-from midwatch.journal import Entry
-from midwatch.privacy import hidden
 from midwatch.records.message import Statement
+from midwatch.storage.journal import Entry
+from midwatch.storage.privacy import hidden
 from midwatch_kit.records import Citation, Observation, ObservationKind, Signal
 
 MOST: Final = 8

@@ -10,8 +10,8 @@ from typing import Final
 
 from midwatch.chat.affairs import OWNED
 from midwatch.chat.questions import Question
+from midwatch.mcp_client.toolbox import Answer
 from midwatch.records.message import Statement
-from midwatch.toolbox import Answer
 from midwatch_kit.records import Citation, EntityId, Relation
 from midwatch_topology import Topology
 

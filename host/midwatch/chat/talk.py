@@ -29,14 +29,14 @@ from midwatch.declared import declared_topology
 from midwatch.errors import HostError
 from midwatch.host import Host
 from midwatch.inquiry import Limits
-from midwatch.journal import Entry, Journal
-from midwatch.privacy import hidden
+from midwatch.mcp_client.toolbox import Answer
 from midwatch.records import Conclusion, Incident, Message
 from midwatch.records.message import Statement
 from midwatch.scoping import discovered
 from midwatch.settings import Settings
-from midwatch.steering import forbidden_by
-from midwatch.toolbox import Answer
+from midwatch.steering.files import forbidden_by
+from midwatch.storage.journal import Entry, Journal
+from midwatch.storage.privacy import hidden
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import ObservationKind, Window
 from midwatch_topology import Topology

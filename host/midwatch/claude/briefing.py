@@ -14,7 +14,7 @@ from midwatch.claude.prompts import prompt
 from midwatch.claude.untrusted import DataMark
 from midwatch.records import Gap, Hypothesis, Incident, Verdict
 from midwatch.records.runbook import Runbook
-from midwatch.steering import Steering
+from midwatch.steering.files import Steering
 from midwatch_kit.records import Observation, ObservationKind, Window
 from midwatch_kit.window import rfc3339
 

@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from midwatch.claude.purse import HARDLY, Purse, Spent
-from midwatch.journal import Journal
 from midwatch.records import ModelCall
 from midwatch.settings.models import ModelSettings
+from midwatch.storage.journal import Journal
 
 _NO_LIMIT: Final = 2**62
 

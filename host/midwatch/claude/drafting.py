@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from pydantic import JsonValue, ValidationError
 
-from midwatch.approvals import plan_text
 from midwatch.builtin.admission import Admission, Proposed, ProposedPhase
 from midwatch.claude.agent import Ability, Ended
 from midwatch.claude.conversation import Told
@@ -21,10 +20,11 @@ from midwatch.claude.picking import name_of, schema_of, words_of
 from midwatch.claude.prompts import prompt
 from midwatch.claude.reasoner import Means
 from midwatch.claude.untrusted import shortened, visible
-from midwatch.privacy import hidden
+from midwatch.mcp_client.toolbox import Tool
+from midwatch.mitigation.approvals import plan_text
 from midwatch.records import Call, Condition, Plan, Step
 from midwatch.records.recommendation import Fix
-from midwatch.toolbox import Tool
+from midwatch.storage.privacy import hidden
 from midwatch_kit.records import Citation, Observation, Record, Signal
 
 MOST_STEPS: Final = 6

@@ -15,7 +15,7 @@ from midwatch.claude.agent import Ability
 from midwatch.claude.conversation import Told
 from midwatch.claude.picking import name_of, ranking, schema_of, words_of
 from midwatch.claude.untrusted import DataMark, visible
-from midwatch.toolbox import Tool
+from midwatch.mcp_client.toolbox import Tool
 
 FIND_CHARS: Final = 700
 """Characters that the two tools have together, as they are sent."""

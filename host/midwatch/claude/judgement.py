@@ -25,7 +25,7 @@ from midwatch.records import Gap, Hypothesis, Incident, Message, ModelCall, Plan
 from midwatch.records.recommendation import Fix
 from midwatch.records.runbook import Runbook
 from midwatch.settings import Settings
-from midwatch.steering import Steering
+from midwatch.steering.files import Steering
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import canonical
 from midwatch_kit.records import Observation

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from midwatch.privacy import hidden
+from midwatch.storage.privacy import hidden
 
 _NAMED: Final = re.compile(r"<(?:email|card|person)-\d+>")
 _SHORTEST_NAME: Final = 3

@@ -20,7 +20,7 @@ from midwatch.claude.server_words import ServerWords
 from midwatch.claude.shelf import Shelf
 from midwatch.claude.untrusted import DataMark, shortened
 from midwatch.inquiry import Inquiry
-from midwatch.toolbox import Answer, Tool
+from midwatch.mcp_client.toolbox import Answer, Tool
 from midwatch_kit.evidence import canonical
 
 MENU_CHARS: Final = 12_000

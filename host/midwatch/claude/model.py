@@ -19,9 +19,9 @@ from anthropic.lib.streaming import AsyncMessageStream
 from midwatch.claude.prices import Usage, cost, dearest
 from midwatch.claude.purse import Held, Purse
 from midwatch.errors import HostError
-from midwatch.places import NoPlace, Places
-from midwatch.privacy import hidden
 from midwatch.settings.models import Price
+from midwatch.storage.places import NoPlace, Places
+from midwatch.storage.privacy import hidden
 
 Block: TypeAlias = dict[str, Any]
 """A content block as the API has it."""

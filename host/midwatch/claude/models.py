@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from midwatch.claude.prices import price_of
 from midwatch.claude.purse import Purse
 from midwatch.errors import BadSettings
-from midwatch.places import Places
-from midwatch.privacy import hidden
 from midwatch.settings.models import ModelSettings
+from midwatch.storage.places import Places
+from midwatch.storage.privacy import hidden
 
 if TYPE_CHECKING:
     from midwatch.claude.model import Client, Model

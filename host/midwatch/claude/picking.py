@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from midwatch.claude.ranking import Text, best_first
 from midwatch.claude.untrusted import shortened, visible
-from midwatch.toolbox import Tool
+from midwatch.mcp_client.toolbox import Tool
 from midwatch_kit.server import Role
 
 _OURS: Final = 2 / 3

@@ -31,8 +31,8 @@ from midwatch.errors import BadSteering
 from midwatch.inquiry import Inquiry
 from midwatch.records import Hypothesis, HypothesisKind, Verdict
 from midwatch.records.runbook import Runbook
-from midwatch.skill_files import read_named
-from midwatch.steering import Phase, Steering
+from midwatch.steering.files import Phase, Steering
+from midwatch.steering.skill_files import read_named
 from midwatch_kit.records import EntityId
 
 MOST_PROPOSED: Final = 3

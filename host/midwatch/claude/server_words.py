@@ -17,7 +17,7 @@ from midwatch.claude.agent import Ability
 from midwatch.claude.conversation import Told
 from midwatch.claude.untrusted import DataMark, shortened, visible
 from midwatch.inquiry import Inquiry
-from midwatch.toolbox import GET_PROMPT, LIST_PROMPTS, LIST_RESOURCES, READ_RESOURCE, Tool, Words
+from midwatch.mcp_client.toolbox import GET_PROMPT, LIST_PROMPTS, LIST_RESOURCES, READ_RESOURCE, Tool, Words
 
 INSTRUCTIONS_CHARS: Final = 2_000
 LISTED_CHARS: Final = 2_000

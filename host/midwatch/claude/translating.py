@@ -21,10 +21,10 @@ from midwatch.claude.prompts import prompt
 from midwatch.claude.purse import Purse
 from midwatch.claude.untrusted import DataMark, visible
 from midwatch.errors import HostError
-from midwatch.journal import Journal
 from midwatch.records import HypothesisKind, Incident, Steer
 from midwatch.settings import Settings
-from midwatch.steer_words import Around
+from midwatch.steering.words import Around
+from midwatch.storage.journal import Journal
 from midwatch_kit.errors import KitError
 from midwatch_kit.records import EntityId
 from midwatch_kit.window import rfc3339

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from midwatch.errors import BadSettings, HostError, first_of
-from midwatch.journal import Journal
 from midwatch.settings import Settings
 from midwatch.settings.file import VARIABLE
-from midwatch.state import journal_of
+from midwatch.storage.journal import Journal
+from midwatch.storage.state import journal_of
 from midwatch_kit.errors import KitError
 from midwatch_topology import UnknownEntity
 

@@ -18,12 +18,12 @@ from midwatch.cli.app import Json, app, open_journal, print_json, run_async, set
 from midwatch.errors import HostError, UnknownIncident
 from midwatch.host import Host, open_host
 from midwatch.investigation import find_incident
-from midwatch.journal import Journal
 from midwatch.records import Incident
 from midwatch.settings import Settings
-from midwatch.snapshots import snapshot_of
-from midwatch.state import evidence_of, journal_of
-from midwatch.steers import meaning, tell
+from midwatch.steering.steers import meaning, tell
+from midwatch.storage.journal import Journal
+from midwatch.storage.snapshots import snapshot_of
+from midwatch.storage.state import evidence_of, journal_of
 from midwatch.telling import Fields
 from midwatch.understanding import understand
 from midwatch_kit.errors import KitError

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from midwatch.cli.app import app, settings_or_fail, told
-from midwatch.database import Database
-from midwatch.state import where_of
-from midwatch.tables import REVISION
+from midwatch.storage.database import Database
+from midwatch.storage.state import where_of
+from midwatch.storage.tables import REVISION
 
 db = typer.Typer(help="The database: which revision its tables are of, and bringing them to another.")
 app.add_typer(db, name="db")

@@ -8,11 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from midwatch.approvals import AtTheTerminal, decide_by_name
-from midwatch.audit import audit
 from midwatch.cases.replay import received_in
 from midwatch.cases.snapshot import ALERTS
-from midwatch.claim import claim
 from midwatch.cli.app import (
     Json,
     app,
@@ -28,13 +25,16 @@ from midwatch.errors import BadAlert, HostError
 from midwatch.host import Host, open_host
 from midwatch.intake import alerts_from, from_sentence
 from midwatch.investigation import find_incident
-from midwatch.journal import Journal
-from midwatch.live import LiveView
-from midwatch.packet import packet
+from midwatch.mitigation.approvals import AtTheTerminal, decide_by_name
+from midwatch.reading.live import LiveView
+from midwatch.reading.packet import packet
 from midwatch.records import Alert, Conclusion, Report
 from midwatch.settings import Settings
-from midwatch.snapshots import read_from_snapshot
-from midwatch.state import evidence_of
+from midwatch.storage.audit import audit
+from midwatch.storage.claim import claim
+from midwatch.storage.journal import Journal
+from midwatch.storage.snapshots import read_from_snapshot
+from midwatch.storage.state import evidence_of
 from midwatch_kit.window import parse_time, resolve_window
 
 

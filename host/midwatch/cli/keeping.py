@@ -11,7 +11,7 @@ from midwatch.cases.snapshot import Source
 from midwatch.cli.app import app, fail, open_journal, settings_or_fail, told
 from midwatch.investigation import find_incident
 from midwatch.retention import keep, prune
-from midwatch.state import evidence_of
+from midwatch.storage.state import evidence_of
 
 AnIncident = Annotated[str, typer.Argument(help="its id, or the end of it; '' is the latest")]
 

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from midwatch.browser import at_a_browser
 from midwatch.cli.app import app, run_async, settings_or_fail
 from midwatch.errors import BadSettings
-from midwatch.links import connect, open_links
-from midwatch.login import NotLoggedIn
-from midwatch.servers import server_specs
+from midwatch.mcp_client.browser import at_a_browser
+from midwatch.mcp_client.links import connect, open_links
+from midwatch.mcp_client.login import NotLoggedIn
+from midwatch.mcp_client.servers import server_specs
 from midwatch.settings import Settings
 
 

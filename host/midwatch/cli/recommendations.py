@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from midwatch.cli.app import Json, app, open_journal, print_json
-from midwatch.handout import handout
-from midwatch.recommendations import decide, find, in_short, standing
-from midwatch.recommendations import told as in_lines
+from midwatch.reading.handout import handout
+from midwatch.reading.recommendations import decide, find, in_short, standing
+from midwatch.reading.recommendations import told as in_lines
 from midwatch.records.recommendation import Standing
 
 recommendations = typer.Typer(help="What would have prevented incidents, and what became of it.")

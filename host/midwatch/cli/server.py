@@ -17,8 +17,8 @@ from midwatch.cli.app import Json, app, print_json, run_async, settings_or_fail,
 from midwatch.conformance import Plan, Report, check_server
 from midwatch.errors import HostError, Unreachable
 from midwatch.host import open_host
+from midwatch.mcp_client.trust import Standing
 from midwatch.settings import ServerSpec
-from midwatch.trust import Standing
 from midwatch_kit.window import resolve_baseline, resolve_window
 
 server = typer.Typer(help="Check MCP servers, and see what may be used of them.", no_args_is_help=True)

@@ -19,11 +19,11 @@ from midwatch.claude.models import open_models
 from midwatch.claude.purse import Purse
 from midwatch.cli.app import Json, app, console_for, fail, print_json, run_async, settings_or_fail, told
 from midwatch.errors import BadSettings, BadSteering
-from midwatch.servers import server_specs
+from midwatch.mcp_client.servers import server_specs
 from midwatch.settings import Settings
-from midwatch.skill_files import missing_from
-from midwatch.state import journal_of
-from midwatch.steering import Steering, files_of, load_steering, read
+from midwatch.steering.files import Steering, files_of, load_steering, read
+from midwatch.steering.skill_files import missing_from
+from midwatch.storage.state import journal_of
 
 _LONG_TEXT = 6_000
 """Characters of a text that a model is shown at once."""

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from midwatch.accuracy.robots import known_faults
-from midwatch.approvals import AtTheTerminal
 from midwatch.cli.app import (
     Json,
     app,
@@ -29,7 +28,8 @@ from midwatch.doctor import Finding, examine
 from midwatch.errors import HostError, first_of
 from midwatch.host import open_host
 from midwatch.investigation import find_incident
-from midwatch.packet import drawn
+from midwatch.mitigation.approvals import AtTheTerminal
+from midwatch.reading.packet import drawn
 from midwatch.records import BODIES
 from midwatch.settings import Settings
 from midwatch.up import up as run_up

@@ -12,7 +12,7 @@ from midwatch.investigation import find_incident
 from midwatch.reception.by_hand import ByHand, Done
 from midwatch.reception.rows import listed
 from midwatch.records import Status
-from midwatch.state import evidence_of
+from midwatch.storage.state import evidence_of
 from midwatch_kit.window import rfc3339
 
 triage = typer.Typer(help="Decide by hand what alerts are part of.", no_args_is_help=True)

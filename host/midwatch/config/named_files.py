@@ -11,9 +11,9 @@ from midwatch.config.faults import Fault, Origins, Written, of_file, said_by
 from midwatch.config.fields import names_of, nearest
 from midwatch.config.positions import Place, Positions, of_json, of_toml, of_yaml
 from midwatch.errors import BadSteering
-from midwatch.servers import ServersFile
+from midwatch.mcp_client.servers import ServersFile
 from midwatch.settings import ServerSpec, Settings
-from midwatch.steering import Steering, files_of, read
+from midwatch.steering.files import Steering, files_of, read
 from midwatch_kit.records import TopologyFragment
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from midwatch.config.faults import Fault
 from midwatch.config.fields import every_field, nearest
-from midwatch.servers import OF_SERVERS
+from midwatch.mcp_client.servers import OF_SERVERS
 from midwatch.settings import Settings
 from midwatch.settings.file import VARIABLE
 from midwatch_kit.settings import AwsSettings, is_secret, variable_of

@@ -18,9 +18,9 @@ from midwatch.conformance.roles import alike, check, discover, survey
 from midwatch.conformance.values import Values
 from midwatch.conformance.verdicts import Report, Rule, Verdict
 from midwatch.errors import Unreachable
-from midwatch.links import connect, open_links
+from midwatch.mcp_client.links import connect, open_links
+from midwatch.mcp_client.trust import pin_of
 from midwatch.settings import ServerSpec
-from midwatch.trust import pin_of
 from midwatch_kit.evidence import EvidenceStore
 from midwatch_kit.records import Window
 from midwatch_kit.server import Role

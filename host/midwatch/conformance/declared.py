@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from mcp import types
 
 from midwatch.conformance.verdicts import Rule, Verdict
-from midwatch.trust import says_it_reads, says_it_writes
+from midwatch.mcp_client.trust import says_it_reads, says_it_writes
 from midwatch_kit.records import Signal
 from midwatch_kit.server import Role
 

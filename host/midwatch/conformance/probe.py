@@ -8,8 +8,8 @@ import anyio
 from mcp import types
 from pydantic import JsonValue
 
-from midwatch.links import Link, Unanswered
-from midwatch.toolbox import Answer, keep, text_of
+from midwatch.mcp_client.links import Link, Unanswered
+from midwatch.mcp_client.toolbox import Answer, keep, text_of
 from midwatch_kit.evidence import EvidenceStore
 
 _BACK_SECONDS = 5.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from mcp import types
 from pydantic import JsonValue
 
-from midwatch.toolbox import Answer
+from midwatch.mcp_client.toolbox import Answer
 from midwatch_kit.records import TopologyFragment, Window
 from midwatch_kit.window import rfc3339
 

@@ -14,7 +14,6 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.resolve import AcceptedElicitation, Elicit, ElicitationResult, Resolve
 from pydantic import Field, JsonValue
 
-from midwatch.approvals import decide_by_name
 from midwatch.correlation import new_incident
 from midwatch.errors import BadAlert
 from midwatch.investigation import find_incident
@@ -24,12 +23,13 @@ from midwatch.mcp_server.looking import IncidentName
 from midwatch.mcp_server.reply import offered, tell
 from midwatch.mcp_server.running import Running
 from midwatch.mcp_server.triggers import Trigger, trigger_of
-from midwatch.packet import packet
-from midwatch.reading import is_unfinished, plan_lines
+from midwatch.mitigation.approvals import decide_by_name
+from midwatch.reading.lines import is_unfinished, plan_lines
+from midwatch.reading.packet import packet
 from midwatch.records import HypothesisKind, Incident
-from midwatch.snapshots import read_from_snapshot
-from midwatch.steers import meaning
-from midwatch.steers import tell as tell_investigation
+from midwatch.steering.steers import meaning
+from midwatch.steering.steers import tell as tell_investigation
+from midwatch.storage.snapshots import read_from_snapshot
 from midwatch.telling import Fields
 from midwatch.understanding import understand
 from midwatch_kit.strict import StrictTool

@@ -11,10 +11,10 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.resolve import Elicit
 from pydantic import BaseModel, ConfigDict, Field
 
-from midwatch.approvals import decision_on, told_of
-from midwatch.journal import Journal
-from midwatch.reading import plan_lines, plan_state
+from midwatch.mitigation.approvals import decision_on, told_of
+from midwatch.reading.lines import plan_lines, plan_state
 from midwatch.records import Call, Incident, Plan
+from midwatch.storage.journal import Journal
 
 
 class Approval(BaseModel):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import anyio
 from rich.console import Console
 
-from midwatch.journal import Entry, Journal
-from midwatch.live import LiveView
+from midwatch.reading.live import LiveView
 from midwatch.records import Status
-from midwatch.steers import unheeded
+from midwatch.steering.steers import unheeded
+from midwatch.storage.journal import Entry, Journal
 
 _LOOK_EVERY = 0.25
 _AT_WORK = {Status.TRIAGING, Status.INVESTIGATING}

@@ -11,21 +11,21 @@ from pydantic import Field
 
 from midwatch.chat.handles import is_evidence, names_record, opened
 from midwatch.chat.questions import LONGEST
-from midwatch.handout import handout
 from midwatch.investigation import find_incident
 from midwatch.mcp_server.asking import who_is_at
 from midwatch.mcp_server.following import wait_for_news
 from midwatch.mcp_server.reply import BUDGET_CHARS, fitting, offered, tell
 from midwatch.mcp_server.running import Running
-from midwatch.packet import drawn, packet
-from midwatch.reading import (
+from midwatch.reading.handout import handout
+from midwatch.reading.lines import (
     conclusion_lines,
     in_a_line,
     plan_lines,
     record_line,
     stands,
 )
-from midwatch.recommendations import find, in_short, standing
+from midwatch.reading.packet import drawn, packet
+from midwatch.reading.recommendations import find, in_short, standing
 from midwatch.records import Incident, Plan, RecordType
 from midwatch_kit.errors import BadInput
 from midwatch_kit.strict import StrictTool

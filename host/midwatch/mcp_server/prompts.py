@@ -13,8 +13,8 @@ from midwatch.chat.handles import line
 from midwatch.errors import UnknownIncident
 from midwatch.investigation import find_incident
 from midwatch.mcp_server.running import Running
-from midwatch.packet import packet
-from midwatch.reading import conclusion_lines, plan_lines, stands
+from midwatch.reading.lines import conclusion_lines, plan_lines, stands
+from midwatch.reading.packet import packet
 
 IncidentName = Annotated[str, Field(description="an incident's id, or its end; the latest when left out")]
 _MOST_CHARS = 12_000

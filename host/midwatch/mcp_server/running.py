@@ -12,19 +12,19 @@ from functools import cached_property
 import anyio
 from anyio.abc import TaskGroup
 
-from midwatch.approvals import ThroughTheJournal
 from midwatch.chat.talk import Talk
-from midwatch.claim import claim
 from midwatch.errors import HostError
-from midwatch.gate import Approver
 from midwatch.host import Host, open_host
 from midwatch.investigation import becomes
-from midwatch.journal import Journal
+from midwatch.mitigation.approvals import ThroughTheJournal
+from midwatch.mitigation.gate import Approver
 from midwatch.records import Decision, Incident, Plan, Status
 from midwatch.settings import Settings
-from midwatch.snapshots import snapshot_of
-from midwatch.state import evidence_of, journal_of
-from midwatch.steers import unheeded
+from midwatch.steering.steers import unheeded
+from midwatch.storage.claim import claim
+from midwatch.storage.journal import Journal
+from midwatch.storage.snapshots import snapshot_of
+from midwatch.storage.state import evidence_of, journal_of
 from midwatch_kit.evidence import EvidenceStore
 
 _AT_ONCE = 4

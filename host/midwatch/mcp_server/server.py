@@ -11,15 +11,15 @@ from mcp.server import CacheHint, MCPServer
 from pydantic import ValidationError
 
 from midwatch.errors import BadSettings
+from midwatch.mcp_client.servers import server_specs
 from midwatch.mcp_server.acting import Acting
 from midwatch.mcp_server.looking import Looking
 from midwatch.mcp_server.prompts import offer_prompts
 from midwatch.mcp_server.resources import offer_resources
 from midwatch.mcp_server.running import Running, open_running
-from midwatch.servers import server_specs
 from midwatch.serving import listen
 from midwatch.settings import Settings
-from midwatch.steering import load_steering
+from midwatch.steering.files import load_steering
 from midwatch_kit.protect import only_known_names, protected
 from midwatch_kit.settings import AccessSettings, is_here
 

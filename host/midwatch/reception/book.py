@@ -11,13 +11,13 @@ from datetime import datetime
 
 from midwatch.correlation import Circumstances, Decision, Neighbourhood, Rules, decide, incident_id
 from midwatch.correlation.ongoing import fingerprint
-from midwatch.journal import Entry, Journal, Notes
 from midwatch.reception import memory as remembering
 from midwatch.reception import rows
 from midwatch.reception.changes import Change, Writer
 from midwatch.reception.memory import Memory
 from midwatch.records import Alert
 from midwatch.settings.correlation import CorrelationSettings
+from midwatch.storage.journal import Entry, Journal, Notes
 from midwatch_kit.evidence import EvidenceStore
 
 Received = tuple[Alert, datetime]

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from midwatch.correlation import Decision, Neighbourhood, Outage, grown, new_incident, tells_more
-from midwatch.journal import Notes
 from midwatch.records import Alert, Incident, Message, Status, Steer
-from midwatch.tables import incidents
+from midwatch.storage.journal import Notes
+from midwatch.storage.tables import incidents
 from midwatch_kit.evidence import EvidenceStore, canonical
 
 BY = "correlation"

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from pydantic import JsonValue
 
 from midwatch.reception.rows import listed, payload_of
-from midwatch.tables import alerts, payloads
+from midwatch.storage.tables import alerts, payloads
 from midwatch_kit.window import rfc3339
 
 _MOST = 100_000

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from pydantic import JsonValue
 
 from midwatch.correlation import ByHand, Decision, Part, fingerprint
-from midwatch.database import Database
 from midwatch.records import Alert, Status
-from midwatch.tables import alerts, incidents, payloads, records, triage
+from midwatch.storage.database import Database
+from midwatch.storage.tables import alerts, incidents, payloads, records, triage
 from midwatch_kit.evidence import canonical, evidence_id
 from midwatch_kit.window import parse_time, rfc3339
 

@@ -14,8 +14,8 @@ import anyio
 import anyio.to_thread
 
 from midwatch.errors import HostError
-from midwatch.journal import Entry, Journal
 from midwatch.records import Status
+from midwatch.storage.journal import Entry, Journal
 from midwatch.tracing.spans import Spanned, spans_of
 
 _VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")

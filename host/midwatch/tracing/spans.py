@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from midwatch.journal import Entry
+from midwatch.storage.journal import Entry
 
 Attribute = str | int | float | bool
 _STAGES: Final = (

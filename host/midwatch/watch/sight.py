@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from midwatch.builtin.weights import SHIFTED
-from midwatch.health import ASKED_BY, health_in, of_symptom, question
 from midwatch.inquiry import Inquiry
-from midwatch.privacy import hidden
+from midwatch.mcp_client.toolbox import Answer
+from midwatch.mitigation.health import ASKED_BY, health_in, of_symptom, question
 from midwatch.records import Health, Scope
 from midwatch.records.watch import Symptom
-from midwatch.toolbox import Answer
+from midwatch.storage.privacy import hidden
 from midwatch_kit.records import Observation, Signal, Window
 from midwatch_kit.server import Role
 

@@ -5,11 +5,11 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Final
 
-from midwatch.journal import Entry, Journal
 from midwatch.records import Incident, Report, Scope, Status
 from midwatch.records.watch import Watch
 from midwatch.settings.watch import WatchSettings
-from midwatch.steers import look_of, unheeded
+from midwatch.steering.steers import look_of, unheeded
+from midwatch.storage.journal import Entry, Journal
 from midwatch.watch.course import Facts
 from midwatch.watch.sight import needed
 

@@ -13,14 +13,14 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from midwatch.claim import claim
 from midwatch.clocks import steady, wall
 from midwatch.inquiry import Inquiry, Limits
-from midwatch.journal import Entry, Journal
+from midwatch.mcp_client.toolbox import Eyes
 from midwatch.records import Incident, Message, Scope, Status, Steer
 from midwatch.records.watch import Watch
 from midwatch.settings import Settings
-from midwatch.toolbox import Eyes
+from midwatch.storage.claim import claim
+from midwatch.storage.journal import Entry, Journal
 from midwatch.watch.course import Next, flapping, follows, returned
 from midwatch.watch.sight import look
 from midwatch.watch.standing import BY, Standing, standing

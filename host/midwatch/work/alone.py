@@ -7,10 +7,10 @@ from itertools import islice
 
 import anyio
 
-from midwatch.claim import claim
 from midwatch.errors import DatabaseDown
 from midwatch.host import Host
 from midwatch.records import Incident
+from midwatch.storage.claim import claim
 from midwatch.work.investigating import investigate
 from midwatch.work.waiting import waiting, with_places
 

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from midwatch.approvals import InTheirOwnTime, Resting
 from midwatch.cancelling import unless_cancelled
 from midwatch.errors import DatabaseDown, LostClaim, first_of
 from midwatch.host import Host
 from midwatch.investigation import becomes
+from midwatch.mitigation.approvals import InTheirOwnTime, Resting
 from midwatch.records import Incident, Status
 
 

@@ -22,10 +22,10 @@ from procrastinate import exceptions
 from procrastinate.jobs import Job
 from procrastinate.schema import SchemaManager
 
-from midwatch.database import POSTGRESQL, Database
 from midwatch.errors import DatabaseDown, LostClaim
 from midwatch.host import Host
 from midwatch.records import Incident, Message
+from midwatch.storage.database import POSTGRESQL, Database
 from midwatch.work.investigating import investigate
 from midwatch.work.waiting import waiting, with_places
 

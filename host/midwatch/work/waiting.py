@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from midwatch.journal import Journal
 from midwatch.records import Decision, Incident, Plan, Status
-from midwatch.snapshots import is_live
-from midwatch.steers import unheeded
+from midwatch.steering.steers import unheeded
+from midwatch.storage.journal import Journal
+from midwatch.storage.snapshots import is_live
 
 _GIVEN_UP = {Status.FAILED, Status.LINKED, Status.SKIPPED, Status.CANCELLED}
 

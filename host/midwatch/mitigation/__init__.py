@@ -1,0 +1,1 @@
+"""From a plan to what is done: approvals, the gate, and how health and conditions are told."""

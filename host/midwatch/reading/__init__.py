@@ -1,0 +1,1 @@
+"""Readings of the journal for people and programs; they decide nothing."""

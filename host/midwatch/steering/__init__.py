@@ -1,0 +1,1 @@
+"""What guides an investigation: steering files, skills, and what people tell it."""
