@@ -80,8 +80,9 @@ def test_a_bad_deploy_is_seen_in_the_telemetry_and_cured_by_rolling_it_back(
     assert fault["truth"]["causes"] == [{"kind": "change", "entity": "service:forge"}]
     trigger = fault["trigger"]
     assert trigger["files"] == ["app/forge/blueprint.py", "app/forge/planner.py"]
-    share = runner.named("health", 5.0)["error_share"]
-    assert 0 < share < 0.8
+    health = runner.named("health", 5.0)
+    assert 0 < health["error_share"] < 0.8
+    assert "UnreadableBlueprint" in health["problems"][0]
 
     rolled = httpx.post(
         f"{started['deployer']}/roll-back",
@@ -176,7 +177,7 @@ def test_a_deleted_cache_hits_one_instance_and_a_killed_runner_leaves_nothing(
     assert all("OperationalError: unable to open database file" in body for body in bodies[0])
 
 
-def test_a_clean_system_flaps_and_fails_hardly_a_request(tmp_path: Path, catcher: Catching, run_robots: Start) -> None:
+def test_a_clean_system_flaps_and_fails_no_request(tmp_path: Path, catcher: Catching, run_robots: Start) -> None:
     runner = run_robots(
         *("--store-url", catcher.url, "--dir", str(tmp_path / "run"), "--webhook", f"{catcher.url}/alerts"),
         *("--fault", "clean", "--seed", "5", "--baseline", "5"),
@@ -189,8 +190,7 @@ def test_a_clean_system_flaps_and_fails_hardly_a_request(tmp_path: Path, catcher
     runner.process.terminate()
     assert runner.process.wait(8) == 0
     assert runner.seen[-1]["reason"] == "got SIGTERM"
-    failed = sum(event["errors"] for event in runner.seen if event["event"] == "health")
-    assert failed <= 1  # a machine that is busy enough lets one wait too long
+    assert [event for event in runner.seen if event["event"] == "health" and event["errors"]] == []
     assert [row["state"] for (row,) in catcher.caught["/v1/alarms"]] == ["alarm", "ok"]
 
 

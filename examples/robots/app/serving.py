@@ -29,6 +29,9 @@ Lifespan = Callable[[], AbstractAsyncContextManager[State]]
 
 # Threads that compute give way to requests ten times as often as Python's default lets them.
 SWITCH_SECONDS = 0.0005
+# How often is looked for a request of those who have connected already, once the service is to end. Looks, not seconds:
+# a process that the machine lets wait has heard nobody meanwhile.
+LAST_LOOKS, LOOK_SECONDS = 50, 0.02
 # Who reads slowly isn't given megabytes of the kernel's memory, as it would by default.
 SEND_BUFFER_BYTES = 65_536
 
@@ -46,7 +49,7 @@ def serve(lifespan: Lifespan, routes: Sequence[Route]) -> None:
         lifespan=_announced(lifespan, telemetry),
     )
     config = uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=2)
-    uvicorn.Server(config).run(sockets=[_listening_socket()])
+    _Server(config).run(sockets=[_listening_socket()])
 
 
 async def body(request: Request) -> dict[str, Any]:
@@ -107,6 +110,27 @@ def _tracing(routes: Sequence[Route]) -> Middleware:
         default_span_details=details,
         exclude_spans=["receive", "send"],
     )
+
+
+class _Server(uvicorn.Server):
+    """Hears whom it has let in before it ends: uvicorn resets a connection whose request it hasn't read yet.
+
+    A connection is let in by the kernel, and again by the event loop, before its client has sent a byte.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        for listening in sockets or ():
+            loop.remove_reader(listening)  # who isn't let in yet stays in the socket, for the process that takes over
+        for look in range(LAST_LOOKS):  # who was let in just now becomes a connection only in the loop's next turns
+            if look and not any(map(_unheard, self.server_state.connections)):
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        await super().shutdown(sockets)
+
+
+def _unheard(connection: object) -> bool:
+    return getattr(connection, "cycle", connection) is None
 
 
 class _AnswerErrors:

@@ -21,7 +21,7 @@ from robots.roles import ROLES, url_of
 
 SERVICES: Mapping[str, int] = {"forge": 2, "schedule": 1, "action": 1, "bot": 1, "gateway": 1}
 READY_SECONDS = 30.0
-GRACE_SECONDS = 2.5
+GRACE_SECONDS = 3.5
 LAST_GRACE_SECONDS = 1.5
 TELEMETRY = {
     "OTEL_BSP_SCHEDULE_DELAY": "400",

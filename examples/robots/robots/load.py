@@ -25,6 +25,7 @@ SKEW = 1.2
 TIMEOUT_SECONDS = 5.0
 MOST_IN_FLIGHT = 200
 KEPT = 10_000
+LONGEST_PROBLEM = 200
 NO_ANSWER, NOT_YET = 0, -1
 T = TypeVar("T")
 
@@ -35,12 +36,13 @@ OLD_CLIENT, WEAK_FLEET = "old-client", "weak-fleet"
 class Outcome:
     """How one request went: when it was sent (Unix seconds), how long it took, and its status.
 
-    A status of 0 is no answer, and one of -1 none yet.
+    A status of 0 is no answer, and one of -1 none yet. `problem` says why it failed, in the gateway's words or HTTP's.
     """
 
     at: float
     seconds: float
     status: int
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Load:
                 if len(self.waiting) < MOST_IN_FLIGHT:
                     customers.start_soon(self.send, http, ask())
                 else:
-                    self.outcomes.append(Outcome(time.time(), 0.0, NO_ANSWER))
+                    self.outcomes.append(Outcome(time.time(), 0.0, NO_ANSWER, "not sent: too many wait"))
 
     async def burst(self, asks: Sequence[Ask], pause_seconds: float) -> None:
         """Send some requests a moment apart, and wait for their answers."""
@@ -115,12 +117,12 @@ class Load:
         self.waiting.add(sent)
         try:
             response = await http.request(ask.method, ask.path, json=ask.document, headers=ask.headers)
-            status = response.status_code
-        except httpx.HTTPError:
-            status = NO_ANSWER
+            status, problem = response.status_code, response.text if response.is_server_error else ""
+        except httpx.HTTPError as error:
+            status, problem = NO_ANSWER, f"{type(error).__name__} {error}".rstrip()
         finally:
             self.waiting.discard(sent)
-        self.outcomes.append(Outcome(at, time.perf_counter() - started, status))
+        self.outcomes.append(Outcome(at, time.perf_counter() - started, status, problem[:LONGEST_PROBLEM]))
 
     def next(self) -> Ask:
         """Return the next request: the same for the same seed and habits."""

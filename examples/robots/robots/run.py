@@ -1,7 +1,7 @@
 """One run from start to stop: wires everything, plays the timeline, and leaves no process behind."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from robots.deployer_http import served
 from robots.events import emit, now, rfc3339
 from robots.fleet import SERVICES, Fleet, Site, instances
 from robots.history import make_history
-from robots.load import Load
+from robots.load import Load, Outcome
 from robots.ongoing import Ongoing
 from robots.otlp import Otlp
 from robots.postgres import apply_schema, database_at, postgres
@@ -33,6 +33,7 @@ from robots.third_party import ThirdParty, third_party
 from robots.watch import stop_when_told
 
 HEALTH_SECONDS = 2.0
+MOST_PROBLEMS = 3
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,13 @@ async def _tell_health(load: Load) -> None:
             errors=sum(map(is_error, recent)),
             error_share=round(error_share(recent), 4),
             p95_ms=round(p95(recent) * 1000, 1),
+            problems=[*_problems(recent)],
         )
+
+
+def _problems(outcomes: Sequence[Outcome]) -> Sequence[str]:
+    """Return why requests failed, each reason once, no more than a few."""
+    return list(dict.fromkeys(outcome.problem for outcome in outcomes if is_error(outcome)))[:MOST_PROBLEMS]
 
 
 def _started(scene: Scene, deployer_url: str, options: Options) -> dict[str, JsonValue]:
