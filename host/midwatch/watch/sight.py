@@ -11,12 +11,12 @@ from typing import Final
 from midwatch.builtin.weights import SHIFTED
 from midwatch.inquiry import Inquiry
 from midwatch.mcp_client.toolbox import Answer
-from midwatch.mitigation.health import ASKED_BY, health_in, of_symptom, question
+from midwatch.mitigation.health import ASKED_BY, failing_share, health_in, of_symptom, surveys
 from midwatch.records import Health, Scope
 from midwatch.records.watch import Symptom
+from midwatch.scoping import survey_arguments
 from midwatch.storage.privacy import hidden
 from midwatch_kit.records import Observation, Signal, Window
-from midwatch_kit.server import Role
 
 _QUIET_SHARE: Final = 0.1
 """Of the requests that were usual: with fewer, who is left may not be who had the trouble."""
@@ -39,11 +39,11 @@ class Sight:
 
 async def look(inquiry: Inquiry, scope: Scope, window: Window) -> Sight:
     """Return how the symptom fares in a window, beside the incident's baseline."""
-    tools = inquiry.eyes.tools(Role.SURVEY, Signal.TRACES)
-    asked = [(tool, question(scope, window)) for tool in tools]
+    tools = surveys(inquiry.eyes, scope)
+    asked = [(tool, survey_arguments(tool, window, scope.baseline, [scope.symptom])) for tool in tools]
     answers = [answer for answer in await inquiry.try_all(asked, ASKED_BY) if answer is not None]
     if not answers:
-        why = "; ".join(inquiry.why_not(*each) for each in asked) or "no server with traces is connected"
+        why = "; ".join(inquiry.why_not(*each) for each in asked) or "no server with traces or metrics is connected"
         said = f"nobody can say how {scope.symptom} fares: {hidden(why)}"
         return Sight("unknown", said[:400], calls=inquiry.calls)
     evidence = tuple(answer.evidence for answer in answers)
@@ -52,6 +52,9 @@ async def look(inquiry: Inquiry, scope: Scope, window: Window) -> Sight:
         return Sight("unknown", said, None, evidence, inquiry.calls)
     seen = of_symptom(inquiry, scope, answers)
     found = health_in(seen, window, "after", evidence)
+    if found is None and any(tool.signal == Signal.METRICS for tool in tools):  # no point is not the same as no request
+        said = f"nobody can say: metrics count no requests of {scope.symptom} in this time"
+        return Sight("unknown", said, None, evidence, inquiry.calls)
     symptom, statement = _judged(seen, found, scope)
     return Sight(symptom, statement, found, evidence, inquiry.calls)
 
@@ -59,9 +62,7 @@ async def look(inquiry: Inquiry, scope: Scope, window: Window) -> Sight:
 def needed(scope: Scope, fewest: int) -> int:
     """Return how many requests have to go well to say that the symptom is gone: were it there, one would have shown."""
     for seen in scope.symptoms:
-        requests, errors = (_number(seen.attributes.get(name)) for name in ("requests", "errors"))
-        if seen.subject == "error_rate" and 0 < errors <= requests:
-            share = min(errors / requests, 0.99)
+        if share := min(failing_share(seen) or 0.0, 0.99):
             return max(fewest, min(math.ceil(math.log(_MISSED) / math.log(1 - share)), _MOST_REQUESTS))
     return fewest
 
@@ -84,10 +85,3 @@ def _judged(seen: Sequence[Observation], found: Health | None, scope: Scope) -> 
 def _late(answer: Answer) -> float:
     lag = answer.reply.get("lag_seconds")
     return float(lag) if isinstance(lag, int | float) else 0.0
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text or 0)
-    except ValueError:
-        return 0.0

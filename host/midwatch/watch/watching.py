@@ -161,7 +161,7 @@ class RecoveryWatch:
         So many calls a minute are there for all of them together.
         """
         now, a_second = self.steady(), self.settings.watch.calls_per_minute / 60
-        price = max(1, len(self.eyes.tools(Role.SURVEY, Signal.TRACES)))
+        price = max(1, *(len(self.eyes.tools(Role.SURVEY, signal)) for signal in (Signal.TRACES, Signal.METRICS)))
         most = max(a_second * _BURST_SECONDS, price)
         passed = now - self._filled_at if self._filled_at is not None else _BURST_SECONDS
         self._left, self._filled_at = min(most, self._left + passed * a_second), now

@@ -47,7 +47,8 @@ _SAID: Final = {
 class Felt:
     """A signal compared: levels in its unit, a signed score, requests per second in the window; onset is a bucket.
 
-    `usual` is the baseline's median, `before` the level just before the window, `level` the window's.
+    `usual` is the baseline's median, `before` the level just before the window, `level` the window's. Without a `past`
+    they are those of the window's own first points.
     """
 
     golden: Golden
@@ -58,6 +59,7 @@ class Felt:
     score: float
     pace: float | None
     onset: int | None
+    past: bool
 
 
 def felt(signals: Sequence[Golden], timeline: Timeline) -> list[Felt]:
@@ -177,6 +179,7 @@ def _compare(golden: Golden, timeline: Timeline) -> Felt | None:
         score=float(np.clip(max(scores, key=abs), -_SCORE_LIMIT, _SCORE_LIMIT)),
         pace=float(np.nanmean(pace)) if np.isfinite(pace).any() else None,
         onset=int(run[0]) if clear[best] >= LEANS else None,
+        past=len(earlier) > 0,
     )
 
 
@@ -191,6 +194,7 @@ def finding_of(one: Felt, timeline: Timeline, row: int) -> CitedFinding:
         "before": _figure(one.before),
         "spread": _figure(one.spread),
         "requests_per_s": _figure(one.pace),
+        "beside": "" if one.past else "the window's own first points",
     }
     finding = Finding(
         entity=f"service:{one.golden.service}",
