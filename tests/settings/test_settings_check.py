@@ -77,6 +77,42 @@ def test_every_mistake_is_found_at_once_with_its_place(folder: Path, monkeypatch
     assert "hush" not in "".join(said)
 
 
+CHANNELS = """[channels.ops]
+kind = "slack"
+channel = "C0123456789"
+bot_token = "env:NO_SUCH_TOKEN"
+
+[channels.notes]
+kind = "servicenow"
+url = "https://example.service-now.com"
+username = "midwatch"
+password = "env:NO_SUCH_PASSWORD"
+tabel = "problem"
+
+[intake.generic]
+secrets = ["env:NO_SUCH_SECRET"]
+"""
+
+
+def test_a_secret_that_is_not_there_is_one_fault_under_the_key_as_it_stands_in_the_file(folder: Path) -> None:
+    (folder / "midwatch.toml").write_text(CHANNELS)
+    assert [line.partition(" (")[0] for line in faults()] == [
+        "midwatch.toml:4:13: channels.ops.bot_token: env:NO_SUCH_TOKEN: the environment has no NO_SUCH_TOKEN, or it is "
+        "empty",
+        "midwatch.toml:10:12: channels.notes.password: env:NO_SUCH_PASSWORD: the environment has no NO_SUCH_PASSWORD, "
+        "or it is empty",
+        "midwatch.toml:11:1: channels.notes.tabel: there is no such key; did you mean table?",
+        "midwatch.toml:14:12: intake.generic.secrets[0]: env:NO_SUCH_SECRET: the environment has no NO_SUCH_SECRET, "
+        "or it is empty",
+    ]
+
+
+def test_settings_that_contradict_each_other_in_one_table_are_told_by_that_table(folder: Path) -> None:
+    (folder / "midwatch.toml").write_text('[channels.notes]\nkind = "servicenow"\nurl = "https://example.org"\n')
+    (said,) = faults()
+    assert said == "midwatch.toml:1:11: channels.notes: give either username and password, or token"
+
+
 def test_nothing_wrong_is_said_too(folder: Path) -> None:
     assert ran("config", "check") == (0, "the settings are right\n")
     (folder / "mine.toml").write_text("call_seconds = 5\n")

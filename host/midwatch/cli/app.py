@@ -4,7 +4,7 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -13,6 +13,9 @@ import anyio
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
 
 from midwatch.errors import BadSettings, HostError, first_of
 from midwatch.settings import Settings
@@ -28,6 +31,7 @@ app = typer.Typer(
 ResultT = TypeVar("ResultT")
 Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 _INTERRUPTED = 130
+_WIDEST = 400
 
 
 @app.callback()
@@ -83,7 +87,7 @@ def settings_or_fail(**said: object) -> Settings:
     except ValidationError as error:
         from midwatch.config.faults import of_settings, origins  # noqa: PLC0415 - only needed where something is wrong
 
-        faults = [str(fault) for fault in of_settings(error, origins())]
+        faults = [str(fault) for fault in of_settings(error.errors(include_url=False), origins())]
         fail("these settings cannot be used: " + "; ".join(faults) + " (midwatch config check)")
 
 
@@ -102,6 +106,20 @@ def fail(text: str) -> NoReturn:
 def console_for(*, as_json: bool) -> Console:
     """Return where the live view goes: beside the JSON, not into it."""
     return Console(stderr=as_json)
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table of which nothing is cut; where it goes to no terminal, as wide as its words are."""
+    table = Table()
+    for name in head:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        wide = console.options.update(max_width=_WIDEST)
+        console = Console(width=max(console.width, Measurement.get(console, wide, table).maximum))
+    console.print(table)
 
 
 def print_json(value: object) -> None:

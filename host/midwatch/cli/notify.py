@@ -3,12 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from midwatch.channels.letters import Undelivered
 from midwatch.channels.opening import check_channels, send_test
-from midwatch.cli.app import Json, app, fail, print_json, run_async, settings_or_fail, told
+from midwatch.cli.app import Json, app, fail, print_json, print_table, run_async, settings_or_fail, told
 
 notify = typer.Typer(help="The places where people are told.", no_args_is_help=True)
 app.add_typer(notify, name="notify")
@@ -37,10 +35,8 @@ def check(as_json: Json = False) -> None:
     if as_json:
         print_json([each.__dict__ for each in found])
     else:
-        table = Table("channel", "", "detail", "what to do")
-        for each in found:
-            table.add_row(each.channel, "ok" if each.ok else "✗", each.detail, each.do)
-        Console().print(table)
+        rows = [(each.channel, "ok" if each.ok else "✗", each.detail, each.do) for each in found]
+        print_table(("channel", "", "detail", "what to do"), rows)
     raise typer.Exit(0 if all(each.ok for each in found) else 1)
 
 

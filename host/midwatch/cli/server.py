@@ -10,10 +10,8 @@ from urllib.parse import urlsplit
 
 import anyio
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from midwatch.cli.app import Json, app, print_json, run_async, settings_or_fail, told
+from midwatch.cli.app import Json, app, print_json, print_table, run_async, settings_or_fail, told
 from midwatch.conformance import Plan, Report, check_server
 from midwatch.errors import HostError, Unreachable
 from midwatch.host import open_host
@@ -69,10 +67,10 @@ def tools(as_json: Json = False) -> None:
     if as_json:
         print_json([asdict(each) for each in found])
         return
-    table = Table("server", "tool", "used as", "as it is now", "why not")
-    for each in found:
-        table.add_row(each.server, each.tool, each.use, f"{each.tool}@{each.pin}" if each.pin else "", each.why)
-    Console().print(table)
+    rows = [
+        (each.server, each.tool, each.use, f"{each.tool}@{each.pin}" if each.pin else "", each.why) for each in found
+    ]
+    print_table(("server", "tool", "used as", "as it is now", "why not"), rows)
 
 
 async def _standings() -> list[Standing]:

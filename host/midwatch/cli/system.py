@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 from rich.console import Console
-from rich.table import Table
 
 from midwatch.accuracy.robots import known_faults
 from midwatch.cli.app import (
@@ -18,6 +17,7 @@ from midwatch.cli.app import (
     console_for,
     open_journal,
     print_json,
+    print_table,
     run_async,
     settings_or_fail,
     told,
@@ -113,10 +113,8 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         print_json([finding.__dict__ for finding in findings])
     else:
-        table = Table("what", "check", "", "detail", "what to do")
-        for finding in findings:
-            table.add_row(finding.server, finding.what, "ok" if finding.ok else "✗", finding.detail, finding.do)
-        Console().print(table)
+        rows = [(each.server, each.what, "ok" if each.ok else "✗", each.detail, each.do) for each in findings]
+        print_table(("what", "check", "", "detail", "what to do"), rows)
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 
 

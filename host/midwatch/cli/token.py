@@ -7,11 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from midwatch.api.tokens import BadToken, Scope, Token, Tokens
-from midwatch.cli.app import Json, app, open_journal, print_json
+from midwatch.cli.app import Json, app, open_journal, print_json, print_table
 from midwatch_kit.errors import BadInput
 from midwatch_kit.window import parse_time, rfc3339
 
@@ -53,10 +51,9 @@ def listed(as_json: Json = False) -> None:
     if as_json:
         print_json([each.model_dump(mode="json") for each in known])
         return
-    table = Table("name", "scopes", "made", "stands")
-    for each in known:
-        table.add_row(each.name, ", ".join(each.scopes), rfc3339(each.created_at), _stands(each, datetime.now(UTC)))
-    Console().print(table)
+    now = datetime.now(UTC)
+    rows = [(each.name, ", ".join(each.scopes), rfc3339(each.created_at), _stands(each, now)) for each in known]
+    print_table(("name", "scopes", "made", "stands"), rows)
 
 
 @token.command()

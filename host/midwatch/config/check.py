@@ -1,16 +1,17 @@
 """Every mistake in the settings at once: in the settings file and the environment, and in the files that they name."""
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path as File
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from midwatch.config.faults import Fault, Origins, of_settings, paths_of
 from midwatch.config.named_files import in_named_files
-from midwatch.config.positions import of_toml
+from midwatch.config.positions import Path, of_toml
 from midwatch.config.variables import unread
 from midwatch.errors import BadSettings
 from midwatch.settings import Settings, Variables
@@ -56,15 +57,23 @@ def _all_of_settings(origins: Origins) -> tuple[Settings | None, list[Fault]]:
     """
     values = [copy.deepcopy(dict(origins.variables)), copy.deepcopy(dict(origins.file.values)) if origins.file else {}]
     found: dict[str, Fault] = {}
+    gone: set[Path] = set()
     for _ in range(_MOST_ROUNDS):
         try:
             return _settings_of(values), list(found.values())
         except ValidationError as error:
-            found |= {str(fault): fault for fault in of_settings(error, origins)}
-            wrong = [path for details in error.errors() for path in paths_of(details)]
+            told = [fault for fault in error.errors(include_url=False) if not _follows(fault, gone)]
+            found |= {str(fault): fault for fault in of_settings(told, origins)}
+            wrong = {path for details in error.errors() for path in paths_of(details)}
+            gone |= wrong
             if sum(_without(each, path) for path in wrong for each in values) == 0:
                 break
     return None, list(found.values())
+
+
+def _follows(fault: ErrorDetails, gone: Collection[Path]) -> bool:
+    """Whether something is at fault only since a value at that place, or in that table, was taken out."""
+    return any(path and path == each[: len(path)] for path in paths_of(fault) for each in gone)
 
 
 def _settings_of(values: Sequence[dict[str, Any]]) -> Settings:
@@ -86,7 +95,7 @@ def _without(values: Any, path: Sequence[str | int]) -> bool:
     for step in path:
         if _has(at, step):
             holder, key, at = at, step, at[step]
-    if isinstance(holder, list):
+    if isinstance(holder, list) and holder[key] is not None:
         holder[key] = None  # what follows keeps its number
     elif holder is not None:
         del holder[key]
@@ -102,5 +111,5 @@ def _has(value: object, step: str | int) -> bool:
 def _text_of(settings: Settings | None) -> Iterator[str]:
     """Yield the servers file, which may name variables of its own."""
     path = settings.servers_file if settings else None
-    if path and Path(path).is_file():
+    if path and File(path).is_file():
         yield path.read_text(encoding="utf-8", errors="replace")

@@ -1,14 +1,14 @@
 """Mistakes in settings: each with its place, the key, what is wrong, what is allowed and what was probably meant."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from midwatch.config.fields import field_at, keys_at, nearest
+from midwatch.config.fields import as_written, field_at, keys_at, nearest
 from midwatch.config.positions import Path, Place, Positions, of_toml
 from midwatch.settings import Settings, Variables
 from midwatch.settings.file import CONTRADICTION, SettingsFile, read_settings_file
@@ -76,13 +76,14 @@ def variable_for(path: Sequence[str | int]) -> str:
     return _PREFIX + "__".join(str(key) for key in path).upper()
 
 
-def of_settings(error: ValidationError, origins: Origins) -> list[Fault]:
+def of_settings(faults: Iterable[ErrorDetails], origins: Origins) -> list[Fault]:
     """Return what is wrong with settings, each with the file and the line, or the variable, that says it."""
     written = Written(str(origins.file.path), of_toml(origins.file.text)) if origins.file else None
     found: list[Fault] = []
-    for details in error.errors(include_url=False):
-        for path in paths_of(details):
-            why, meant = explained(details, path, Settings)
+    for details in faults:
+        for told in paths_of(details):
+            path = as_written(Settings, told, to_the_end=details["type"] in _UNKNOWN)
+            why, meant = explained(details, told, Settings)
             if written and not origins.says(path) and written.positions.nearest(path):
                 found.append(in_file(written, path, why, meant, is_key=details["type"] in _UNKNOWN))
             else:

@@ -23,6 +23,21 @@ def field_at(model: type[BaseModel], path: Sequence[str | int]) -> FieldInfo | N
     return next((field for field in found if field), None)
 
 
+def as_written(model: type[BaseModel], path: Sequence[str | int], *, to_the_end: bool) -> tuple[str | int, ...]:
+    """Return a path of a fault as it stands in a file: without the kinds that validation puts in between.
+
+    With `to_the_end` the last step is a key that was written, whether there may be such a key or not.
+    """
+    annotations: list[object] = [model]
+    steps: list[str | int] = []
+    for number, key in enumerate(path, 1):
+        stepped = [inside for each in annotations for inside in _step(each, key)]
+        is_kind = not stepped and len([*_models(annotations)]) > 1 and not (to_the_end and number == len(path))
+        annotations = stepped or annotations
+        steps += [] if is_kind else [key]
+    return tuple(steps)
+
+
 def nearest(name: str, names: Sequence[str]) -> str:
     """Return the name that was probably meant, '' when none is near."""
     near = {each.lower(): each for each in names}
