@@ -162,8 +162,8 @@ async def test_a_mail_that_may_have_been_taken_has_the_same_id_when_it_is_sent_a
     ("wrong", "says"),
     [
         ({"password": "another"}, "does not let us in"),
-        ({"ca_file": None}, "cannot be reached"),
-        ({"port": 9}, "cannot be reached"),
+        ({"ca_file": None}, "cannot be reached: its certificate is not trusted here: "),
+        ({"port": 9}, "cannot be reached: connection refused"),
     ],
 )
 async def test_a_mail_server_that_does_not_let_us_in_is_said_so_without_the_password(
@@ -173,6 +173,19 @@ async def test_a_mail_server_that_does_not_let_us_in_is_said_so_without_the_pass
     assert not found.ok
     assert says in found.detail
     assert "another" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://127.0.0.1:9", "127.0.0.1 cannot be reached: connection refused"),
+        ("https://jira.invalid", "jira.invalid cannot be reached: nobody here knows that name"),
+    ],
+)
+async def test_of_a_place_that_cannot_be_reached_it_is_said_why(url: str, says: str) -> None:
+    told = settings_of(kind="jira", url=url, email="m@example.com", token="t", projects=["OPS"])
+    (found,) = await check_channels({"notes": told})
+    assert found.detail == says
 
 
 async def test_a_password_is_not_sent_in_the_clear() -> None:

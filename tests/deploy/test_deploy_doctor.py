@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -47,6 +48,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in {"LISTEN_PORT": "0", "SERVERS_FILE": "servers.json", "DATA_DIR": "data"}.items():
         monkeypatch.setenv(f"MIDWATCH_{name}", value)
     return tmp_path
+
+
+def test_nothing_of_the_table_is_cut_where_no_terminal_says_how_wide_it_may_be(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    script = "import sys; sys.exit('no backend is named: set [one] of these, please, as the page of backends tells')"
+    spec = {"command": sys.executable, "args": ["-c", script]}
+    (folder / "servers.json").write_text(json.dumps({"mcpServers": {"short": spec}}))
+    said = CliRunner().invoke(app, ["doctor"]).stdout
+    (line,) = (line for line in said.splitlines() if "short" in line)
+    assert "its last words: no backend is named: set [one] of these, please, as the page of backends tells" in line
+    assert "see data/servers/short.log" in line
 
 
 def doctor() -> dict[tuple[str, str], Said]:

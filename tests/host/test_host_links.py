@@ -57,7 +57,7 @@ async def test_a_server_that_exits_at_once_is_missing_and_its_log_says_why(
     reach: Reach, odd: Odd, tmp_path: Path
 ) -> None:
     async with reach(short=odd("exit"), odd=odd()) as host:
-        assert "ended while it was starting" in host.eyes.missing()["short"]
+        assert host.eyes.missing()["short"] == "it ended while it was starting; its last words: no licence found"
         assert "no licence found" in (tmp_path / "servers" / "short.log").read_text()
         assert (await host.eyes.ask(look(host.eyes), {}, 5)).rows
 

@@ -7,7 +7,9 @@ broke off after the request may have.
 import contextlib
 import email.utils
 import functools
+import os
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -60,7 +62,7 @@ class Client:
             )
             answer = await self._http.send(asked)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise Undelivered(f"{self.place} cannot be reached: {_said(error)}") from None
+            raise Undelivered(f"{self.place} cannot be reached: {why_not_reached(error)}") from None
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             writes = method not in ("GET", "HEAD")
             raise Undelivered(f"{self.place} broke off: {_said(error)}", perhaps=writes) from None
@@ -111,6 +113,21 @@ def _reason(answer: httpx2.Response) -> str:
             said = told.get("message") or told.get("errorMessages") or told.get("error") or told.get("errors")
             return f" ({str(said)[:200]})" if said else ""
     return ""
+
+
+def why_not_reached(error: BaseException) -> str:
+    """Return in a few words why a connection was not made: what the system said, where it said anything."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
+        causes.append(cause)
+    for each in reversed(causes):
+        if isinstance(each, socket.gaierror):
+            return "nobody here knows that name"
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted here: {each.verify_message}"
+        if isinstance(each, OSError) and each.errno and each.errno > 0:
+            return os.strerror(each.errno).lower()
+    return type(error).__name__
 
 
 def _said(error: Exception) -> str:

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from midwatch.channels import wording
 from midwatch.channels.escaping import cut, html, one_line, plain
+from midwatch.channels.http import why_not_reached
 from midwatch.channels.letters import CannotBeAsked, Letter, Style, Undelivered, letter_id
 from midwatch.channels.notices import Notice
 from midwatch.settings.channels import EmailSettings
@@ -134,7 +135,7 @@ def _undelivered(host: str, error: Exception) -> Undelivered:
         case aiosmtplib.SMTPResponseException():
             return Undelivered(f"{host} answers {error.code} ({error.message[:200]})", hopeless=error.code >= 550)
         case aiosmtplib.SMTPConnectError() | ssl.SSLError() | OSError() | aiosmtplib.SMTPNotSupported():
-            return Undelivered(f"{host} cannot be reached: {type(error).__name__}: {str(error)[:200]}")
+            return Undelivered(f"{host} cannot be reached: {why_not_reached(error)}")
         case aiosmtplib.SMTPException():
             return Undelivered(f"{host} broke off: {type(error).__name__}", perhaps=True)
         case _:

@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from midwatch.channels import slack_blocks
-from midwatch.channels.http import pause_of
+from midwatch.channels.http import pause_of, why_not_reached
 from midwatch.channels.letters import EVERY, Letter, Style, Undelivered
 from midwatch.channels.notices import Notice
 from midwatch.settings.channels import SlackSettings
@@ -106,7 +106,7 @@ class Slack:
         except SlackApiError as error:
             raise _undelivered(name, error, writes) from None
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise Undelivered(f"Slack cannot be reached: {type(error).__name__}") from None
+            raise Undelivered(f"Slack cannot be reached: {why_not_reached(error)}") from None
         except (aiohttp.ClientError, SlackClientError, TimeoutError, OSError, ValueError) as error:
             raise Undelivered(f"Slack broke off {name}: {type(error).__name__}", perhaps=writes) from None
         return answer.data if isinstance(answer.data, dict) else {}

@@ -47,7 +47,7 @@ async def check_server(spec: ServerSpec, plan: Plan) -> Report:
         folder = Path(made)
         async with open_links({"server": spec}, plan.connect_seconds, folder) as links:
             link = links["server"]
-            trouble = "" if link.up else f"{link.trouble}{_last_words(link.log_path)}"
+            trouble = "" if link.up else link.trouble or "not connected"
             kept = EvidenceStore(folder / "evidence", _KEEP_ALL)
             verdicts = [] if trouble else [v async for v in _verdicts(Probe(link, plan.call_seconds, kept), plan)]
             pins = tuple(f"{tool.name}@{pin_of(tool)}" for tool in link.tools if may_be_called(tool))
@@ -97,11 +97,6 @@ async def _eras(spec: ServerSpec, plan: Plan, folder: Path) -> Verdict:
 
 def _name(spec: ServerSpec) -> str:
     return spec.url or " ".join([spec.command or "", *spec.args])
-
-
-def _last_words(log: Path) -> str:
-    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
-    return f"; its last words: {said[-1][:300]}" if said else ""
 
 
 def _scrubbed(text: str, secrets: Sequence[str]) -> str:

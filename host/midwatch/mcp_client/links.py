@@ -29,6 +29,7 @@ from midwatch_kit.secrets import HIDDEN
 
 _LONGEST_PAUSE = 30.0
 _MOST_PAGES = 50
+_MOST_LAST_BYTES, _MOST_LAST_CHARS = 4096, 300
 _FRESH_SECONDS = 10.0
 """For so long a list of tools is taken for what a server offers, unless it says that it changed."""
 _ENDED = re.compile(r"session (not found|terminated)", re.IGNORECASE)
@@ -118,11 +119,13 @@ class Link:
         """Connect, stay connected, and connect again with growing pauses, until cancelled."""
         pause = 0.5
         while True:
+            before = _size(self.log_path)
             try:
                 await self._stay_connected()
                 pause = 0.5
             except Exception as error:  # whatever a foreign process does must not take the host down
-                self.trouble = self.trouble or _reason(error, self.connect_seconds)
+                last = _last_words(self.log_path, before)
+                self.trouble = self.trouble or f"{_reason(error, self.connect_seconds)}{last}"
             finally:
                 self._client = None
                 self._tried.set()
@@ -285,6 +288,20 @@ async def _all_tools(client: Client) -> list[types.Tool]:
         if not (cursor := page.next_cursor):
             return tools
     raise Unanswered(f"it lists tools without end: more than {_MOST_PAGES} pages of them", down=False)
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
+
+
+def _last_words(log: Path, before: int) -> str:
+    """Return the last line that a server wrote since its log had a size; that is where most say why they ended."""
+    if (size := _size(log)) <= before:
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(before, size - _MOST_LAST_BYTES))
+        said = file.read(_MOST_LAST_BYTES).decode(errors="replace").strip().splitlines()
+    return f"; its last words: {said[-1].strip()[:_MOST_LAST_CHARS]}" if said else ""
 
 
 def _reason(error: BaseException, connect_seconds: float) -> str:
