@@ -13,7 +13,7 @@ from tests.correlation.stage import an_alert
 
 from midwatch.errors import Busy, CannotTriage, DatabaseDown, NotKept
 from midwatch.host import Host
-from midwatch.reception.by_hand import ByHand
+from midwatch.reception.by_hand import ByHand, Done
 from midwatch.reception.rows import listed
 from midwatch.records import Alert, Incident, Severity, Status
 from midwatch.storage.database import Database
@@ -286,3 +286,25 @@ async def test_in_shadow_mode_each_alert_has_an_incident_and_what_would_have_bee
     assert decisions(journal)[:2] == [("a", "new", first), ("b", "linked", first)]
     again = a_host(journal, tmp_path, correlation={"shadow": True})
     assert await receive(again, an_alert("b", "web", 1)) == [other]
+
+
+async def test_what_is_decided_by_hand_in_shadow_mode_changes_no_incident_and_holds_for_the_next_time(
+    journal: Journal, tmp_path: Path
+) -> None:
+    host = a_host(journal, tmp_path, correlation={"shadow": True})
+    first, other = await receive(host, an_alert("alpha1", "web"), an_alert("bravo1", "web", 1))
+    before = {incident.id: incident.version for incident in journal.incidents()}
+    hand, bravo = by_hand(host), an_alert("bravo1", "web", 1).id
+
+    def decided(done: Done) -> tuple[str, str, str | None]:
+        assert done.incident == other
+        assert "shadow mode" in done.said
+        return decisions(journal)[1]
+
+    assert decided(hand.split(bravo)) == ("bravo1", "linked", other)
+    assert decided(hand.link(bravo, first or "")) == ("bravo1", "linked", first)
+    assert decided(hand.skip(bravo)) == ("bravo1", "skipped", None)
+    assert decided(hand.split(bravo)) == ("bravo1", "linked", other)
+    assert {incident.id: incident.version for incident in journal.incidents()} == before
+    real = a_host(journal, tmp_path)
+    assert len(set(await receive(real, an_alert("alpha1", "web", 40), an_alert("bravo1", "web", 40)))) == 2

@@ -81,14 +81,15 @@ def _whoever() -> str:
 
 def _lines(row: Mapping[str, Any]) -> list[str]:
     """Return an alert and what became of it, in two lines."""
-    alert, part_of = row["alert"], row["own"] or row["incident"] or "-"
+    alert, own, incident = row["alert"], row["own"], row["incident"]
+    decision, part_of, why = row["decision"], own or incident or "-", row["why"]
+    if own:  # in shadow mode
+        into = f" {incident}" if incident and incident != own else ""
+        why = f"shadow mode; it would have been {decision}{into}: {why}"
+        decision = decision if decision in ("repeat", "resolves") else "new"
     over = " (over)" if row["action"] == "resolved" else ""
     started = rfc3339(alert.started_at)[:19]
-    shadow = f" [shadow mode; with {row['incident']}]" if row["own"] and row["own"] != row["incident"] else ""
-    return [
-        f"{alert.id[:12]}  {started}Z  {row['decision']:<10} {part_of:<26} {alert.title}{over}",
-        f"              {row['why']}{shadow}",
-    ]
+    return [f"{alert.id[:12]}  {started}Z  {decision:<10} {part_of:<26} {alert.title}{over}", f"              {why}"]
 
 
 def _for_programs(row: Mapping[str, Any]) -> dict[str, object]:

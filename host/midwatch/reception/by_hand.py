@@ -1,7 +1,8 @@
 """What a person decides about alerts and incidents: split off, put together, skip; each is undone by another.
 
 A decision is remembered for the alert's fingerprint, so that it holds for the next time too. It is on record in the
-table of decisions, and in the journals of the incidents that it changes.
+table of decisions, and in the journals of the incidents that it changes. An alert that came in shadow mode keeps the
+incident that it has for itself: what is decided then is what would become of it.
 """
 
 from collections.abc import Mapping
@@ -51,6 +52,8 @@ class ByHand:
             before = row["incident"]
             if before and row["fingerprint"] == _root(notes.connection, before):
                 raise CannotTriage(f"{alert.title} opened {before}: split off the others, or link the incident")
+            if row["own"]:
+                return self._in_shadow(notes, "split", row, alert, row["own"])
             incident = new_incident(alert, datetime.now(UTC))
             notes.note(incident.id, "incident", "1", incident, self.by)
             kept = self.kept.put(canonical(alert.model_dump(mode="json")))
@@ -74,6 +77,8 @@ class ByHand:
             before = row["incident"]
             if before == target.id:
                 raise CannotTriage(f"{alert.title} is part of {target.id} already")
+            if row["own"]:
+                return self._in_shadow(notes, "link", row, alert, target.id)
             self._move(notes, row, target.id)
             self._note(notes, "link", row, before, target.id, _root(notes.connection, target.id))
             self._say(notes, target.id, f"triage:{row['seq']}", f"{self.by} put {alert.title} here: {self.because}")
@@ -88,6 +93,8 @@ class ByHand:
         """Open nothing for an alert any more; an incident that has no other alert is skipped with it."""
         with self.journal.transaction("intake") as notes:
             row, alert = _alert(notes.connection, name)
+            if row["own"]:
+                return self._in_shadow(notes, "skip", row, alert, None)
             before = row["incident"]
             self._move(notes, row, None)
             self._note(notes, "skip", row, before, None, None)
@@ -97,6 +104,17 @@ class ByHand:
                     left = _standing(notes.connection, before)
                     self._becomes(notes, left, Status.SKIPPED, f"{self.by} skips its alert: {self.because}")
         return Done(f"{alert.title} is skipped from now on", None)
+
+    def _in_shadow(self, notes: Notes, verb: str, row: Mapping[str, Any], alert: Alert, into: str | None) -> Done:
+        """Decide what would become of an alert, and leave the incidents as they are."""
+        before, own = row["incident"], str(row["own"])
+        self._move(notes, row, into)
+        whose = before if verb == "split" else into
+        self._note(notes, verb, row, before, into, _root(notes.connection, whose) if whose else None)
+        self._say(notes, own, f"triage:{row['seq']}:{verb}", f"{self.by}, in shadow mode: {verb}: {self.because}")
+        would = {"split": f"would stay apart from {before}", "link": f"would be part of {into}"}
+        said = would.get(verb, "would be skipped")
+        return Done(f"{alert.title} {said}; it came in shadow mode, and keeps {own}", own)
 
     def _link(self, notes: Notes, incident: Incident, target: Incident) -> Done:
         if incident.id in (target.id, target.triage.linked_to):
