@@ -188,6 +188,9 @@ EXAMPLES = [
         "external_id": "incident-417", "action": "created", "title": "High CPU usage on production server",
         "service": "orders", "severity": "high", "started_at": BEGAN,
         "labels": {"region": "us-east-1", "environment": "production", "service": "orders"}}),
+    Example("devops-agent", "without a service, which is optional there", _DEVOPS_AGENT,
+        {key: value for key, value in DEVOPS_AGENT.items() if key != "service"}, {
+        "service": "High CPU usage on production server", "severity": "high"}),
     Example("devops-agent", "closed", _DEVOPS_AGENT, {**DEVOPS_AGENT, "action": "closed", "priority": "MINIMAL"}, {
         "action": "resolved", "severity": "info", "external_id": "incident-417"}),
 ]  # fmt: skip

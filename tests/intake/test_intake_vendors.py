@@ -161,7 +161,6 @@ def test_an_incident_that_is_opened_again_begins_anew() -> None:
         ("devops-agent", {**DEVOPS_AGENT, "data": {"a": [0, {"b": "\ud800"}]}}, "data.a.1.b: it is no text"),
         ("devops-agent", {**DEVOPS_AGENT, "data": float("nan")}, "data: it is no text, number or list that JSON has"),
         ("devops-agent", {**DEVOPS_AGENT, "\ud800": 1}, "?: it is no text"),
-        ("devops-agent", {**DEVOPS_AGENT, "service": None}, "labels: no label service"),
     ],
 )
 def test_a_body_that_cannot_be_used_is_refused_by_the_name_of_the_field(source: str, body: Any, said: str) -> None:

@@ -50,7 +50,8 @@ class _Incident(Shape):
 def from_devops_agent(body: JsonValue, told: Told) -> list[Alert]:
     """Return the alert of an incident; raises `BadAlert`.
 
-    `data` is the sender's own event, of any shape; what its `metadata` says are labels.
+    `data` is the sender's own event, of any shape; what its `metadata` says are labels. `service` is optional:
+    the title stands in for one, so that the alert is kept, and is close to nothing that it does not belong to.
     """
     incident = validated(_Incident, body)
     metadata = incident.data.get("metadata") if isinstance(incident.data, dict) else None
@@ -68,6 +69,7 @@ def from_devops_agent(body: JsonValue, told: Told) -> list[Alert]:
         description=incident.description,
         severity=severity(incident.priority),
         runbook=runbook(labels),
+        service=told.service or incident.title,
         once="",
     )
     return [finished(draft, told)]
