@@ -198,7 +198,7 @@ async def test_without_a_key_nothing_is_asked_and_the_report_says_so(
 
 
 @pytest.mark.parametrize(
-    ("via", "words"), [("vertex", r"pip install midwatch\[vertex\]"), ("anthropic", "/nowhere: No such file")]
+    ("via", "words"), [("vertex", "midwatch's extra vertex"), ("anthropic", "/nowhere: No such file")]
 )
 async def test_a_service_that_cannot_be_used_is_told_at_the_start(
     monkeypatch: pytest.MonkeyPatch, via: Literal["vertex", "anthropic"], words: str

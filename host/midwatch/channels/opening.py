@@ -50,7 +50,8 @@ def open_channel(name: str, settings: Any) -> Channel:
         return made
     except ImportError as error:
         raise BadSettings(
-            f"channels.{name}: {settings.kind} needs {error.name}: install midwatch[{settings.kind}]"
+            f"channels.{name}: {settings.kind} needs {error.name}: "
+            f"install midwatch's extra {settings.kind}, see docs/deploy.md"
         ) from None
     except (ValueError, TypeError, RuntimeError):  # what a client says of it may quote a secret
         raise BadSettings(f"channels.{name}: its secret cannot be used, is it whole?") from None

@@ -111,7 +111,7 @@ def _client(settings: ModelSettings) -> "Client":
 
     via = settings.model_via
     if via in _NEEDED and not _installed(_NEEDED[via]):
-        raise BadSettings(f"MIDWATCH_MODEL_VIA={via} needs `pip install midwatch[{via}]`")
+        raise BadSettings(f"MIDWATCH_MODEL_VIA={via} needs midwatch's extra {via} to be installed, see docs/deploy.md")
     try:
         match via:
             case "bedrock":
