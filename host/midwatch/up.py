@@ -31,28 +31,32 @@ async def up(settings: Settings, console: Console) -> None:
     first: list[_Work] = []
     async with _until_signalled(first, settings.grace_seconds), AsyncExitStack() as parts:
         parts.enter_context(listening)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds what the API gives to tokens alone
         if settings.run_store:
             folder = settings.store or settings.data_dir / "store"
             settings = settings.model_copy(update={"store": folder})
             store = store_process(folder, settings.data_dir / "logs", settings.store_port)
-            console.print(
-                f"store    {await parts.enter_async_context(store)}  (OTLP/HTTP, into {folder})", highlight=False
-            )
+            _say(console, f"store    {await parts.enter_async_context(store)}  (OTLP/HTTP, into {folder})")
         host = await parts.enter_async_context(open_host(settings, wait=False))
-        host.journal.listeners.append(LiveView(console).show)
+        host.journal.listeners.append(LiveView(console, several=True).show)
         await parts.enter_async_context(tracing(host.journal))
         routes = await parts.enter_async_context(telling(host))
         served = await parts.enter_async_context(webhook.serve(host, listening, routes))
         first.append(served.drain)
-        console.print(f"webhook  {served.url}/alerts  (Alertmanager or plain JSON)", highlight=False)
+        _say(console, f"webhook  {served.url}/alerts  (Alertmanager or plain JSON)")
         await host.eyes.tried()  # alerts are taken meanwhile, and wait in the journal
         for name, why in host.eyes.missing().items():
-            console.print(f"[yellow]server {name} is missing: {why}[/yellow]", highlight=False)
+            _say(console, f"server {name} is missing: {why}", "yellow")
         await host.learn()  # servers load what they need before an alert needs them
-        console.print("ready    investigating what comes", highlight=False)
-        for incident in unfinished(host.journal):
-            console.print(f"resuming {incident.id}: {incident.title}", highlight=False)
+        _say(console, "ready    investigating what comes")
+        for incident in unfinished(host.journal):  # some of them may be another host's
+            _say(console, f"unfinished {incident.id}: {incident.title}")
         await _work(host)
+
+
+def _say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a line as it is: a log's lines are not as wide as a terminal, and what they tell of is no markup."""
+    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 async def _work(host: Host) -> None:

@@ -57,13 +57,14 @@ def test_a_host_that_is_killed_takes_up_where_it_was_and_concludes_the_same(desk
     desk.asked(killed, calls=3)
     servers = servers_of(killed)
     killed.kill()
+    assert (desk.folder / "data").stat().st_mode & 0o077 == 0
     kept = desk.noted(ToolCall)
     assert desk.noted(Conclusion) == []
     assert len(servers) == len(SERVERS)
     assert psutil.wait_procs(servers, timeout=5)[1] == []
 
     resumed = host(desk)
-    resumed.waits_for("resuming")
+    resumed.waits_for("unfinished")
     conclusion = desk.concludes()
     assert conclusion.root_causes[0].entity == "service:stock"
     assert desk.noted(ToolCall)[: len(kept)] == kept

@@ -248,7 +248,7 @@ def test_an_address_that_is_none_is_refused_without_being_quoted(url: str) -> No
 
 def test_a_driver_that_is_not_installed_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(BadSettings, match=r"pip install 'midwatch\[postgresql\]'"):
+    with pytest.raises(BadSettings, match="midwatch's extra postgresql"):
         Database("postgresql://somebody@127.0.0.1/x")
 
 
@@ -283,3 +283,8 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path) -> None:
         with pytest.raises(DatabaseDown, match="database or disk is full"):
             journal.note("one", "message", "b", Message(text="x" * 500_000))
         assert journal.check("one") == 1
+
+
+def test_the_folder_of_a_journal_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "data" / "journal.db")):
+        assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700

@@ -63,7 +63,7 @@ async def _look(settings: Settings, incident: Incident, console: Console) -> str
     async with open_host(where) as host:
         with claim(settings.data_dir / "claims", host.journal.database, incident.id):
             view = LiveView(console)
-            view.know(host.journal.values(incident.id, Hypothesis))
+            view.know(incident.id, host.journal.values(incident.id, Hypothesis))
             host.journal.listeners.append(view.show)
             return (await host.investigation(incident, AtTheTerminal(console)).run()).packet
 

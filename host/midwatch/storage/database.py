@@ -19,6 +19,7 @@ from midwatch.storage.tables import REVISION, oldest_reader, revision, tables
 
 BUSY_SECONDS = 15.0
 _OUTDATED_READERS = 2
+_NO_DRIVER = "database_url needs PostgreSQL's driver: install midwatch's extra postgresql, see docs/deploy.md"
 _BEGIN = sa.text("BEGIN IMMEDIATE")
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _DOWN = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
@@ -57,7 +58,7 @@ class Database:
         """Whether hosts on several machines can share it."""
         with self.translated():
             if isinstance(where, Path):
-                where.parent.mkdir(parents=True, exist_ok=True)
+                where.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # log lines are in it
         if prepare:
             try:
                 self.migrate(REVISION)
@@ -149,7 +150,7 @@ def _engine(url: sa.URL) -> sa.Engine:
     try:
         return sa.create_engine(url, connect_args=POSTGRESQL, pool_pre_ping=True, pool_timeout=BUSY_SECONDS)
     except ModuleNotFoundError:
-        raise BadSettings("database_url needs PostgreSQL's driver: pip install 'midwatch[postgresql]'") from None
+        raise BadSettings(_NO_DRIVER) from None
 
 
 def _line(why: object) -> str:
