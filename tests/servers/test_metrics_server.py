@@ -1,11 +1,7 @@
 """The metrics server as a client meets it: catalogue, queries, alarms, processes, and a store that comes and goes."""
 
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -13,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp import Client, StdioServerParameters
+from mcp import Client
 from mcp.types import CallToolResult
+from tests.servers.process import on_http, on_stdio, over
 
 from midwatch_metrics.server import build
 from midwatch_metrics.settings import MetricsSettings
@@ -269,19 +266,10 @@ async def test_check_tells_the_extent_the_lag_and_damaged_files(store: Path, con
 
 
 @pytest.fixture
-def listening(store: Path, tmp_path: Path) -> Iterator[str]:
+def listening(store: Path) -> Iterator[str]:
     """The address of a real server process over streamable HTTP."""
-    flags = ["--transport", "streamable-http", "--port", "0", "--store", str(store)]
-    with subprocess.Popen(
-        [sys.executable, "-m", "midwatch_metrics", *flags, "--evidence-dir", str(tmp_path / "evidence")],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr
-        found = re.search(r"http://\S+", process.stderr.readline())
-        assert found
-        yield found[0]
-        process.terminate()
+    with on_http("metrics", over(store)) as address:
+        yield address
 
 
 async def test_a_process_answers_over_streamable_http(listening: str) -> None:
@@ -289,9 +277,7 @@ async def test_a_process_answers_over_streamable_http(listening: str) -> None:
         assert "cache.hits" in text_of(await client.call_tool("list_metrics", WINDOW))
 
 
-async def test_a_process_answers_over_stdio(store: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "MIDWATCH_STORE": str(store), "MIDWATCH_EVIDENCE_DIR": str(tmp_path / "evidence")}
-    command = StdioServerParameters(command=sys.executable, args=["-m", "midwatch_metrics"], env=environment)
-    async with Client(command) as client:
+async def test_a_process_answers_over_stdio(store: Path) -> None:
+    async with Client(on_stdio("metrics", over(store))) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == set(ROLES)
         assert "cache.hits" in text_of(await client.call_tool("list_metrics", WINDOW))

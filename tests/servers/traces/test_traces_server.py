@@ -1,19 +1,16 @@
 """The traces server as a client meets it: its tools, its map, its processes, and a store that comes and goes."""
 
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp import Client, StdioServerParameters
+from mcp import Client
 from mcp.types import CallToolResult
+from tests.servers.process import on_http, on_stdio, over
 
 from midwatch_kit import TopologyFragment
 
@@ -159,20 +156,11 @@ async def test_a_survey_of_unknown_entities_alone_names_those_that_there_are(
 
 
 @pytest.fixture
-def listening(store_spans: Any, span: Callable[..., Row], tmp_path: Path) -> Iterator[str]:
+def listening(store_spans: Any, span: Callable[..., Row]) -> Iterator[str]:
     """The address of a real server process over streamable HTTP, over a store with one span."""
     store = store_spans([span(at=1, trace="t", name="GET /parts")])
-    flags = ["--transport", "streamable-http", "--port", "0", "--store", str(store)]
-    with subprocess.Popen(
-        [sys.executable, "-m", "midwatch_traces", *flags, "--evidence-dir", str(tmp_path / "evidence")],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr
-        found = re.search(r"http://\S+", process.stderr.readline())
-        assert found
-        yield found[0]
-        process.terminate()
+    with on_http("traces", over(store)) as address:
+        yield address
 
 
 async def test_a_process_answers_over_streamable_http(listening: str) -> None:
@@ -180,10 +168,8 @@ async def test_a_process_answers_over_streamable_http(listening: str) -> None:
         assert "GET /parts" in text_of(await client.call_tool("search_traces", STORY))
 
 
-async def test_a_process_answers_over_stdio(store_spans: Any, span: Callable[..., Row], tmp_path: Path) -> None:
+async def test_a_process_answers_over_stdio(store_spans: Any, span: Callable[..., Row]) -> None:
     store = store_spans([span(at=1, trace="t", name="GET /parts")])
-    environment = {**os.environ, "MIDWATCH_STORE": str(store), "MIDWATCH_EVIDENCE_DIR": str(tmp_path / "evidence")}
-    process = StdioServerParameters(command=sys.executable, args=["-m", "midwatch_traces"], env=environment)
-    async with Client(process) as client:
+    async with Client(on_stdio("traces", over(store))) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == set(ROLES)
         assert "GET /parts" in text_of(await client.call_tool("get_trace", {"trace_id": "t", **STORY}))
