@@ -10,26 +10,26 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-import zlib
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import cast, get_args
 
 import anyio
 import httpx2
 from pydantic import JsonValue
+from tests.postgresql import Server, running
 
 from midwatch_bench.storm_alerts import Set, Storm, alertmanager_body, generic_body, storm
-from midwatch_kit.window import rfc3339
+from midwatch_bench.storm_truth import compared
 
 _CONNECTIONS = 16
 _IN_ONE_BODY = 20
@@ -55,52 +55,42 @@ class Fed:
         return sorted(self.each)[min(len(self.each) - 1, int(share * len(self.each)))] * 1000
 
 
-@dataclass(frozen=True)
-class Sorted:
-    """What became of a storm, beside the truth."""
-
-    rows: int
-    incidents: int
-    mixed: int
-    split: int
-    astray: int
-    linked: int
-
-
 def main() -> None:
     """Print a table, one row for each storm."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--alerts", type=int, nargs="*", default=[50_000])
     parser.add_argument("--seeds", type=int, nargs="*", default=[10])
     parser.add_argument("--kinds", nargs="*", choices=get_args(Set), default=["apart"])
+    parser.add_argument("--connections", type=int, default=_CONNECTIONS)
     parser.add_argument("--alertmanager", help="a binary of Alertmanager to feed the same alerts")
-    parser.add_argument("--database", help="address of an empty PostgreSQL; SQLite without")
+    parser.add_argument("--postgresql", action="store_true", help="keep them in a PostgreSQL of its own, not in SQLite")
     asked = parser.parse_args()
     print("alerts set seed | kept incidents mixed split astray | alerts/s p50 p99 put off | Alertmanager's | ratio")
-    for kind in asked.kinds:
-        for seed in asked.seeds:
-            for alerts in asked.alerts:
-                anyio.run(_measured, alerts, seed, kind, asked.alertmanager, asked.database)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        server = stack.enter_context(running(Path(folder))) if asked.postgresql else None
+        for kind, seed, alerts in product(asked.kinds, asked.seeds, asked.alerts):
+            made = storm(alerts, seed, datetime.now(UTC), kind)
+            line = f"{alerts} {kind} {seed}"
+            anyio.run(_measured, line, made, asked.connections, asked.alertmanager, server)
 
 
-async def _measured(alerts: int, seed: int, kind: Set, alertmanager: str | None, database: str | None) -> None:
-    made = storm(alerts, seed, datetime.now(UTC), kind)
+async def _measured(line: str, made: Storm, connections: int, alertmanager: str | None, server: Server | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        with _host(Path(folder), made, database) as url:
-            fed = await _feed(f"{url}/alerts", _bodies(made))
-        found = _compared(Path(folder) / "data" / "journal.db", made) if database is None else None
-    line = f"{alerts} {kind} {seed} | "
-    if found:
-        line += f"{found.rows} {found.incidents} {found.mixed} {found.split} {found.astray} (linked {found.linked}) | "
-    line += f"{fed.rate:.0f} {fed.percentile(0.5):.1f} {fed.percentile(0.99):.1f} {fed.put_off}"
+        url = server.database() if server else None
+        with _host(Path(folder), made, url) as address:
+            fed = await _feed(f"{address}/alerts", bodies(made), connections)
+        found = compared(url or Path(folder) / "data" / "journal.db", made)
+        if server and url:
+            server.drop(url)
+    line += f" | {found} | {fed.rate:.0f} {fed.percentile(0.5):.1f} {fed.percentile(0.99):.1f} {fed.put_off}"
     if alertmanager:
-        with tempfile.TemporaryDirectory() as folder, _alertmanager(alertmanager, Path(folder)) as url:
-            other = await _feed(f"{url}/api/v2/alerts", _for_alertmanager(made))
+        with tempfile.TemporaryDirectory() as folder, _alertmanager(alertmanager, Path(folder)) as address:
+            other = await _feed(f"{address}/api/v2/alerts", _for_alertmanager(made), connections)
         line += f" | {other.rate:.0f} {other.percentile(0.99):.1f} | {fed.rate / other.rate:.2f}"
     print(line, flush=True)
 
 
-def _bodies(made: Storm) -> Iterator[tuple[bytes, int]]:
+def bodies(made: Storm) -> Iterator[tuple[bytes, int]]:
     """Yield what is posted: by turns one alert in the plain form, and a group as Alertmanager sends it."""
     waiting = deque(made.sent)
     plain = True
@@ -113,7 +103,7 @@ def _bodies(made: Storm) -> Iterator[tuple[bytes, int]]:
 
 def _for_alertmanager(made: Storm) -> Iterator[tuple[bytes, int]]:
     """Yield the same alerts in the same groups as Alertmanager's own API takes them."""
-    for body, count in _bodies(made):
+    for body, count in bodies(made):
         said = json.loads(body)
         alerts = said["alerts"] if "alerts" in said else [_as_posted(said)]
         for alert in alerts:
@@ -129,9 +119,9 @@ def _as_posted(plain: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return {"labels": plain["labels"], "annotations": {}, "startsAt": plain["started_at"], "endsAt": ended}
 
 
-async def _feed(url: str, bodies: Iterator[tuple[bytes, int]]) -> Fed:
+async def _feed(url: str, posted: Iterator[tuple[bytes, int]], connections: int) -> Fed:
     """Post all bodies in order over several connections, and again what the other side asks to wait with."""
-    waiting, each, put_off = deque(bodies), list[float](), [0]
+    waiting, each, put_off = deque(posted), list[float](), [0]
     alerts = sum(count for _, count in waiting)
 
     async def post() -> None:
@@ -151,7 +141,7 @@ async def _feed(url: str, bodies: Iterator[tuple[bytes, int]]) -> Fed:
 
     began = time.perf_counter()
     async with anyio.create_task_group() as group:
-        for _ in range(_CONNECTIONS):
+        for _ in range(connections):
             group.start_soon(post)
     return Fed(alerts, time.perf_counter() - began, each, put_off[0])
 
@@ -208,36 +198,6 @@ def _address(log: Path, running: subprocess.Popen[bytes], wanted: str) -> str:
             return found[1]
         time.sleep(0.05)
     raise RuntimeError(f"it did not come up: {log.read_text()[-2000:]}")
-
-
-def _compared(journal: Path, made: Storm) -> Sorted:
-    """Compare the incidents of alerts on record with the outages that they are of."""
-    truth: dict[tuple[str, str], int] = {}
-    for fired in made.sent:
-        for name in (fired.name, str(alertmanager_body([fired])["alerts"][0]["fingerprint"])):  # type: ignore[index, call-overload]
-            truth[name, rfc3339(fired.start)] = fired.outage
-    with closing(sqlite3.connect(journal)) as file:
-        rows = file.execute("SELECT incident, body FROM alerts").fetchall()
-        stands = {name: json.loads(body) for name, body in file.execute("SELECT id, body FROM incidents")}
-    linked = {name: said["triage"]["linked_to"] for name, said in stands.items() if said["status"] == "linked"}
-    of_incident: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for incident, body in rows:
-        said = json.loads(zlib.decompress(body))
-        started = rfc3339(datetime.fromisoformat(said["started_at"]))
-        part_of = incident or ""
-        while part_of in linked:
-            part_of = linked[part_of]
-        of_incident[part_of][truth[said["external_id"], started]] += 1
-    nowhere = of_incident.pop("", {})
-    incidents = of_incident
-    outages: dict[int, int] = defaultdict(int)
-    for counts in incidents.values():
-        for outage in counts:
-            outages[outage] += 1
-    astray = sum(sum(counts.values()) - max(counts.values()) for counts in incidents.values())
-    astray += sum(nowhere.values())
-    mixed = sum(len(counts) > 1 for counts in incidents.values())
-    return Sorted(len(rows), len(incidents), mixed, sum(n > 1 for n in outages.values()), astray, len(linked))
 
 
 if __name__ == "__main__":

@@ -109,8 +109,13 @@ def _alertmanager(fired: Fired) -> dict[str, JsonValue]:
         "startsAt": rfc3339(fired.start),
         "endsAt": rfc3339(fired.end) if fired.end else "0001-01-01T00:00:00Z",
         "generatorURL": "http://prometheus.example/graph",
-        "fingerprint": hashlib.sha256(fired.name.encode()).hexdigest()[:16],
+        "fingerprint": alertmanager_fingerprint(fired),
     }
+
+
+def alertmanager_fingerprint(fired: Fired) -> str:
+    """Return what Alertmanager calls an alert, at all times that it fires."""
+    return hashlib.sha256(fired.name.encode()).hexdigest()[:16]
 
 
 def generic_body(fired: Fired) -> dict[str, JsonValue]:

@@ -46,7 +46,7 @@ def _run(folder: Path, days: float, alerts: int, seed: int) -> None:
     start = datetime.now(UTC) - timedelta(days=days)
     journal = Journal(folder / "journal.db")
     made = storm(100, seed, start, "shared")
-    area = Neighbourhood(_topology(made.calls))
+    area = Neighbourhood(topology(made.calls))
     book = AlertBook(journal, EvidenceStore(folder / "evidence", 2**40), CorrelationSettings(), Rules, lambda: area)
     print("hours | alerts incidents | fingerprints outages remembered | MB of the process | MB on disk | seconds")
     count, told = 0, start
@@ -81,7 +81,8 @@ def _alert(fired: Fired) -> Alert:
     return alerts_from(generic_body(fired))[0]
 
 
-def _topology(calls: list[tuple[str, str]]) -> Topology:
+def topology(calls: list[tuple[str, str]]) -> Topology:
+    """Return an application by who calls whom."""
     relations = tuple(
         Relation(
             source=f"service:{one}", kind="calls", target=f"service:{other}", basis=Basis.DECLARED, learnt_from="bench"

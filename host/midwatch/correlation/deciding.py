@@ -5,7 +5,7 @@ then which outage it goes with best.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from ulid import ULID
@@ -49,13 +49,17 @@ class Decision:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Everything that a decision rests on, beside the alert."""
+    """Everything that a decision rests on, beside the alert.
+
+    `again` is for one that was part of an incident which proves to have been over before it began.
+    """
 
     ongoing: Ongoing
     area: Neighbourhood
     rules: Rules
     settings: CorrelationSettings
     now: datetime
+    again: bool = False
 
 
 def incident_id(alert: Alert, now: datetime) -> str:
@@ -81,10 +85,10 @@ def decide(alert: Alert, around: Circumstances) -> Decision:
 
 
 def _resolves(alert: Alert, known: Known | None, around: Circumstances) -> Decision:
-    incident = around.ongoing.target(known.incident) if known and known.incident else None
-    episode = (known.episode(alert) or known.firing(alert.started_at)) if known else None
+    episode = known.ended_by(alert) if known else None
     if episode is None:
-        return Decision("resolves", incident, "it is over, and its beginning never came; kept in case that is late")
+        return Decision("resolves", None, "it is over, and its beginning never came; kept in case that is late")
+    incident = around.ongoing.target(episode.incident) if episode.incident else None
     if episode.ended is not None:
         return Decision("repeat", incident, "it was resolved before")
     return Decision("resolves", incident, "it is over" + ("" if incident else ", and was part of no incident"))
@@ -92,22 +96,23 @@ def _resolves(alert: Alert, known: Known | None, around: Circumstances) -> Decis
 
 def _sent_before(alert: Alert, known: Known, around: Circumstances) -> Decision | None:
     episode = known.episode(alert)
-    if episode is None or known.incident is None:
+    if episode is None or episode.incident is None:
         return None
     over = ", and is over by now" if episode.ended else ""
-    return Decision("repeat", around.ongoing.target(known.incident), f"the same alert was sent before{over}")
+    return Decision("repeat", around.ongoing.target(episode.incident), f"the same alert was sent before{over}")
 
 
 def _comes_back(alert: Alert, known: Known, around: Circumstances) -> Decision | None:
     """Return what becomes of an alert that fired before and fires anew; None when it is placed like any other."""
-    outage = around.ongoing.outage(known.incident)
-    if outage is None or not known.episodes:
+    latest = known.latest
+    outage = around.ongoing.outage(latest.incident) if latest else None
+    if outage is None or latest is None:
         return None
-    if alert.started_at < known.episodes[-1].start:
-        return _earlier_time(alert, outage, around)
+    if alert.started_at < latest.start:
+        return _earlier_time(alert, known, outage, around)
     flapping = around.rules.flapping(alert)
     times = known.starts_within(60 * flapping.minutes, alert.started_at)
-    said = f"it fires for the {_nth(times)} time within {flapping.minutes:g} minutes"
+    said = f"it fires for the {_nth(times)} time within {flapping.minutes:g} minutes" if times > 1 else "it fires anew"
     comes_and_goes = times >= flapping.times
     if not outage.over:
         why = f"{said}, in an incident that is open" + (": it is flapping" if comes_and_goes else "")
@@ -117,9 +122,10 @@ def _comes_back(alert: Alert, known: Known, around: Circumstances) -> Decision |
     return _right_after(alert, outage, around, "the same alert")
 
 
-def _earlier_time(alert: Alert, outage: Outage, around: Circumstances) -> Decision | None:
-    window = around.rules.window_seconds(alert, 60 * around.settings.window_minutes)
-    if alert.started_at < outage.first - timedelta(seconds=window):
+def _earlier_time(alert: Alert, known: Known, outage: Outage, around: Circumstances) -> Decision | None:
+    """Return that it is of the same incident; None where there is none so near, or another one is nearer."""
+    nearest = next(iter(_matches(alert, known, around)), None)
+    if nearest is None or nearest.outage is not outage:
         return None
     return Decision("late", outage.id, "an earlier time that the same alert fired, told late", joins=True)
 
@@ -146,7 +152,7 @@ def _placed(alert: Alert, known: Known | None, around: Circumstances) -> Decisio
     for best in fitting:
         if decision := _into(alert, best, fitting, around):
             return decision
-    if known and known.incident is None and (over := known.episode(alert)) and over.ended:
+    if known and not around.again and (over := known.episode(alert)) and over.ended:
         return Decision("skipped", None, "it was over before it came, and goes with no incident")
     if alert.severity is Severity.INFO:
         return Decision("skipped", None, "its severity is info, and it goes with no incident")
@@ -161,8 +167,8 @@ def _opens(
     alert: Alert, known: Known | None, matches: list[Match], opened: Decision, around: Circumstances
 ) -> Decision:
     incident = incident_id(alert, around.now)
-    if known and known.incident:
-        past = around.ongoing.target(known.incident)
+    if known and (latest := known.latest) and latest.incident:
+        past = around.ongoing.target(latest.incident)
         why = f"the same alert was part of {past}, which is over: it comes back"
         return replace(opened, verb="recurrence", incident=incident, why=why, history=past)
     nearest = max(matches, key=lambda found: found.score, default=None)
@@ -175,20 +181,23 @@ def _opens(
 def _into(alert: Alert, best: Match, fitting: list[Match], around: Circumstances) -> Decision | None:
     outage = best.outage
     why = f"{best.score:.2f} of 1: " + "; ".join(str(part) for part in best.parts)
+    decision = Decision("linked", outage.id, why, best.parts, joins=True)
     settled = outage.over and outage.over_at is not None
     if settled:
         back = _right_after(alert, outage, around, "an alert close to it")
-        return replace(back, why=f"{back.why}; {why}", parts=best.parts) if back else None
-    merges = tuple(other.outage.id for other in fitting if other is not best and _one_cause(best, other))
-    if merges:  # the oldest stays: whoever works on it need not begin anew
-        stays, *others = sorted([outage.id, *merges])
-        return Decision("linked", stays, why, best.parts, merges=tuple(others), joins=True)
-    return Decision("linked", outage.id, why, best.parts, joins=True)
+        if back is None:
+            return None
+        decision = replace(back, why=f"{back.why}; {why}", parts=best.parts)
+    tied = [other for other in fitting if other is not best and _one_cause(best, other, alert.started_at)]
+    if not tied:
+        return decision
+    stays, *others = sorted([outage.id, *(other.outage.id for other in tied)])  # whoever works on it goes on with it
+    return replace(decision, incident=stays, merges=tuple(others))
 
 
-def _one_cause(one: Match, other: Match) -> bool:
-    """Return whether one component that alerts would explain two outages, which the alert then ties to each other."""
-    if other.outage.over or one.outage.over or different_faults(one.outage, other.outage):
+def _one_cause(one: Match, other: Match, at: datetime) -> bool:
+    """Return whether one component that alerts would explain two outages that went on then, so that they are one."""
+    if not (one.outage.went_on(at) and other.outage.went_on(at)) or different_faults(one.outage, other.outage):
         return False
     return bool(one.common & other.common & {one.entity, *one.outage.places, *other.outage.places})
 

@@ -55,35 +55,52 @@ def worse(one: Severity, other: Severity) -> Severity:
 
 @dataclass
 class Episode:
-    """One time that an alert fired: from its start until it was resolved, by the sender's clock."""
+    """One time that an alert fired: from its start until it was resolved, by the sender's clock.
+
+    `incident` is the one that it was part of that time; None for none, and while only its end came.
+    """
 
     alert: str
     start: datetime
     ended: datetime | None = None
+    incident: str | None = None
 
 
 @dataclass
 class Known:
-    """What is known of one fingerprint: the incident it is part of (None: of none), and its latest episodes by start.
+    """What is known of one fingerprint: its latest episodes by start.
 
     Where two senders tell of the same alert, both fingerprints know the same, by the `name` of the first.
     """
 
     name: str
-    incident: str | None
     seen: datetime
     source: str = ""
     episodes: list[Episode] = field(default_factory=list)
+
+    @property
+    def latest(self) -> Episode | None:
+        """The latest episode that is part of an incident."""
+        return next((episode for episode in reversed(self.episodes) if episode.incident), None)
 
     def episode(self, alert: Alert) -> Episode | None:
         """Return the episode that an alert tells of: by its id, or of another sender by its start."""
         at = (e for e in self.episodes if e.alert == alert.id or e.start == alert.started_at)
         return next(at, None)
 
-    def firing(self, at: datetime) -> Episode | None:
-        """Return the latest episode that is not over and began no later than a moment."""
-        open_ones = [episode for episode in self.episodes if episode.ended is None and episode.start <= at]
-        return open_ones[-1] if open_ones else None
+    def ended_by(self, alert: Alert) -> Episode | None:
+        """Return the episode whose end an alert tells: its own, else the latest that is not over and began before.
+
+        None when its sender tells of a beginning of its own, which is still to come.
+        """
+        if own := self.episode(alert):
+            return own
+        at = alert.started_at
+        latest = next((e for e in reversed(self.episodes) if e.ended is None and e.start <= at), None)
+        tells_beginning = alert.ended_at is not None and at < alert.ended_at
+        if latest and tells_beginning and at - latest.start > timedelta(seconds=_TOGETHER_SECONDS):
+            return None
+        return latest
 
     def starts_within(self, seconds: float, at: datetime) -> int:
         """Return how many episodes began within so many seconds up to a moment, the one that begins then included."""
@@ -136,6 +153,8 @@ class Outage:
     marks: set[tuple[str, str]] = field(default_factory=set)
     firing: set[str] = field(default_factory=set)
     over_at: datetime | None = None
+    ended: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """From when to when something of it fired that is over, without what overlaps."""
     alerts: int = 0
     flapping: bool = False
 
@@ -143,6 +162,10 @@ class Outage:
     def over(self) -> bool:
         """Whether it is settled, or everything that fired in it is resolved."""
         return self.status in OVER or not self.firing
+
+    def went_on(self, at: datetime) -> bool:
+        """Return whether it is not settled, and was not over at a moment, whenever that is told."""
+        return self.status not in OVER and (bool(self.firing) or self.over_at is None or at <= self.over_at)
 
     def add(self, alert: Alert, area: Neighbourhood, marks: Iterable[tuple[str, str]]) -> None:
         """Learn from one more alert that belongs to it."""
@@ -159,14 +182,27 @@ class Outage:
         elif above and self.causes and (both := self.causes & above):  # the odd one out leaves the others' cause alone
             self.causes = both
 
+    def fired(self, start: datetime, end: datetime) -> None:
+        """Remember that something of it fired between two moments."""
+        if self.ended and self.ended[0][0] <= start and end <= self.ended[0][1]:
+            return
+        whole: list[tuple[datetime, datetime]] = []
+        for since, until in sorted([*self.ended, (start, max(start, end))]):
+            if whole and since <= whole[-1][1]:
+                whole[-1] = whole[-1][0], max(whole[-1][1], until)
+            else:
+                whole.append((since, until))
+        self.ended = whole[-_EPISODES:]
+
 
 @dataclass(frozen=True)
 class ByHand:
-    """What people decided about fingerprints; `pairs` are (an alert's, the one that opened an incident)."""
+    """What people decided about fingerprints, in pairs (an alert's, the one that opened an incident), and incidents."""
 
     skip: frozenset[str] = frozenset()
     apart: frozenset[tuple[str, str]] = frozenset()
     together: frozenset[tuple[str, str]] = frozenset()
+    linked: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -236,26 +272,57 @@ class Ongoing:
         episode = known.episode(alert)
         if episode is None or episode.ended is None:
             outage.firing.add(known.name)
-        elif all(e.ended for e in known.episodes):
+            return outage
+        outage.fired(episode.start, episode.ended)
+        if self._open_in(known, outage) is None:
             outage.firing.discard(known.name)
+            outage.over_at = max(outage.over_at or episode.ended, episode.ended)
         return outage
 
     def resolve(self, alert: Alert, now: datetime) -> None:
         """Remember that an alert is over."""
         ended = alert.ended_at or now
-        known = self.of(alert)
-        if known is None:
-            known = self.known[fingerprint(alert)] = Known(fingerprint(alert), None, now, alert.source)
-        episode = known.episode(alert) or known.firing(alert.started_at)
+        known = self._heard(alert, now)
+        episode = known.ended_by(alert)
         if episode is None:
             known.add(Episode(alert.id, alert.started_at, ended))
-        elif episode.ended is None:
-            episode.ended = ended
-        known.seen = max(known.seen, now)
-        outage = self.outage(known.incident)
-        if outage and all(e.ended for e in known.episodes):
-            outage.firing.discard(known.name)
-            outage.over_at = max(outage.over_at or ended, ended)
+            return
+        episode.ended = episode.ended or ended
+        if outage := self.outage(episode.incident):
+            outage.fired(episode.start, episode.ended)
+            if self._open_in(known, outage) is None:
+                outage.firing.discard(known.name)
+                outage.over_at = max(outage.over_at or ended, ended)
+
+    def parts_of(self, incident: str) -> list[str]:
+        """Return an incident and those that are linked to it."""
+        return [incident, *(name for name in self.linked if self.target(name) == incident)]
+
+    def early_end(self, alert: Alert) -> str | None:
+        """Return the id of an alert's end that came before its beginning; None when it did not."""
+        known = self.of(alert)
+        episode = known.episode(alert) if known else None
+        return episode.alert if episode and episode.ended and episode.incident is None else None
+
+    def quiet_since(self, incident: str | None, seconds: float) -> datetime | None:
+        """Return since when an incident proves to have been over, before others of its alerts began; None if it wasn't.
+
+        Nothing of it fired then for so many seconds, by what its alerts themselves say of their beginning and end.
+        """
+        outage = self.outage(incident)
+        if outage is None or not outage.ended:
+            return None
+        quiet, around = outage.ended[0][1], timedelta(seconds=seconds)
+        for since, until in outage.ended:
+            quiet = max(quiet, until) if since <= quiet + around else quiet
+        if outage.last <= quiet + around:
+            return None
+        still = (self._open_in(self.known[name], outage) for name in outage.firing if name in self.known)
+        return None if any(episode and episode.start <= quiet + around for episode in still) else quiet
+
+    def _open_in(self, known: Known, outage: Outage) -> Episode | None:
+        """Return the first episode of an alert in an outage that is not over."""
+        return next((e for e in known.episodes if e.ended is None and self.outage(e.incident) is outage), None)
 
     def settle(self, incident: str, status: Status, now: datetime, linked_to: str | None = None) -> None:
         """Remember how an incident stands."""
@@ -286,6 +353,12 @@ class Ongoing:
         other.first, other.last = min(one.first, other.first), max(one.last, other.last)
         other.marks |= one.marks
         other.firing |= one.firing
+        ends = [end for end in (one.over_at, other.over_at) if end]
+        other.over_at = max(ends, default=None)
+        for since, until in one.ended:
+            other.fired(since, until)
+        if incident in self.by_hand.linked:  # they are one, whatever their alerts say
+            other.fired(other.first, other.last)
         other.alerts += one.alerts
         if one.causes and other.causes and (both := one.causes & other.causes):
             other.causes = both
@@ -302,18 +375,26 @@ class Ongoing:
     def _drop(self, names: Iterable[str]) -> None:
         for name in names:
             known = self.known.pop(name)
-            if outage := self.outage(known.incident):
-                outage.firing.discard(known.name)
+            for episode in known.episodes:
+                if outage := self.outage(episode.incident):
+                    outage.firing.discard(known.name)
 
     def _remember(self, alert: Alert, incident: str | None, now: datetime) -> Known:
+        known = self._heard(alert, now)
+        if episode := known.episode(alert):
+            episode.incident = incident
+        else:
+            known.add(Episode(alert.id, alert.started_at, incident=incident))
+        return known
+
+    def _heard(self, alert: Alert, now: datetime) -> Known:
+        """Return what is known of an alert, by its sender's id and by its labels, and that it was heard of now."""
         print_of, labels = fingerprint(alert), label_fingerprint(alert)
-        known = self.of(alert) or Known(print_of, incident, now, alert.source)
+        known = self.of(alert) or Known(print_of, now, alert.source)
         self.known[print_of] = known
         if labels:
             self.known.setdefault(labels, known)
-        known.incident, known.seen = incident, max(known.seen, now)
-        if known.episode(alert) is None:
-            known.add(Episode(alert.id, alert.started_at))
+        known.seen = max(known.seen, now)
         return known
 
 

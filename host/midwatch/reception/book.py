@@ -6,23 +6,18 @@ transactions is only a shortcut: after one that failed it is read from the table
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from midwatch.correlation import Circumstances, Decision, Neighbourhood, Rules, decide, incident_id
-from midwatch.correlation.ongoing import fingerprint
+from midwatch.correlation import Decision, Neighbourhood, Rules
 from midwatch.reception import memory as remembering
 from midwatch.reception import rows
-from midwatch.reception.changes import Change, Writer
+from midwatch.reception.batch import Batch, Decided, Received
 from midwatch.reception.memory import Memory
 from midwatch.records import Alert
 from midwatch.settings.correlation import CorrelationSettings
 from midwatch.storage.journal import Entry, Journal, Notes
 from midwatch_kit.evidence import EvidenceStore
-
-Received = tuple[Alert, datetime]
-"""An alert, and when it came."""
-Decided = tuple[Alert, Decision, datetime, str | None]
 
 
 @dataclass(frozen=True)
@@ -80,14 +75,10 @@ class AlertBook:
         rules, area, now = self.rules(), self.area(), received[-1][1]
         memory = self._up_to_date(notes, rules, area, now)
         remembering.recall(notes.connection, memory, (alert for alert, _ in received), area, rules)
-        changes: dict[str, Change] = {}
-        decided = [self._decide(alert, at, memory, rules, area, changes) for alert, at in received]
-        memory.last = rows.put(notes.connection, notes.database, decided)
-        writer = Writer(notes, self.kept, area)
-        for name, change in changes.items():
-            writer.write(name, change, None if self.settings.shadow else memory.ongoing.outages.get(name))
-        memory.newest = rows.last_of_incidents(notes.connection)
-        remembering.forget(memory, now, self.settings.remember_hours)
+        batch = Batch(notes, self.kept, rules, area, self.settings, memory)
+        decided = batch.take(received)
+        self._memory = batch.memory
+        remembering.forget(batch.memory, now, self.settings.remember_hours)
         return decided
 
     def _up_to_date(self, notes: Notes, rules: Rules, area: Neighbourhood, now: datetime) -> Memory:
@@ -98,62 +89,6 @@ class AlertBook:
             remembering.catch_up(connection, memory, area, rules)
         self._memory = memory
         return memory
-
-    def _decide(
-        self, alert: Alert, now: datetime, memory: Memory, rules: Rules, area: Neighbourhood, changes: dict[str, Change]
-    ) -> Decided:
-        ongoing = memory.ongoing
-        decision = decide(alert, Circumstances(ongoing, area, rules, self.settings, now))
-        outage = ongoing.outage(decision.incident)
-        was_over, was_severe = (outage.over, outage.severity) if outage else (False, None)
-        if alert.action == "resolved":
-            ongoing.resolve(alert, now)
-        else:
-            outage = ongoing.learn(alert, decision.incident, area, rules.marks(alert), now, joins=decision.joins)
-            for merged in decision.merges:
-                ongoing.join(merged, decision.incident or "")
-        if outage and decision.flapping:
-            outage.flapping = True
-        own = self._own(alert, decision, memory, now) if self.settings.shadow else None
-        if self.settings.shadow:
-            _note_own(alert, decision, own, now, changes)
-        elif decision.incident and (outage is None or outage.severity != was_severe or _says_something(decision)):
-            _note(alert, decision, now, changes.setdefault(decision.incident, Change(was_over)), changes)
-        return alert, decision, now, own
-
-    def _own(self, alert: Alert, decision: Decision, memory: Memory, now: datetime) -> str | None:
-        """Return the incident that an alert has for itself in shadow mode; it keeps it when it is sent again."""
-        name = fingerprint(alert)
-        if decision.verb in ("repeat", "resolves") and name in memory.own:
-            return memory.own[name]
-        if alert.action == "resolved":
-            return None
-        memory.own[name] = incident_id(alert, now)
-        return memory.own[name]
-
-
-def _says_something(decision: Decision) -> bool:
-    return decision.verb != "repeat" or decision.joins or decision.flapping
-
-
-def _note(alert: Alert, decision: Decision, now: datetime, change: Change, changes: dict[str, Change]) -> None:
-    change.last = alert
-    if decision.opens:
-        change.opened = (alert, decision, now)
-    if decision.joins:
-        change.joined.append((alert, decision))
-    if decision.reopens:
-        change.back = (alert, decision)
-    for merged in decision.merges:
-        changes.setdefault(merged, Change()).linked_to = (decision.incident or "", decision.why)
-
-
-def _note_own(alert: Alert, decision: Decision, own: str | None, now: datetime, changes: dict[str, Change]) -> None:
-    if own is None or own in changes or decision.verb in ("repeat", "resolves"):
-        return
-    into = f" {decision.incident}" if decision.incident and decision.incident != own else ""
-    would = "" if decision.opens else f"; this is shadow mode: it would have been {decision.verb}{into}: {decision.why}"
-    changes[own] = Change(opened=(alert, replace(decision, why="each alert does in shadow mode"), now), would=would)
 
 
 def _receipt(alert: Alert, decision: Decision, _: datetime, own: str | None) -> Receipt:

@@ -42,9 +42,9 @@ class Writer:
         """Note what became of an incident."""
         if change.opened:
             self._open(change, outage)
-        elif change.linked_to:
+        if change.linked_to:
             self._link(name, *change.linked_to)
-        elif outage is not None:
+        elif outage is not None and not change.opened:
             self._go_on(name, change, outage)
         if outage is not None and change.last and outage.over != change.was_over and not change.linked_to:
             self._turned(name, change.last, outage)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from pydantic import JsonValue
@@ -20,6 +20,7 @@ from midwatch.storage.tables import alerts, incidents, payloads, records, triage
 from midwatch_kit.evidence import canonical, evidence_id
 from midwatch_kit.window import parse_time, rfc3339
 
+_ValueT = TypeVar("_ValueT")
 _AT_ONCE = 500
 """Values in one question."""
 _LEVEL = 1
@@ -92,10 +93,52 @@ def _row(alert: Alert, decision: Decision, now: datetime, own: str | None, paylo
         "own": own,
         "joins": decision.joins,
         "why": decision.why.replace("\0", ""),
-        "parts": json.dumps([part.model_dump(mode="json") for part in decision.parts]) if decision.parts else "",
+        "parts": _parts(decision),
         "body": zlib.compress(body, _LEVEL),
         "payload": payload,
     }
+
+
+def _parts(decision: Decision) -> str:
+    return json.dumps([part.model_dump(mode="json") for part in decision.parts]) if decision.parts else ""
+
+
+def of_incidents(connection: sa.Connection, names: Sequence[str]) -> Iterator[tuple[int, str, Alert]]:
+    """Yield every alert of incidents in order: its number, its fingerprint, and the alert without what was sent."""
+    query = sa.select(alerts.c.seq, alerts.c.fingerprint, alerts.c.body).where(alerts.c.incident.in_(names))
+    for row in connection.execute(query.order_by(alerts.c.seq)).all():
+        yield row.seq, row.fingerprint, alert_of(row.body)
+
+
+def take_back(connection: sa.Connection, numbers: Sequence[int]) -> None:
+    """Make alerts part of no incident, so that memory is made without them."""
+    for some in _some(numbers):
+        these = alerts.c.seq.in_(some)
+        fired = sa.and_(these, alerts.c.action != "resolved")
+        connection.execute(sa.update(alerts).where(fired).values(decision="repeat", joins=False))
+        connection.execute(sa.update(alerts).where(these).values(incident=None))
+
+
+def decide_anew(connection: sa.Connection, numbers: Sequence[int], decision: Decision, why: str) -> None:
+    """Put on record what became of an alert that was taken back: the first row says so, the others repeat it."""
+    move(connection, numbers, decision.incident)
+    told = {"decision": decision.verb, "joins": decision.joins, "why": f"{decision.why}; {why}".replace("\0", "")}
+    parts = _parts(decision)
+    connection.execute(sa.update(alerts).where(alerts.c.seq == numbers[0]).values(**told, parts=parts))
+
+
+def move(connection: sa.Connection, numbers: Sequence[int], incident: str | None) -> None:
+    """Make alerts part of an incident."""
+    for some in _some(numbers):
+        connection.execute(sa.update(alerts).where(alerts.c.seq.in_(some)).values(incident=incident))
+
+
+def begun_after(connection: sa.Connection, ends: Mapping[str, str]) -> None:
+    """Make the ends that overtook their beginnings part of the incidents of those; `ends` are alerts' ids."""
+    why = "it is over; its beginning came after its end"
+    for name, incident in ends.items():
+        end = sa.and_(alerts.c.alert == name, alerts.c.action == "resolved", alerts.c.incident.is_(None))
+        connection.execute(sa.update(alerts).where(end).values(incident=incident, why=why))
 
 
 def last_number(connection: sa.Connection) -> int:
@@ -150,11 +193,13 @@ def last_of_incidents(connection: sa.Connection) -> str:
 def by_hand(connection: sa.Connection) -> tuple[int, ByHand]:
     """Return what people decided and still holds, and the number of the last decision: the latest counts."""
     skip: set[str] = set()
+    linked: set[str] = set()
     pairs: dict[tuple[str, str], str] = {}
     number = 0
     for row in connection.execute(sa.select(triage).order_by(triage.c.seq)):
         number = row.seq
         if row.fingerprint is None:
+            (linked.add if row.verb == "link" else linked.discard)(row.incident)
             continue
         if row.verb == "skip":
             skip.add(row.fingerprint)
@@ -163,7 +208,8 @@ def by_hand(connection: sa.Connection) -> tuple[int, ByHand]:
         if row.root:
             pairs[row.fingerprint, row.root] = row.verb
     apart = frozenset(pair for pair, verb in pairs.items() if verb == "split")
-    return number, ByHand(frozenset(skip), apart, frozenset(pair for pair, verb in pairs.items() if verb == "link"))
+    together = frozenset(pair for pair, verb in pairs.items() if verb == "link")
+    return number, ByHand(frozenset(skip), apart, together, frozenset(linked))
 
 
 def openers(connection: sa.Connection, names: Iterable[str]) -> dict[str, str]:
@@ -185,6 +231,13 @@ def payload_of(connection: sa.Connection, name: str) -> JsonValue:
     """Return what a sender sent, by its hash; None when it is not kept any more."""
     found = connection.execute(sa.select(payloads.c.bytes).where(payloads.c.id == name)).scalar()
     return None if found is None else json.loads(zlib.decompress(found))
+
+
+def sent(connection: sa.Connection, number: int) -> JsonValue:
+    """Return what the sender sent, by the number of an alert; None when it is not kept any more."""
+    return payload_of(
+        connection, connection.execute(sa.select(alerts.c.payload).where(alerts.c.seq == number)).scalar_one()
+    )
 
 
 def listed(connection: sa.Connection, names: Sequence[str] | None, most: int) -> list[Mapping[str, Any]]:
@@ -212,6 +265,6 @@ def _known(row: Any) -> Row:
     return Row(row.seq, moment(row.received_at), row.decision, row.incident, row.own, row.joins, alert_of(row.body))
 
 
-def _some(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def _some(values: Sequence[_ValueT]) -> Iterator[Sequence[_ValueT]]:
     for first in range(0, len(values), _AT_ONCE):
         yield values[first : first + _AT_ONCE]
