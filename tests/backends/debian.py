@@ -2,19 +2,21 @@
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-
-CACHE = Path.home() / ".cache" / "midwatch-tests"
+from tests.brought import CACHE, turn
 
 
 def program(package: str, name: str) -> Path:
     """Return the path of a program of a package; skips the test where there is no apt to bring it."""
     found = CACHE / package / "usr" / "bin" / name
     if not found.exists():
-        _bring(package)
+        with turn(CACHE / package) as lacking:
+            if lacking:
+                _bring(package)
     return found
 
 
@@ -34,19 +36,24 @@ def with_its_files(package: str, command: Sequence[str | Path]) -> list[str]:
 def _bring(package: str) -> None:
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
         pytest.skip(f"{package} comes from Debian's packages, and apt-get isn't here")
-    to = CACHE / f"{package}.deb.d"
-    to.mkdir(parents=True, exist_ok=True)
-    if _apt("download", package, cwd=to).returncode:
-        lists = CACHE / "apt"
+    with tempfile.TemporaryDirectory(prefix="bringing-", dir=CACHE) as folder:
+        to = Path(folder)
+        if _apt("download", package, cwd=to).returncode:
+            _download_by_own_lists(package, to)
+        (archive,) = to.glob("*.deb")
+        subprocess.run(["dpkg", "-x", archive, to / "unpacked"], check=True)
+        (to / "unpacked").rename(CACHE / package)
+
+
+def _download_by_own_lists(package: str, to: Path) -> None:
+    lists = CACHE / "apt"
+    with turn(lists):
         for part in ("lists/partial", "archives/partial"):
             (lists / part).mkdir(parents=True, exist_ok=True)
         own = ["-o", f"Dir::State::lists={lists}/lists", "-o", f"Dir::Cache={lists}"]
         _apt(*own, "update", cwd=to)
         done = _apt(*own, "download", package, cwd=to)
-        assert done.returncode == 0, done.stderr[-1000:]
-    (archive,) = to.glob("*.deb")
-    subprocess.run(["dpkg", "-x", archive, to / "unpacked"], check=True)
-    (to / "unpacked").rename(CACHE / package)
+    assert done.returncode == 0, done.stderr[-1000:]
 
 
 def _apt(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,22 +23,22 @@ from midwatch.storage.migrating import migrate
 LIMIT = 1.0
 SPENDER = """
 import sys
+from datetime import date
 from pathlib import Path
 from midwatch.claude.day import DayPurse
 from midwatch.claude.prices import Usage
 from midwatch.claude.purse import Spent
-from midwatch.storage.database import Database
 from midwatch.storage.journal import Journal
-from midwatch.storage.migrating import migrate
 
-day = DayPurse.of_today(Journal(Path(sys.argv[1])), float(sys.argv[2]))
+journal, usd, today = Path(sys.argv[1]), float(sys.argv[2]), date.fromisoformat(sys.argv[3])
+day = DayPurse("the day", 10**6, usd, journal=Journal(journal), day=today)
 made = 0
 print("ready", flush=True)
 sys.stdin.readline()
 try:
     while True:
         with day.holding(10, 0.05) as held:
-            if len(sys.argv) > 3:
+            if len(sys.argv) > 4:
                 print("held", flush=True)
                 sys.stdin.readline()
             held.cost(Usage(), 0.02)
@@ -56,10 +56,13 @@ def other(journal: Journal, tmp_path: Path) -> Iterator[Journal]:
     opened.close()
 
 
-def spender(journal: Path, usd: float, *more: str) -> "subprocess.Popen[str]":
-    """Start a process that spends 0.02 at a time, of 0.05 that it holds, for as long as the day lets it."""
+def spender(journal: Path, usd: float, day: date, *more: str) -> "subprocess.Popen[str]":
+    """Start a process that spends 0.02 at a time, of 0.05 that it holds, for as long as the day lets it.
+
+    It's told which day it is, since that may turn before it asks.
+    """
     pipe = subprocess.PIPE
-    command = [sys.executable, "-c", SPENDER, str(journal), str(usd), *more]
+    command = [sys.executable, "-c", SPENDER, str(journal), str(usd), day.isoformat(), *more]
     started = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
     assert started.stdout
     assert started.stdout.readline() == "ready\n"
@@ -91,13 +94,14 @@ def test_an_investigation_and_its_tasks_count_nothing_that_the_day_refused(journ
 
 
 def test_two_processes_at_once_spend_the_day_and_no_more_than_it(journal: Journal, tmp_path: Path) -> None:
-    started = [spender(tmp_path / "journal.db", 0.3) for _ in range(2)]
+    today = datetime.now(UTC).date()
+    started = [spender(tmp_path / "journal.db", 0.3, today) for _ in range(2)]
     for each in started:
         assert each.stdin
         each.stdin.write("go\n")
         each.stdin.flush()
     made = [int(each.communicate(timeout=60)[0]) for each in started]
-    spent = journal.spent_on(datetime.now(UTC).date())
+    spent = journal.spent_on(today)
     assert spent == pytest.approx(sum(made) * 0.02)
     assert spent is not None
     assert 0.2 <= spent <= 0.3
@@ -106,7 +110,8 @@ def test_two_processes_at_once_spend_the_day_and_no_more_than_it(journal: Journa
 def test_a_process_that_is_killed_in_a_call_costs_the_day_that_call_and_no_more(
     journal: Journal, tmp_path: Path
 ) -> None:
-    killed = spender(tmp_path / "journal.db", LIMIT, "holds")
+    day = datetime.now(UTC).date()
+    killed = spender(tmp_path / "journal.db", LIMIT, day, "holds")
     assert killed.stdin
     assert killed.stdout
     killed.stdin.write("go\n")
@@ -114,11 +119,11 @@ def test_a_process_that_is_killed_in_a_call_costs_the_day_that_call_and_no_more(
     assert killed.stdout.readline() == "held\n"
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
-    today = DayPurse.of_today(journal, LIMIT)
+    today = DayPurse("the day", 10**6, LIMIT, journal=journal, day=day)
     with pytest.raises(Spent, match=r"\$0\.9500 of \$1 left"):
         today.refuse_more(10, 0.96)
     today.refuse_more(10, 0.95)
-    tomorrow = DayPurse("the day", 10**6, LIMIT, journal=journal, day=today.day + timedelta(days=1))
+    tomorrow = DayPurse("the day", 10**6, LIMIT, journal=journal, day=day + timedelta(days=1))
     tomorrow.refuse_more(10, LIMIT)
 
 

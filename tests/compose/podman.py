@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.backends.debian import CACHE
+from tests.brought import CACHE, turn
 
 PACKAGES = ("podman", "runc", "conmon", "netavark", "aardvark-dns", "iptables", "iproute2", "docker-compose")
 UV = os.environ.get("UV") or shutil.which("uv") or ""
@@ -90,8 +90,9 @@ class Podman:
 def engine(folder: Path) -> Iterator[Podman]:
     """Start an engine that has its files below a folder; skips the test where it cannot be had, but never in CI."""
     _needs()
-    if not UNPACKED.exists():
-        _bring()
+    with turn(UNPACKED) as lacking:
+        if lacking:
+            _bring()
     podman = Podman(folder, _environment(folder))
     _configure(podman)
     serves = f"{OWN_PLACES} && {_tool(podman, 'podman')} system service --time=0 unix://{folder}/socket"

@@ -20,7 +20,8 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 from publish.describe import settings_class
-from tests.backends.debian import CACHE, program
+from tests.backends.debian import program
+from tests.brought import CACHE
 
 from midwatch.mcp_client.servers import server_specs
 from midwatch.settings import Settings

@@ -19,7 +19,8 @@ import kubernetes_validate
 import pytest
 import yaml
 from jsonschema import Draft7Validator
-from tests.backends.debian import CACHE, program
+from tests.backends.debian import program
+from tests.brought import CACHE
 from typer.testing import CliRunner
 
 from midwatch.cli import app

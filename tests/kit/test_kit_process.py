@@ -190,7 +190,7 @@ def test_a_signal_stops_a_server_on_stdio_at_once_even_while_it_works(start: Sta
     ask(process, 2, "tools/call", name="count_fish", arguments={"seconds": 30})
     is_counting(process)
     process.send_signal(number)
-    assert process.wait(timeout=5) == -number
+    assert process.wait(timeout=20) == -number
     assert process.stderr
     assert process.stderr.read() == ""
 
@@ -199,12 +199,12 @@ def test_a_signal_stops_a_server_on_stdio_at_once_even_while_it_works(start: Sta
 async def test_a_signal_stops_a_server_on_http_soon_even_while_it_works(start: Start, number: signal.Signals) -> None:
     process = start("--transport", "streamable-http", "--port", "0")
     url = address(process)
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with Client(url) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(cut_off, client)
             await anyio.to_thread.run_sync(is_counting, process)
             process.send_signal(number)
-            assert await anyio.to_thread.run_sync(process.wait, 8) == -number
+            assert await anyio.to_thread.run_sync(process.wait, 20) == -number
 
 
 async def cut_off(client: Client) -> None:
@@ -219,7 +219,7 @@ def test_a_client_that_leaves_takes_the_server_with_it_even_while_it_works(start
     is_counting(process)
     assert process.stdin
     process.stdin.close()
-    assert process.wait(timeout=5) == 0
+    assert process.wait(timeout=20) == 0
 
 
 def test_a_taken_port_is_one_clear_line_and_exit_code_1(fail: Callable[..., tuple[int, str]]) -> None:

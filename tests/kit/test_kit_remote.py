@@ -94,7 +94,7 @@ def test_issuers_differ_in_how_they_name_scopes_clients_and_audiences(server: Se
     [
         {"exp": int(time.time()) - 600},
         {"exp": None},
-        {"nbf": int(time.time()) + 600},
+        {"nbf": int(time.time()) + 86_400},  # counted from when tests are collected, which may be long ago
         {"aud": "https://other.example/mcp"},
         {"aud": None},
         {"iss": "https://other.example"},

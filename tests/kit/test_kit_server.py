@@ -32,7 +32,7 @@ NOTHING = Answer(query="", rows=[], lines=[], matched=0)
 @pytest.fixture
 def fish(make_server: Callable[..., EvidenceServer]) -> EvidenceServer:
     """A server with one tool of each role; what `search_fish` does depends on the text."""
-    server = make_server(deadline_seconds=0.3)
+    server = make_server(deadline_seconds=1.0)
     add_eyes(server)
     add_search(server)
 
@@ -178,7 +178,7 @@ async def test_a_tool_that_never_ends_answers_at_the_deadline(fish: EvidenceServ
     with anyio.fail_after(10):
         assert await refusal(fish, "search_fish", text="eel") == (
             "timed_out",
-            "no answer within 0.3 s: narrow the window or add a filter",
+            "no answer within 1 s: narrow the window or add a filter",
         )
 
 

@@ -29,6 +29,15 @@ TARGETS = {**BALANCER, "TargetGroup": "targetgroup/carts/73e2d6bc24d8a067"}
 ZONES = [{**BALANCER, "AvailabilityZone": f"eu-west-1{zone}"} for zone in "ab"]
 
 
+@pytest.fixture(autouse=True)
+def _this_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each test begin with the minute it runs in: all tests together may take longer than an outage is ago."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    monkeypatch.setitem(globals(), "NOW", now)
+    monkeypatch.setitem(WINDOW, "start", (now - timedelta(minutes=15)).isoformat())
+    monkeypatch.setitem(WINDOW, "end", now.isoformat())
+
+
 @contextmanager
 def settings_of(kept: CloudWatch, namespaces: str = "*", **more: Any) -> Iterator[dict[str, Any]]:
     """The settings of a server over a CloudWatch that runs until left."""
@@ -141,7 +150,7 @@ async def test_old_data_are_asked_for_by_the_period_they_are_kept_by(days: int, 
 
 
 async def test_a_period_that_is_not_over_is_no_drop(connect: Connect) -> None:
-    kept, now = CloudWatch(), datetime.now(UTC)  # not NOW, since when an hour may have passed
+    kept, now = CloudWatch(), datetime.now(UTC)
     for ago in range(600):
         at = now - timedelta(minutes=ago)
         kept.put("Shop", "orders_total", {"ServiceName": "shop"}, int(at.timestamp()), 60, 1)
