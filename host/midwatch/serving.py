@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from midwatch.errors import BadSettings
+from midwatch.heads import BoundedHeads
 
 _FIRST_HANDED = 3
 """The number of the first socket that systemd hands over: sd_listen_fds(3)."""
@@ -72,6 +73,7 @@ class Serving:
         self._app = _Polite(application)
         config = uvicorn.Config(
             self._app,
+            http=BoundedHeads,
             log_level="warning",
             lifespan="off",
             server_header=False,

@@ -15,6 +15,7 @@ from midwatch.errors import NotUnderstood
 from midwatch.records import HypothesisKind, Incident, Steer
 from midwatch.steering.words import CAN_BE_SAID, Around, understood, window_of
 from midwatch.storage.journal import Journal
+from midwatch.wording import in_words
 
 _SHORTEST = 3
 
@@ -55,8 +56,7 @@ def made(words: str, by: str, fields: Mapping[str, Any], around: Around) -> Stee
     try:
         return Steer.model_validate({"text": words, "by": by, "at": around.now, **fields})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise NotUnderstood(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise NotUnderstood(in_words(error.errors(include_url=False), fields)) from None
 
 
 def _given(given: Fields, around: Around) -> dict[str, Any]:

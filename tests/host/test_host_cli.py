@@ -101,7 +101,7 @@ def test_a_check_tells_what_stands_and_what_does_not(midwatch: Run, on_record: I
     ("arguments", "settings_", "said"),
     [
         (["investigate", "no-such.json"], {}, "cannot read an alert from no-such.json: No such file"),
-        (["investigate", "servers.json"], {}, "title: Field required"),
+        (["investigate", "servers.json"], {}, "title: it is missing"),
         (["investigate", "journal.json"], {}, "cannot read an alert from journal.json: it is not JSON: "),
         (["doctor"], {"MIDWATCH_SETTLE_SECONDS": "soon"}, "MIDWATCH_SETTLE_SECONDS: "),
         (["topology"], {"MIDWATCH_SERVERS_FILE": "nowhere.json"}, "nowhere.json"),

@@ -104,7 +104,7 @@ async def test_an_alert_that_is_repeated_is_the_same_incident_even_all_at_once(t
     ("body", "status", "said"),
     [
         ({**ALERT, "started_at": "yesterday"}, 422, "started_at: "),
-        ({"version": "4", "alerts": [{}]}, 422, "alerts.0.status: Field required"),
+        ({"version": "4", "alerts": [{}]}, 422, "alerts.0.status: it is missing"),
         (b"gateway fails", 422, "the body is not JSON"),
         (b"", 422, "the body is not JSON"),
         (b"\xff", 422, "the body is not JSON"),

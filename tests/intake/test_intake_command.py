@@ -38,7 +38,7 @@ def test_it_leaves_nothing_behind(tmp_path: Path) -> None:
     ("arguments", "body", "said"),
     [
         (["nagios"], {}, "there is no source 'nagios'; there are: alertmanager, "),
-        (["generic"], {}, "title: Field required"),
+        (["generic"], {}, "title: it is missing"),
         (["generic"], "{", "the body is not JSON"),
         (["generic", "no-such-file"], {}, "cannot read no-such-file: No such file or directory"),
     ],

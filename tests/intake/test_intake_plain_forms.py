@@ -108,7 +108,7 @@ def test_a_plain_body_becomes_an_alert_and_a_time_without_an_offset_is_utc() -> 
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, "title: Field required; service: Field required; started_at: Field required"),
+        ({}, "title: it is missing; service: it is missing; started_at: it is missing"),
         ([], "body: "),
         ("gateway fails", "body: "),
         (None, "body: "),
@@ -121,7 +121,7 @@ def test_a_plain_body_becomes_an_alert_and_a_time_without_an_offset_is_utc() -> 
         (changed(PLAIN, "labels", {"a": 1}), "labels.a: "),
         (changed(ALERTMANAGER, "version", "3"), "version: "),
         (changed(ALERTMANAGER, "alerts", []), "alerts: "),
-        (changed(ALERTMANAGER, "alerts.1.startsAt", ...), "alerts.1.startsAt: Field required"),
+        (changed(ALERTMANAGER, "alerts.1.startsAt", ...), "alerts.1.startsAt: it is missing"),
         (changed(ALERTMANAGER, "alerts.1.startsAt", "2999-01-01T00:00:00Z"), "alerts.1.startsAt: "),
         (changed(ALERTMANAGER, "alerts.0.status", "on fire"), "alerts.0.status: "),
         (changed(ALERTMANAGER, "alerts.1.labels", {}), "alerts.1.labels: no label service, service_name or job"),

@@ -1,10 +1,15 @@
-"""Whatever is sent, in whatever shape: alerts or a clear refusal of each function, and never a 5xx of the routes."""
+"""Whatever is sent, in whatever shape: alerts or a clear refusal of each function, and never a 5xx of the routes.
+
+Each check tries a few dozen examples; `MIDWATCH_TEST_EXAMPLES=10000` says how many else.
+"""
 
 import copy
 import json
+import os
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -14,11 +19,13 @@ from tests.intake.conftest import Receiver, asking
 from tests.intake.examples import EXAMPLES
 
 from midwatch.errors import BadAlert
-from midwatch.intake import SOURCES
+from midwatch.intake import SOURCES, from_sentence
+from midwatch.intake.strict_json import parsed
+from midwatch.intake.verify import Refused, Sent, Way
 from midwatch.records import Alert
 from midwatch.settings.intake import IntakeSettings, SourceSettings
 
-EACH = 30
+EACH = int(os.environ.get("MIDWATCH_TEST_EXAMPLES", "30"))
 ANY_TEXT = st.text(st.characters(), max_size=12) | st.sampled_from(
     ["\ud800", "\x00", "1e999", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00", "2026-11-20T02:48:00Z", "-1", "."]
 )
@@ -32,6 +39,17 @@ HEADERS = st.dictionaries(
     st.sampled_from(["sentry-hook-resource", "x-github-event", "authorization"]),
     st.sampled_from(["event_alert", "metric_alert", "issue", "deployment_status", "workflow_run", "ping", ""]),
 )
+
+
+ResultT = TypeVar("ResultT")
+NAMES = [
+    *("authorization", "content-type", "content-encoding", "content-length", "transfer-encoding"),
+    *("x-pagerduty-signature", "x-hub-signature-256", "x-checkly-signature", "x-midwatch-token"),
+    *("sentry-hook-signature", "sentry-hook-resource", "x-github-event", "x-amz-sns-message-type"),
+    *("x-amzn-event-signature", "x-amzn-event-timestamp", "x-midwatch-signature", "x-midwatch-timestamp"),
+    *("x-grafana-alerting-signature", "x-grafana-alerting-signature-timestamp"),
+]
+VALUES = [b"Bearer x", b"Basic ///", b"gzip", b"v1=00", b"sha256=", b"1795142880", b"application/json"]
 
 
 def places(body: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -61,6 +79,14 @@ def mutated(draw: st.DrawFn, bodies: list[dict[str, Any]]) -> Any:
     if isinstance(body.get("Message"), str) and draw(st.booleans()):
         body["Message"] = json.dumps(draw(ANY_JSON))
     return body
+
+
+def attempt(call: Callable[[], ResultT]) -> ResultT | BadAlert | Refused:
+    """Return what a call returns, or the refusal that it raises."""
+    try:
+        return call()
+    except (BadAlert, Refused) as refusal:
+        return refusal
 
 
 def taken(source: str, body: Any, headers: dict[str, str], chosen: SourceSettings) -> list[Alert] | str:
@@ -97,19 +123,50 @@ def test_whatever_a_source_sends_is_alerts_or_a_refusal_that_names_a_field(sourc
     check()
 
 
+@given(st.binary(max_size=60) | ANY_JSON.map(lambda value: json.dumps(value).encode()))
+@settings(max_examples=EACH, deadline=None)
+def test_bytes_are_json_that_can_be_written_again_or_a_refusal(body: bytes) -> None:
+    value = attempt(lambda: parsed(body))
+    if isinstance(value, BadAlert | Refused):
+        assert str(value).startswith("the body is not JSON")
+    else:
+        assert json.loads(json.dumps(value, allow_nan=False)) == value
+
+
+WORDS = st.lists(st.sampled_from(["gateway", "since", "02:40", "-15m", "now", "Gateway,", "9999999999"]) | ANY_TEXT)
+
+
+@given(WORDS.map(" ".join), st.lists(st.sampled_from(["gateway", "pay+ment"]) | ANY_TEXT, max_size=3))
+@settings(max_examples=EACH, deadline=None)
+def test_a_sentence_is_an_alert_of_a_service_that_it_names_or_a_refusal(text: str, services: list[str]) -> None:
+    alert = attempt(lambda: from_sentence(text, services, NOW))
+    if isinstance(alert, BadAlert | Refused):
+        assert "the sentence" in str(alert) or "time" in str(alert)
+    else:
+        assert alert.service
+        assert alert.started_at <= NOW + timedelta(days=1)
+
+
+@pytest.mark.parametrize("way", sorted({way for source in SOURCES.values() for way in source.ways}, key=str))
+def test_whatever_headers_say_only_a_secret_proves_anything(way: Way) -> None:
+    name = next(each for each in NAMES if each in str(way.__doc__).casefold())
+    time = st.sampled_from(["x-amzn-event-timestamp", "x-midwatch-timestamp", "x-grafana-alerting-signature-timestamp"])
+    said = st.text(max_size=20) | st.sampled_from(VALUES).map(bytes.decode)
+
+    @given(st.binary(max_size=20), said, time, said, st.lists(st.binary(min_size=16, max_size=20), max_size=2))
+    @settings(max_examples=EACH, deadline=None)
+    def check(body: bytes, value: str, stamp: str, moment: str, secrets: list[bytes]) -> None:
+        proof = attempt(lambda: way(Sent({name: value, stamp: moment}, body, NOW), secrets))
+        assert proof is None or (isinstance(proof, Refused) and proof.status in (400, 401, 403))
+
+    check()
+
+
 ANY_BODY = st.one_of(
     st.binary(max_size=200),
     ANY_JSON.map(lambda value: json.dumps(value).encode()),
     mutated([example.body for example in EXAMPLES]).map(lambda value: json.dumps(value).encode()),
 )
-NAMES = [
-    *("authorization", "content-type", "content-encoding", "content-length", "transfer-encoding"),
-    *("x-pagerduty-signature", "x-hub-signature-256", "x-checkly-signature", "x-midwatch-token"),
-    *("sentry-hook-signature", "sentry-hook-resource", "x-github-event", "x-amz-sns-message-type"),
-    *("x-amzn-event-signature", "x-amzn-event-timestamp", "x-midwatch-signature", "x-midwatch-timestamp"),
-    *("x-grafana-alerting-signature", "x-grafana-alerting-signature-timestamp"),
-]
-VALUES = [b"Bearer x", b"Basic ///", b"gzip", b"v1=00", b"sha256=", b"1795142880", b"application/json"]
 ANY_HEADERS = st.lists(
     st.tuples(
         st.sampled_from(NAMES).map(str.encode),
@@ -129,7 +186,7 @@ SECRETS = IntakeSettings.model_validate(
     ANY_HEADERS,
     st.sampled_from([SECRETS, IntakeSettings(unsigned=True)]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=5 * EACH, deadline=None)
 async def test_no_body_and_no_header_makes_a_5xx(
     path: str, body: bytes, headers: list[tuple[bytes, bytes]], chosen: IntakeSettings
 ) -> None:

@@ -10,13 +10,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
 
 from midwatch.api.access import REALM, Credentials, is_open
+from midwatch.api.leads import leading, to_incident
 from midwatch.api.problems import Problem, answer, documented
 from midwatch.api.state import Api, Shared, read
 from midwatch.api.tokens import Scope
 from midwatch.host import Host
 from midwatch.intake import SOURCES
+from midwatch.intake.alertmanager import AlertmanagerMessage
+from midwatch.intake.generic import GenericAlert
 from midwatch.intake.routes import Answer, Intake, Taken
 from midwatch.reception.answers import taking
 from midwatch.settings.intake import IntakeSettings
@@ -33,6 +37,8 @@ _KINDS: Mapping[int, str] = {
     429: "too-many",
     503: "unavailable",
 }
+_PLAIN_FORMS = (GenericAlert, AlertmanagerMessage)
+_EITHER = {"oneOf": [{"$ref": f"#/components/schemas/{form.__name__}"} for form in _PLAIN_FORMS]}
 _PLAIN = {"title": "errors above 5%", "service": "gateway", "started_at": "2026-11-21T02:48:00Z"}
 
 
@@ -46,9 +52,17 @@ class Received(BaseModel):
     repeats: str = Field("", description="when the same request was taken before: then nothing was done again")
 
 
-def _documented(example: object) -> dict[str, Any]:
-    body = {"application/json": {"schema": {"type": "object"}, "example": example}}
+def _documented(schema: Mapping[str, object], example: object) -> dict[str, Any]:
+    body = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": True, "content": body}}
+
+
+def plain_forms() -> dict[str, Any]:
+    """Return the JSON Schemas of the two plain forms, by the names that the document has for them."""
+    shapes = [(form, "validation") for form in _PLAIN_FORMS]
+    _, told = models_json_schema(shapes, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+    found: dict[str, Any] = told["$defs"]
+    return found
 
 
 _TAKEN = {"model": Received, "description": "They are on disk."}
@@ -57,15 +71,16 @@ _REFUSED = documented(
     "unavailable",
 )  # fmt: skip
 _OF_SOURCE: dict[int | str, dict[str, Any]] = {200: _TAKEN, **_REFUSED, **documented("not-found")}
-_SOURCE = Path(description=f"one of {', '.join(SOURCES)}", examples=["generic"], max_length=100)
+_LEADS = leading(202, *to_incident("$response.body#/incidents/0"))
+_SOURCE = Path(description="who sends", max_length=100, json_schema_extra={"enum": [*SOURCES]})
 
 
 @routes.post(
     "/alerts",
     status_code=202,
     response_model=Received,
-    responses=_REFUSED,
-    openapi_extra=_documented(_PLAIN),
+    responses={**_REFUSED, **_LEADS},
+    openapi_extra=_documented(_EITHER, _PLAIN),
     summary="Send an alert",
 )
 async def receive(request: Request, credentials: Credentials, api: Shared) -> JSONResponse:
@@ -77,8 +92,8 @@ async def receive(request: Request, credentials: Credentials, api: Shared) -> JS
     "/v1/alerts/{source}",
     status_code=202,
     response_model=Received,
-    responses=_OF_SOURCE,
-    openapi_extra=_documented(_PLAIN),
+    responses={**_OF_SOURCE, **_LEADS},
+    openapi_extra=_documented({"type": "object"}, _PLAIN),
     summary="Send what a vendor sends",
 )
 async def receive_from(

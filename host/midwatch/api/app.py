@@ -28,7 +28,7 @@ class _Documented(FastAPI):
             for name in ("HTTPValidationError", "ValidationError"):
                 shapes.pop(name, None)
             shape = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
-            shapes |= {**shape.pop("$defs", {}), "ProblemBody": shape}
+            shapes |= {**shape.pop("$defs", {}), "ProblemBody": shape, **alerts.plain_forms()}
             _drop_default_errors(known)
         return known
 

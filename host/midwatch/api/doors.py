@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from midwatch.api.figures import Figures
 from midwatch.api.problems import PATH, Problem, answer
+from midwatch.errors import BadAlert
+from midwatch.intake.strict_json import parsed
 
 MOST_BYTES: Final = 2**20
 BODY_SECONDS: Final = 10.0
@@ -106,6 +108,7 @@ class Bounded:
         try:
             with anyio.fail_after(BODY_SECONDS):
                 body = await read_body(Request(scope, receive))
+            _is_one_to_all(Headers(scope=scope), body)
         except TimeoutError:
             await answer(Problem("too-slow", f"the body did not come within {BODY_SECONDS:g} s"))(scope, receive, send)
             return
@@ -118,7 +121,12 @@ class Bounded:
 
 
 async def read_body(request: Request) -> bytes:
-    """Return a whole body; raises `Problem` for one that is too large."""
+    """Return a whole body; raises `Problem` for one that is too large, or says so, or is packed."""
+    packed, announced = request.headers.get("content-encoding", ""), request.headers.get("content-length", "")
+    if packed.casefold() not in ("", "identity"):
+        raise Problem("media-type", f"the content encoding {packed[:80]} is not taken here: send the body as it is")
+    if announced.isascii() and announced.isdecimal() and int(announced[:20]) > MOST_BYTES:
+        raise Problem("too-large", f"a body of more than {MOST_BYTES} bytes is not taken")
     parts, length = list[bytes](), 0
     async for part in request.stream():
         parts.append(part)
@@ -131,6 +139,16 @@ async def read_body(request: Request) -> bytes:
 def names_of(*, local: bool, hosts: tuple[str, ...]) -> frozenset[str] | None:
     """Return the names by which the API may be asked; None for any, where it is there for other machines."""
     return None if not local and not hosts else _OURS | {host.casefold() for host in hosts}
+
+
+def _is_one_to_all(headers: Headers, body: bytes) -> None:
+    """Raise `Problem` for JSON that another reader might take for something else, as with a name that stands twice."""
+    if not body or headers.get("content-type", "").partition(";")[0].strip().casefold() != "application/json":
+        return
+    try:
+        parsed(body)
+    except BadAlert as error:
+        raise Problem("not-json", str(error)) from None
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

@@ -44,7 +44,9 @@ def metrics(_: Reader, api: Shared) -> Response:
 
 
 @routes.get(f"{problems.PATH}{{name}}", responses=problems.documented("not-found"), summary="What a problem means")
-async def problem(name: Annotated[str, Path(max_length=60)]) -> dict[str, JsonValue]:
+async def problem(
+    name: Annotated[str, Path(max_length=60, json_schema_extra={"enum": [*problems.KINDS]})],
+) -> dict[str, JsonValue]:
     """What the `type` of a problem leads to."""
     return problems.as_json(name)
 

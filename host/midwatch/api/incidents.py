@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from midwatch.api.access import EvidenceReader, Reader
+from midwatch.api.leads import Lead, leading, to, to_incident
 from midwatch.api.problems import Problem, documented
 from midwatch.api.shapes import (
     Correlated,
@@ -45,12 +46,25 @@ routes = APIRouter(prefix="/v1")
 MOST_ENTITIES: Final = 2000
 _SECOND: Final = len("2026-11-20T02:48:00")
 _REFUSED = documented("unauthorized", "forbidden", "invalid", "not-found", "unavailable", "timed-out")
+_FIRST = "$response.body#/items/0/id"
+_TO_EVIDENCE = to("read_evidence", id="$response.body#/conclusion/root_causes/0/trigger/citations/0/evidence")
+_OF_RECOMMENDATION = ("read_recommendation", "read_spec", "decide_on_recommendation")
 Limit = Annotated[int, Query(ge=1, le=MOST, description="how many at most")]
 _Id = r"^[A-Za-z0-9_-]{1,64}$"
 RecommendationId = Annotated[str, Path(pattern=_Id, description="a recommendation's id, or the beginning of it")]
 
 
-@routes.get("/incidents", tags=["incidents"], responses=_REFUSED, summary="List incidents")
+def _to_decide(operation: str) -> Lead:
+    digest = {"digest": "$response.body#/plan/digest"}
+    return to(operation, digest, id="$response.body#/incident/id")
+
+
+@routes.get(
+    "/incidents",
+    tags=["incidents"],
+    responses={**_REFUSED, **leading(200, *to_incident("$response.body#/items/0/id"))},
+    summary="List incidents",
+)
 @in_thread
 def list_incidents(
     _: Reader,
@@ -76,7 +90,12 @@ def list_incidents(
     return IncidentPage(items=found[:limit], next=found[limit - 1].id if len(found) > limit else None)
 
 
-@routes.get("/incidents/{id}", tags=["incidents"], responses=_REFUSED, summary="Where an incident stands")
+@routes.get(
+    "/incidents/{id}",
+    tags=["incidents"],
+    responses={**_REFUSED, **leading(200, _to_decide("approve"), _to_decide("reject"), _TO_EVIDENCE)},
+    summary="Where an incident stands",
+)
 @in_thread
 def read_incident(id: IncidentId, _: Reader, api: Shared) -> IncidentDetail:
     """The incident, its conclusion, its plan and what became of it, and the packet."""
@@ -166,7 +185,12 @@ def read_evidence(
     return Response(text, media_type="text/plain; charset=us-ascii", headers=headers)
 
 
-@routes.get("/recommendations", tags=["recommendations"], responses=_REFUSED, summary="List recommendations")
+@routes.get(
+    "/recommendations",
+    tags=["recommendations"],
+    responses={**_REFUSED, **leading(200, *(to(name, id=_FIRST) for name in _OF_RECOMMENDATION))},
+    summary="List recommendations",
+)
 @in_thread
 def list_recommendations(
     _: Reader,

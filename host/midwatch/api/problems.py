@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, JsonValue
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
+from midwatch import wording
 from midwatch.errors import HostError, JournalDamaged, UnknownIncident, UnknownRecommendation
 from midwatch_kit.errors import BackendDown, KitError, NotFound
 from midwatch_topology import UnknownEntity
@@ -144,8 +145,9 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
         return answer(Problem("media-type", f"the body is {kind[:100] or 'of no type'}: send application/json"))
     if any(fault["type"] == "json_invalid" for fault in told):
         return answer(Problem("not-json", "the body is not JSON"))
-    faults = [Fault(field=".".join(map(str, fault["loc"])), detail=fault["msg"]) for fault in told[:_MOST_FAULTS]]
-    more = f", and {len(told) - _MOST_FAULTS} more" if len(told) > _MOST_FAULTS else ""
+    known = [Fault(field=place, detail=why) for place, why in wording.faults(told, error.body, "body")]
+    faults = known[:_MOST_FAULTS]
+    more = f", and {len(known) - _MOST_FAULTS} more" if len(known) > _MOST_FAULTS else ""
     detail = "; ".join(f"{fault.field}: {fault.detail}" for fault in faults)
     return answer(Problem("invalid", f"{detail}{more}", faults))
 

@@ -1,9 +1,10 @@
 """The shapes of answers that are no records of the journal themselves."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, JsonValue, StrictBool
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, JsonValue, StrictBool
 
 from midwatch.correlation import Part
 from midwatch.records import (
@@ -32,7 +33,14 @@ def _as_written(value: object) -> object:
     return value
 
 
-Rfc3339 = Annotated[AwareDatetime, BeforeValidator(_as_written)]
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it is no time between the years 1 and 9999 in UTC") from None
+
+
+Rfc3339 = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_in_utc)]
 """A moment as RFC 3339 writes it, and in no other way."""
 AN_INCIDENT = "01KAQ2V6WR7Q4MZ1T0E3X5Y9AB"
 A_DIGEST = "9f0c1a52d8" + "0" * 54

@@ -3,12 +3,13 @@
 import functools
 import tempfile
 from pathlib import Path as File
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
 
 from midwatch.api.access import Reader
 from midwatch.api.incidents import MOST_ENTITIES, bounded
+from midwatch.api.leads import leading, to
 from midwatch.api.problems import Problem, documented
 from midwatch.api.shapes import Checked, Graph, SteeringFile, SteeringText
 from midwatch.api.state import Shared, at_work, in_thread
@@ -20,7 +21,17 @@ from midwatch_kit.window import resolve_window
 routes = APIRouter(prefix="/v1")
 _SECONDS = 90.0
 _REFUSED = documented("unauthorized", "forbidden", "invalid", "not-found", "unavailable", "timed-out")
-Time = Annotated[str, Query(max_length=40, description="RFC 3339, now, or -15m")]
+_TIMES: Final = (
+    r"now",
+    r"(now)?-([0-9]{1,4}[smhdw]){1,3}",
+    r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?",
+    r"[0-9]{9,10}|[0-9]{13}|[0-9]{16}|[0-9]{19}",
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?",
+)
+_TIME: Final = f"^({'|'.join(_TIMES)})$"
+Time = Annotated[
+    str, Query(pattern=_TIME, max_length=40, description="RFC 3339, Unix time, a time of day in UTC, now, or -15m")
+]
 
 
 @routes.get(
@@ -43,7 +54,12 @@ async def topology(
     return bounded(graph, limit).model_copy(update={"window": window})
 
 
-@routes.get("/steering", tags=["steering"], responses=_REFUSED, summary="List steering files")
+@routes.get(
+    "/steering",
+    tags=["steering"],
+    responses={**_REFUSED, **leading(200, to("show_steering", name="$response.body#/0/name"))},
+    summary="List steering files",
+)
 @in_thread
 def list_steering(_: Reader, api: Shared) -> list[SteeringFile]:
     """The files of the team's folder, as they are read now, and what is wrong with those that cannot be used."""

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from midwatch.api.access import Admin
+from midwatch.api.leads import leading, to
 from midwatch.api.problems import Problem, documented
 from midwatch.api.shapes import Rfc3339
 from midwatch.api.state import Shared, in_thread
@@ -14,6 +15,7 @@ from midwatch.api.tokens import NAME, BadToken, NewToken, Scope, Token
 
 routes = APIRouter(prefix="/v1/tokens", tags=["tokens"])
 _REFUSED = documented("unauthorized", "forbidden", "invalid", "unavailable")
+_MADE = leading(201, to("revoke_token", name="$response.body#/name"))
 _MAKING = documented("conflict", "not-json", "media-type", "too-large", "too-slow")
 
 
@@ -32,7 +34,7 @@ def list_tokens(_: Admin, api: Shared) -> list[Token]:
     return api.tokens.every()
 
 
-@routes.post("", status_code=201, responses={**_REFUSED, **_MAKING}, summary="Make a token")
+@routes.post("", status_code=201, responses={**_REFUSED, **_MAKING, **_MADE}, summary="Make a token")
 @in_thread
 def create_token(given: Wanted, _: Admin, api: Shared) -> NewToken:
     """The answer holds the token: it is shown this once, and kept as a hash."""
@@ -44,10 +46,12 @@ def create_token(given: Wanted, _: Admin, api: Shared) -> NewToken:
         raise Problem("conflict", str(error)) from None
 
 
-@routes.delete("/{name}", responses={**_REFUSED, **documented("not-found")}, summary="Revoke a token")
+@routes.delete("/{name}", responses={**_REFUSED, **documented("not-found", "conflict")}, summary="Revoke a token")
 @in_thread
-def revoke_token(name: Annotated[str, Path(max_length=64)], _: Admin, api: Shared) -> Token:
-    """End a token for good; it can be used no more from this moment on."""
+def revoke_token(name: Annotated[str, Path(max_length=64, description="its name")], who: Admin, api: Shared) -> Token:
+    """End a token for good; it can be used no more from this moment on. The one that asks ends by another."""
+    if name == who.name:
+        raise Problem("conflict", f"{name} is the token that asks: another one ends it, or `midwatch token revoke`")
     try:
         return api.tokens.revoke(name)
     except BadToken as error:

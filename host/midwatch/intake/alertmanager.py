@@ -22,7 +22,9 @@ from midwatch.records import Alert
 LABELS = ("service", "service_name", "job")
 
 
-class _One(Shape):
+class AlertmanagerAlert(Shape):
+    """One alert of a message."""
+
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
     annotations: Labels = Field(default_factory=dict)
@@ -32,20 +34,22 @@ class _One(Shape):
     fingerprint: str = ""
 
 
-class _Message(Shape):
+class AlertmanagerMessage(Shape):
+    """Alertmanager's webhook body, version 4."""
+
     version: Literal["4"]
     common_labels: dict[str, str] = Field({}, alias="commonLabels")
-    alerts: list[_One] = Field(min_length=1, max_length=1000)
+    alerts: list[AlertmanagerAlert] = Field(min_length=1, max_length=1000)
 
 
 def from_alertmanager(body: JsonValue, told: Told) -> list[Alert]:
     """Return the alerts of an Alertmanager webhook body; raises `BadAlert`, and `PartlyBad` for a part of them."""
-    message = validated(_Message, body)
+    message = validated(AlertmanagerMessage, body)
     drafts = (_draft(alert, number, message.common_labels, body) for number, alert in enumerate(message.alerts))
     return each_finished(drafts, told)
 
 
-def _draft(alert: _One, number: int, common: dict[str, str], body: JsonValue) -> Draft:
+def _draft(alert: AlertmanagerAlert, number: int, common: dict[str, str], body: JsonValue) -> Draft:
     labels = {**common, **alert.labels}
     name = labels.get("alertname", "")
     return Draft(

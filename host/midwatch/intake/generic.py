@@ -1,15 +1,16 @@
 """The plain form, for senders that can be told what to send: title, service, started_at, and what else is known."""
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from midwatch.intake.parts import Began, Draft, Told, finished, runbook, severity, validated
+from midwatch.intake.parts import Began, Draft, Moment, Told, finished, runbook, severity, validated
 from midwatch.records import Alert
 
 
-class _Generic(BaseModel):
+class GenericAlert(BaseModel):
+    """An alert in the plain form."""
+
     model_config = ConfigDict(extra="forbid")
 
     title: str = Field(min_length=1, max_length=400)
@@ -22,12 +23,12 @@ class _Generic(BaseModel):
     labels: dict[str, str] = {}
     links: list[str] = Field(default_factory=list)
     ended_at: Began | None = None
-    seen_at: datetime | None = Field(None, description="when it was first seen; for snapshots, where time has ended")
+    seen_at: Moment | None = Field(None, description="when it was first seen; for snapshots, where time has ended")
 
 
 def from_generic(body: JsonValue, told: Told) -> list[Alert]:
     """Return the alert of a plain JSON body; raises `BadAlert`."""
-    alert = validated(_Generic, body)
+    alert = validated(GenericAlert, body)
     draft = Draft(
         source="generic",
         external=alert.external_id or f"{alert.service}:{alert.title}",

@@ -19,10 +19,12 @@ from pydantic import (
     ConfigDict,
     JsonValue,
     ValidationError,
+    WithJsonSchema,
 )
 
 from midwatch.errors import BadAlert
 from midwatch.records import Alert, Severity
+from midwatch.wording import in_words
 from midwatch_kit.window import rfc3339
 
 Action = Literal["created", "updated", "resolved"]
@@ -129,11 +131,18 @@ def _nothing(value: object) -> object:
     return None if value in ("", 0, "0", "null", "None") else value
 
 
-Began = Annotated[datetime, AfterValidator(usable)]
-"""When something began: RFC 3339, or Unix time in seconds or milliseconds."""
+_SINCE_2000: Mapping[str, JsonValue] = {"type": "number", "minimum": 946684800, "maximum": 4102444800000}
+Moment = Annotated[datetime, WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]})]
+"""RFC 3339, or Unix time in seconds or milliseconds."""
+Began = Annotated[
+    datetime,
+    AfterValidator(usable),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {**_SINCE_2000}]}),
+]
+"""When something began: RFC 3339, or Unix time in seconds or milliseconds, from the year 2000 on until tomorrow."""
 MaybeBegan = Annotated[Began | None, BeforeValidator(_nothing)]
 Text = Annotated[str, BeforeValidator(_text)]
-Labels = Annotated[dict[str, str], BeforeValidator(_labels)]
+Labels = Annotated[dict[str, str], BeforeValidator(_labels), WithJsonSchema({"type": ["object", "null"]})]
 
 
 class Shape(BaseModel):
@@ -189,12 +198,7 @@ def validated(shape: type[BodyT], body: JsonValue) -> BodyT:
     try:
         return shape.model_validate(body)
     except ValidationError as error:
-        told = error.errors(include_url=False)
-        faults = [
-            f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}"[:400] for fault in told[:_MOST_FAULTS]
-        ]
-        more = [f"and {len(told) - _MOST_FAULTS} more"] if len(told) > _MOST_FAULTS else []
-        raise BadAlert("; ".join([*faults, *more]).encode("utf-8", "replace").decode()) from None
+        raise BadAlert(in_words(error.errors(include_url=False), body)) from None
 
 
 def alone(body: JsonValue, number: int) -> JsonValue:
@@ -236,7 +240,7 @@ def _fit_to_be_kept(body: JsonValue) -> None:
     try:
         json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError, RecursionError):
-        raise BadAlert(f"{_unfit(body)[:300]}: it is no text, number or list that JSON has") from None
+        raise BadAlert(f"{_unfit(body)[:300]}: it cannot be written as JSON in UTF-8") from None
 
 
 def _unfit(body: JsonValue) -> str:

@@ -18,6 +18,8 @@ def from_sentence(text: str, services: Iterable[str], now: datetime) -> Alert:
 
     Of several services the first one named counts. Raises `BadAlert` when it names none, with the known names.
     """
+    if not _is_text(text):
+        raise BadAlert("the sentence is no text that can be written in UTF-8")
     known = sorted(services)
     places = {name: place for name in known if (place := _place_of(name, text)) is not None}
     if not places:
@@ -31,6 +33,14 @@ def from_sentence(text: str, services: Iterable[str], now: datetime) -> Alert:
     service = min(places, key=lambda name: places[name])
     draft = Draft(source="sentence", external=text, title=text, started_at=started, raw=text, named=service)
     return finished(draft, Told(now))
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _place_of(name: str, text: str) -> int | None:

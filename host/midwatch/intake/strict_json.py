@@ -8,6 +8,9 @@ from pydantic import JsonValue
 
 from midwatch.errors import BadAlert
 
+_MOST_DIGITS = 310
+"""As many as the largest number has that most readers of JSON can hold."""
+
 
 def parsed(body: bytes) -> JsonValue:
     """Return a body as JSON (RFC 8259); raises `BadAlert` where it is none, or where it is not one and the same to all.
@@ -16,7 +19,11 @@ def parsed(body: bytes) -> JsonValue:
     """
     try:
         text = body.decode("utf-8-sig")
-        value: JsonValue = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_float)
+        if not text.strip():
+            raise BadAlert("the body is not JSON: it is empty")
+        value: JsonValue = json.loads(
+            text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_float, parse_int=_int
+        )
     except UnicodeDecodeError:
         raise BadAlert("the body is not JSON: it is not UTF-8") from None
     except RecursionError:
@@ -42,6 +49,12 @@ def _float(text: str) -> float:
     if math.isinf(number):
         raise ValueError(f"{text[:40]} is too large a number")
     return number
+
+
+def _int(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits is too large")
+    return int(text)
 
 
 def _no_number(name: str) -> NoReturn:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -20,6 +20,7 @@ from midwatch.correlation.rules import AlertRules, Rules
 from midwatch.errors import BadSteering
 from midwatch.records import HypothesisKind
 from midwatch.steering.skill_files import named_in
+from midwatch.wording import in_words
 from midwatch_kit.records import EntityId, Observation, Record, Signal
 
 _OF_SKILLS = frozenset({"license", "compatibility", "metadata", "allowed-tools"})
@@ -159,6 +160,7 @@ def files_of(folder: Path) -> list[Path]:
 
 def read(path: Path) -> Steering:
     """Return one file; raises `BadSteering`."""
+    front: Any = {}
     try:
         parts = _FENCE.split(path.read_text(encoding="utf-8-sig"), maxsplit=2)
         if len(parts) != 3 or parts[0].strip():
@@ -172,7 +174,6 @@ def read(path: Path) -> Steering:
         beside = named_in(text, path.parent)
         return Steering.model_validate({**said, "text": text, "folder": path.parent, "beside": beside})
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise BadSteering(f"{path}: {faults}") from None
+        raise BadSteering(f"{path}: {in_words(error.errors(include_url=False), front)}") from None
     except (ValueError, TypeError, yaml.YAMLError, OSError) as error:
         raise BadSteering(f"{path}: no front matter between two lines of --- can be read: {error}") from None
