@@ -1,6 +1,6 @@
 """Whatever is sent, in whatever shape: alerts or a clear refusal of each function, and never a 5xx of the routes.
 
-Each check tries a few dozen examples; `MIDWATCH_TEST_EXAMPLES=10000` says how many else.
+Each check tries a few dozen examples; `MIDWATCH_TEST_EXAMPLES=10000 pytest --timeout=0` tries more.
 """
 
 import copy
