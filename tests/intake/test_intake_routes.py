@@ -162,7 +162,7 @@ async def test_what_is_no_alert_is_taken_and_opens_nothing() -> None:
 @pytest.mark.parametrize(
     ("content", "status", "words"),
     [
-        (b"", 422, "not JSON: Expecting value"),
+        (b"", 422, "not JSON: it is empty"),
         (b"gateway fails", 422, "not JSON"),
         (b"\xff\xfe", 422, "not UTF-8"),
         ("{}".encode("utf-16"), 422, "not UTF-8"),

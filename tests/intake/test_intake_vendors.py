@@ -158,9 +158,9 @@ def test_an_incident_that_is_opened_again_begins_anew() -> None:
         ("synthetic", {**SYNTHETIC, "started_at": "1999-01-01"}, "started_at: "),
         ("devops-agent", {**DEVOPS_AGENT, "priority": "P1"}, "priority: "),
         ("devops-agent", {**DEVOPS_AGENT, "eventType": "alarm"}, "eventType: "),
-        ("devops-agent", {**DEVOPS_AGENT, "data": {"a": [0, {"b": "\ud800"}]}}, "data.a.1.b: it is no text"),
+        ("devops-agent", {**DEVOPS_AGENT, "data": {"a": [0, {"b": "\ud800"}]}}, "data.a.1.b: it cannot be written"),
         ("devops-agent", {**DEVOPS_AGENT, "data": float("nan")}, "data: it cannot be written as JSON in UTF-8"),
-        ("devops-agent", {**DEVOPS_AGENT, "\ud800": 1}, "?: it is no text"),
+        ("devops-agent", {**DEVOPS_AGENT, "\ud800": 1}, "?: it cannot be written"),
     ],
 )
 def test_a_body_that_cannot_be_used_is_refused_by_the_name_of_the_field(source: str, body: Any, said: str) -> None:
