@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.api.conftest import ALERT, AT, Served, Serving
 
 from midwatch.api.app import document
+from midwatch.api.refusals import Refusals
 from midwatch.api.tokens import Scope
 from midwatch.records import Action, Conclusion, Outcome, Report, Severity, Status, ToolCall
 from midwatch_kit.window import rfc3339
@@ -207,3 +208,38 @@ def test_the_published_document_is_what_the_api_says_of_itself() -> None:
 async def test_no_page_with_scripts_is_served(serving: Serving, path: str) -> None:
     async with serving() as served:
         assert (await served.client.get(path)).status_code == 404
+
+
+def refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [said for record in caplog.records if (said := record.getMessage()).startswith("refused from")]
+
+
+async def test_what_senders_are_refused_is_in_the_log_of_the_host(
+    serving: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    group = [{"status": "firing", "labels": {"alertname": name}, "startsAt": "2026-11-20T02:48:00Z"} for name in "ab"]
+    group[0]["labels"] = {"alertname": "a", "service": "web"}
+    async with serving() as served:
+        for _ in range(3):
+            await served.client.post("/v1/alerts/generic", json={"title": "x"})
+        await served.client.post("/v1/alerts/alertmanager", json={"version": "4", "alerts": group})
+        reader = served.token(Scope.READ)
+        await served.client.post("/v1/alerts/generic", json=ALERT, headers=reader)
+    bad, partly, forbidden = refusals(caplog)
+    assert bad.startswith("refused from generic (422): service: Field required")
+    assert partly.startswith("refused from alertmanager (202): alerts.1.labels: no label service")
+    assert forbidden.startswith("refused from generic (403): the token robin does not have the scope alerts")
+
+
+def test_refusals_of_one_sort_are_counted_for_a_minute_and_told_as_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    now = [0.0]
+    told = Refusals(clock=lambda: now[0])
+    for now[0] in (0, 1, 59, 61):
+        told.say("grafana", 422, "labels: \x1b[2J none")
+        told.say("grafana", 401, "no proof")
+    assert refusals(caplog) == [
+        "refused from grafana (422): labels:  [2J none",
+        "refused from grafana (401): no proof",
+        "refused from grafana (422): labels:  [2J none; 2 more like it before",
+        "refused from grafana (401): no proof; 2 more like it before",
+    ]

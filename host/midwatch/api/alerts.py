@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from midwatch.api.access import REALM, Credentials, is_open
 from midwatch.api.leads import leading, to_incident
-from midwatch.api.problems import Problem, answer, documented
+from midwatch.api.problems import KINDS, Problem, answer, documented
 from midwatch.api.state import Api, Shared, read
 from midwatch.api.tokens import Scope
 from midwatch.host import Host
@@ -104,15 +104,24 @@ async def receive_from(
 
 
 async def _received(request: Request, credentials: Credentials, api: Api, source: str | None) -> JSONResponse:
-    vouched = credentials is not None and await _is_for_alerts(api, credentials.credentials)
+    known = "plain" if source is None else source if source in SOURCES else "unknown"
+    try:
+        vouched = credentials is not None and await _is_for_alerts(api, credentials.credentials)
+    except Problem as problem:
+        _refused(api, known, KINDS[problem.kind].status, problem.detail)
+        raise
     unsigned = await is_open(request, api, Scope.ALERTS)
     said = await api.intake.take(request, source, vouched=vouched, unsigned=unsigned)
-    known = "plain" if source is None else source if source in SOURCES else "unknown"
-    if said.status >= 400:
-        api.figures.taken(known, "refused")
+    if why := said.content.get("error") or said.content.get("refused"):
+        _refused(api, known, said.status, str(why))
     for became in said.became:
         api.figures.taken(known, became)
     return _response(said, anybody=credentials is None and "authorization" not in request.headers)
+
+
+def _refused(api: Api, source: str, status: int, why: str) -> None:
+    api.figures.taken(source, "refused")
+    api.refusals.say(source, status, why)
 
 
 async def _is_for_alerts(api: Api, token: str) -> bool:

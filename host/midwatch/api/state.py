@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from midwatch.api.figures import Figures
 from midwatch.api.hub import Hub
 from midwatch.api.problems import Problem, too_many
+from midwatch.api.refusals import Refusals
 from midwatch.api.tokens import Tokens
 from midwatch.host import Host
 from midwatch.intake.routes import Intake
@@ -37,6 +38,7 @@ class Api:
     intake: Intake
     settings: ApiSettings
     local: bool
+    refusals: Refusals = field(default_factory=Refusals)
     work: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_AT_WORK))
     """Places for what asks servers or a model."""
 
