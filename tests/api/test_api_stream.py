@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import anyio
+import anyio.lowlevel
 import pytest
 from tests.api.conftest import Served, Serving
 
 from midwatch.api.over import api_over
+from midwatch.api.stream import Events
 from midwatch.records import Message
 from midwatch.storage.database import Database
 from midwatch.storage.feed import Feed
@@ -242,3 +244,27 @@ def test_a_lower_number_that_comes_to_be_seen_later_is_not_missed(postgresql: st
         seen = feed.settled(patience=5)
         assert [record.key for record in feed.after(start, seen_early)] == []
         assert [record.key for record in feed.after(start, seen)] == ["b", "c"]
+
+
+async def test_between_the_parts_of_a_stream_it_can_be_heard_that_its_reader_has_gone() -> None:
+    """A socket that takes everything at once gives the loop no turn, and asyncio complains of each part sent in vain."""
+    turns = 0
+
+    async def loop() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async def told() -> AsyncGenerator[bytes]:
+        for _ in range(100):
+            yield b"x"
+
+    async def send(_: Any) -> None:
+        """Take a part without waiting, as a socket with room does."""
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(loop)
+        await Events(told()).stream_response(send)
+        group.cancel_scope.cancel()
+    assert turns > 50

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import anyio
+import anyio.lowlevel
 from fastapi import APIRouter, Header, Path, Query
 from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
@@ -58,6 +59,7 @@ class Events(StreamingResponse):
         async def in_time(message: Message) -> None:
             with anyio.fail_after(_SEND_SECONDS):
                 await send(message)
+                await anyio.lowlevel.checkpoint()  # else nobody hears in the middle of many that the reader has gone
 
         try:
             await super().stream_response(in_time)
