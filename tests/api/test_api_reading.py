@@ -226,7 +226,7 @@ async def test_what_senders_are_refused_is_in_the_log_of_the_host(
         reader = served.token(Scope.READ)
         await served.client.post("/v1/alerts/generic", json=ALERT, headers=reader)
     bad, partly, forbidden = refusals(caplog)
-    assert bad.startswith("refused from generic (422): service: Field required")
+    assert bad.startswith("refused from generic (422): service: it is missing")
     assert partly.startswith("refused from alertmanager (202): alerts.1.labels: no label service")
     assert forbidden.startswith("refused from generic (403): the token robin does not have the scope alerts")
 

@@ -247,7 +247,7 @@ def test_a_lower_number_that_comes_to_be_seen_later_is_not_missed(postgresql: st
 
 
 async def test_between_the_parts_of_a_stream_it_can_be_heard_that_its_reader_has_gone() -> None:
-    """A socket that takes everything at once gives the loop no turn, and asyncio complains of each part sent in vain."""
+    """Else asyncio complains of each part that is sent in vain: a socket with room for all makes nobody wait."""
     turns = 0
 
     async def loop() -> None:

@@ -103,7 +103,8 @@ class Database:
             yield
         except (sa.exc.SQLAlchemyError, UnicodeError, OSError) as error:
             why = (error.orig if isinstance(error, sa.exc.DBAPIError) else None) or error
-            kind = DatabaseDown if isinstance(error, _DOWN) else JournalDamaged
+            ended = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+            kind = DatabaseDown if ended or isinstance(error, _DOWN) else JournalDamaged
             raise kind(f"the journal {self.name} cannot be used: {_line(why)}") from error
 
     def close(self) -> None:

@@ -5,15 +5,16 @@ incident. A host that falls silent loses its jobs to the others after `takeover_
 finds out at its next record, which the database refuses it.
 """
 
+import asyncio
 import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from importlib import resources
+from itertools import islice
 
 import anyio
 import procrastinate
@@ -31,13 +32,16 @@ from midwatch.work.waiting import waiting, with_places
 
 _BEATS = 4
 """Heartbeats in the time after which a host counts as silent."""
-_LOOK_EVERY, _DOWN_SECONDS, _GRACE_SECONDS = 1.0, 1.0, 0.5
+_LOOK_EVERY, _DOWN_SECONDS, _GRACE_SECONDS, _ENDING_SECONDS = 1.0, 1.0, 0.5, 5.0
+_MOST_QUEUED = 50
+"""Incidents that are queued in one turn."""
 _TASK = "investigate"
 _HELD = sa.text(
     "SELECT 1 FROM procrastinate_jobs WHERE id = :job AND attempts = :attempts AND status = 'doing' FOR SHARE"
 )
 _FREE = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 _PATIENCE = sa.text("SET LOCAL idle_in_transaction_session_timeout = '5s'")
+_STILL = sa.text("SELECT 1")
 _JOBS = sa.text("SELECT lock, args ->> 'team' FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
 _VERSION = sa.text("SELECT obj_description(to_regclass('procrastinate_jobs'), 'pg_class')")
 _THERE = sa.text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")
@@ -52,18 +56,38 @@ async def work_shared(host: Host, url: str) -> None:
         try:
             async with app.open_async(), anyio.create_task_group() as group:
                 group.start_soon(_look_after, host, app)
-                await app.run_worker_async(
-                    concurrency=host.settings.investigations_at_once,
-                    install_signal_handlers=False,
-                    shutdown_graceful_timeout=_GRACE_SECONDS,
-                    fetch_job_polling_interval=_LOOK_EVERY,
-                    update_heartbeat_interval=host.settings.takeover_seconds / _BEATS,
-                    stalled_worker_timeout=host.settings.takeover_seconds,
-                    delete_jobs="always",
-                )
+                await _run_worker(host, app)
+                _log.warning("the queue's worker ended, starting it again")  # it does when a connection of it breaks
+                group.cancel_scope.cancel()
         except* (exceptions.ConnectorException, DatabaseDown, OSError) as group_of:
             _log.warning("the queue is not reached, trying again: %s", group_of.exceptions[0])
         await anyio.sleep(_DOWN_SECONDS)
+
+
+async def _run_worker(host: Host, app: procrastinate.App) -> None:
+    """Run a worker until cancelled or broken, and let it end in order: it gives back what it has.
+
+    It is told once, in asyncio's way. A cancel scope would tell it again at each of its last waits, so that its jobs
+    would outlive the connections.
+    """
+    worker = asyncio.ensure_future(
+        app.run_worker_async(
+            concurrency=host.settings.investigations_at_once,
+            install_signal_handlers=False,
+            shutdown_graceful_timeout=_GRACE_SECONDS,
+            fetch_job_polling_interval=_LOOK_EVERY,
+            update_heartbeat_interval=host.settings.takeover_seconds / _BEATS,
+            stalled_worker_timeout=host.settings.takeover_seconds,
+            delete_jobs="always",
+        )
+    )
+    try:
+        await asyncio.wait([worker])
+    finally:
+        worker.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([worker], timeout=_ENDING_SECONDS)
+    worker.result()
 
 
 def prepare_queue(database: Database) -> None:
@@ -125,32 +149,35 @@ async def _look_after(host: Host, app: procrastinate.App) -> None:
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=host.settings.takeover_seconds):
             _log.warning("a host fell silent: %s goes on elsewhere", job.lock)
             await app.job_manager.retry_job(job)
-        with _turn_to_queue(host.journal.database) as ours:
-            for incident in _unqueued(host) if ours else ():
-                with anyio.CancelScope(shield=True):
-                    await _queue(app, incident)
+        try:
+            await _queue_what_is_due(host, app)
+        except DatabaseDown as error:
+            _log.warning("queueing goes on in a moment: %s", error)
         await anyio.sleep(_LOOK_EVERY)
 
 
-@contextmanager
-def _turn_to_queue(database: Database) -> Iterator[bool]:
-    """Yield whether no other host queues now: two that count a team's places at once would each give the last one away.
+async def _queue_what_is_due(host: Host, app: procrastinate.App) -> None:
+    """Queue what is due, unless another host does: two that count a team's places at once would give one too many.
 
-    One that is paused in the middle loses its turn to the database's patience.
+    One that is paused in the middle loses its turn to the database's patience, which each incident begins anew.
     """
-    with database.writing() as connection:
-        connection.execute(_PATIENCE)
-        yield bool(connection.execute(_FREE, {"name": "queueing"}).scalar())
+    with host.journal.database.writing() as turn:
+        turn.execute(_PATIENCE)
+        ours = turn.execute(_FREE, {"name": "queueing"}).scalar()
+        for incident in _unqueued(host) if ours else ():
+            turn.execute(_STILL)
+            with anyio.CancelScope(shield=True):
+                await _queue(app, incident)
 
 
 def _unqueued(host: Host) -> list[Incident]:
-    """Return what is due and in no queue, no more of a team than its places."""
+    """Return what is due and in no queue, no more of a team than its places, and not so much that others wait long."""
     with host.journal.database.reading() as connection:
         jobs = connection.execute(_JOBS).all()
     queued, teams = {lock for lock, _ in jobs}, Counter(str(team) for _, team in jobs if team)
     due = waiting(host.journal, timedelta(seconds=host.settings.approval_seconds))
     others = (each for each in due if each.id not in queued and _is_free(host.journal.database, each.id))
-    return [*with_places(others, teams, host.settings.team_investigations_at_once)]
+    return [*islice(with_places(others, teams, host.settings.team_investigations_at_once), _MOST_QUEUED)]
 
 
 def _is_free(database: Database, investigation: str) -> bool:
