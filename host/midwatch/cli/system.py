@@ -1,6 +1,7 @@
 """Commands about the system: the demo, the daemon, the topology, the servers' health, the records' schema."""
 
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -41,6 +42,10 @@ _NONE = Finding(
     "servers", "connection", ok=False, detail="there is none", do="see docs/host.md: backends, servers_file"
 )
 
+_TURN_SECONDS = 0.0005
+"""How long a thread of Python keeps others waiting, a tenth of the default: whoever stores alerts in PostgreSQL waits
+for it some 30 times in a transaction, and would each time wait for a whole turn of whoever answers requests."""
+
 
 @app.command()
 def demo(
@@ -79,7 +84,10 @@ def up(
 ) -> None:
     """Run the store, the host and its webhook; takes up what was unfinished."""
     said = {"listen_address": address, "listen_port": port, "store_port": store_port, "run_store": store}
-    run_async(run_up, settings_or_fail(**said), Console())
+    settings = settings_or_fail(**said)
+    if settings.database_url is not None:
+        sys.setswitchinterval(_TURN_SECONDS)
+    run_async(run_up, settings, Console())
 
 
 @app.command()
