@@ -35,6 +35,17 @@ def test_what_is_sent_again_is_of_the_incident_of_that_time() -> None:
     assert desk.receive(an_alert("a", "stock", 90), 110, over=True).incident == second.incident
 
 
+def test_an_end_by_a_sender_that_keeps_the_first_beginning_ends_what_was_reopened() -> None:
+    desk = Desk()
+    first = desk.receive(an_alert("a", "stock"))
+    desk.receive(an_alert("a", "stock"), 20, over=True)
+    assert desk.receive(an_alert("a", "stock", 25)).reopens
+    assert desk.receive(an_alert("a", "stock"), 20, over=True).verb == "repeat", "the first end, sent again"
+    assert not desk.ongoing.outages[first.incident or ""].over
+    assert desk.receive(an_alert("a", "stock"), 40, over=True).verb == "resolves"
+    assert desk.ongoing.outages[first.incident or ""].over
+
+
 def test_an_end_that_another_sender_tells_before_the_beginning_is_its_end() -> None:
     desk = Desk()
     labels = {"alertname": "HighErrorRate", "instance": "stock-1"}

@@ -91,10 +91,13 @@ class Known:
     def ended_by(self, alert: Alert) -> Episode | None:
         """Return the episode whose end an alert tells: its own, else the latest that is not over and began before.
 
-        None when its sender tells of a beginning of its own, which is still to come.
+        None when its sender tells of a beginning of its own, which is still to come. Senders that reopen an alert tell
+        its first beginning with every end.
         """
         if own := self.episode(alert):
-            return own
+            ended = alert.ended_at if own.ended else None
+            reopened = (e for e in self.episodes if ended and e.ended is None and own.start < e.start <= ended)
+            return next(reopened, own)
         at = alert.started_at
         latest = next((e for e in reversed(self.episodes) if e.ended is None and e.start <= at), None)
         tells_beginning = alert.ended_at is not None and at < alert.ended_at
