@@ -17,7 +17,8 @@ import psycopg
 from robots.postgres import OPTIONS, Home, free_port, make_home
 from robots.processes import TETHER
 
-_SECONDS = 20.0
+_SECONDS = 60.0
+_TRIES = 5
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Server:
 
     home: Home
     log: Path
-    port: int = field(default_factory=free_port)
+    port: int = 0
     addresses: str = "127.0.0.1"
     _process: subprocess.Popen[bytes] | None = None
     _names: Iterator[int] = field(default_factory=count)
@@ -46,7 +47,18 @@ class Server:
         self._run(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
     def start(self) -> None:
-        """Start it, on the port that it had, and wait until it answers."""
+        """Start it, on the port that it had if any, and wait until it answers."""
+        if self.port:
+            assert self._answers_once_begun(), self.log.read_text(encoding="utf-8")
+            return
+        for _ in range(_TRIES):
+            self.port = free_port()
+            if self._answers_once_begun():
+                return
+        raise AssertionError(self.log.read_text(encoding="utf-8"))
+
+    def _answers_once_begun(self) -> bool:
+        """Start it and wait until it answers; False when it ends, as it does when somebody else took the port."""
         settings = OPTIONS | {
             "port": str(self.port),
             "max_connections": "150",
@@ -56,14 +68,16 @@ class Server:
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self._process = self._begin(str(self.home.binaries / "postgres"), "-D", str(self.home.data), *options)
         deadline = time.monotonic() + _SECONDS
-        while True:
+        while self._process.poll() is None:
             try:
                 self._run("SELECT 1")
-                return
             except psycopg.OperationalError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
+                if time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
+            else:
+                return self._process.poll() is None  # else another server answered
+        return False
 
     def stop(self, by: signal.Signals = signal.SIGINT) -> None:
         """Stop it; SIGINT throws everybody out first, SIGQUIT is as a crash."""

@@ -260,14 +260,14 @@ async def test_a_tool_that_hangs_ends_it_at_its_deadline_and_leaves_no_task_behi
 
     desk = Hanging()
     with anyio.fail_after(10):
-        ended, _ = await talk(script(Says([use("look", 1, at="a")])), desk, seconds=0.5)
+        ended, _ = await talk(script(Says([use("look", 1, at="a")])), desk, seconds=2)
     assert (ended.how, desk.done) == ("late", ["left"])
 
 
 async def test_a_call_that_is_given_up_counts_with_what_it_may_have_cost(talk: Callable[..., Any]) -> None:
     desk = Desk()
     with anyio.fail_after(10):
-        ended, _ = await talk(lambda _: Breaks([FINISH], 1, "stall"), desk, seconds=0.5)
+        ended, _ = await talk(lambda _: Breaks([FINISH], 1, "stall"), desk, seconds=2)
     (given_up,) = desk.calls
     assert ended.how == "late"
     assert isinstance(given_up, CutOff)

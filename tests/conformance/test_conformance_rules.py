@@ -177,7 +177,7 @@ def offer_silent_check(server: EvidenceServer) -> None:
         (of_survey(invents), "an unknown entity is told", "found for service:no-such-service-3f9a: as before"),
         (offer_windowless, "survey echoes its windows", "survey_ponds was asked for window 2026-11-20T02:47:12Z"),
         (offer_windowless, "survey takes what a host fills", "lacks baseline_start, baseline_end, entities"),
-        (offer_slow, "calls are answered in time", "dredge_pond did not answer within 0.7 s"),
+        (offer_slow, "calls are answered in time", "dredge_pond did not answer within 1.5 s"),
         (offer_talkative, "secrets are not told", "show_settings told one that was handed to it"),
         (offer_verbose, "answers are bounded", "search_fish gave 16"),
         (offer_silent_check, "check gives a verdict", "check_ponds gave"),
@@ -201,7 +201,7 @@ async def test_a_rule_that_a_server_breaks_is_named_with_what_was_seen(
 ) -> None:
     offer(pond)
     async with serve(pond.build()) as spec:
-        report = await check_server(spec, make_plan(call_seconds=0.7, secrets=[TOKEN]))
+        report = await check_server(spec, make_plan(call_seconds=1.5, secrets=[TOKEN]))
     broken = marked(report, Mark.BROKEN)
     assert seen in broken[rule]
     assert not report.kept

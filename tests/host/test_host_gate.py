@@ -362,7 +362,7 @@ async def test_a_step_that_was_cut_short_and_may_not_be_run_twice_is_judged_by_h
     async with reach(patient=ServerSpec(url=patient.url, suite=True), odd=odd()) as host:
         inquiry = Inquiry("one", journal, host.eyes, host.eyes.kept, Limits(60, 100, 10))
         gate = Gate(inquiry, host.hands, SOON, scope)
-        with anyio.move_on_after(1):
+        with anyio.move_on_after(3):
             await gate.carry_out(plan, a_yes(plan))
         assert outcomes(journal) == {"roll gateway back": "begun"}
         patient.becomes(version="good")

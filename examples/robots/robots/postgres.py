@@ -14,7 +14,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -137,9 +137,10 @@ def open_to_all(path: Path) -> bool:
 def sweep() -> None:
     """Remove what runs that were killed left behind."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        owner = folder / "runner.pid"
-        if owner.is_file() and not psutil.pid_exists(int(owner.read_text(encoding="utf-8") or 0)):
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # of a run that is being made, or is going this moment
+            runner = (folder / "runner.pid").read_text(encoding="utf-8")
+            if runner and not psutil.pid_exists(int(runner)):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _initialise(home: Home, run_dir: Path, password: str) -> None:
