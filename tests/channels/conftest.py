@@ -164,12 +164,12 @@ class Telling:
 
     async def until(self, true: Callable[[], object], what: str = "it came to pass") -> None:
         """Wait until something is so; fails when it is not soon."""
-        with anyio.move_on_after(5):
+        with anyio.move_on_after(30):
             while True:
                 if true():
                     return
                 await anyio.sleep(0.01)
-        pytest.fail(f"not within 5 s: {what}")
+        pytest.fail(f"not within 30 s: {what}")
 
     async def settles(self, story: Story) -> None:
         """Wait until everything is told that is to be told of an incident."""

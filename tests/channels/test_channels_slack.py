@@ -53,12 +53,12 @@ class Shop:
     story: Story
 
     async def until(self, true: Any, what: str = "it came to pass") -> None:
-        with anyio.move_on_after(5):
+        with anyio.move_on_after(30):
             while True:
                 if true():
                     return
                 await anyio.sleep(0.01)
-        pytest.fail(f"not within 5 s: {what}; said were {self.workspace.said()}, {self.workspace.whispered}")
+        pytest.fail(f"not within 30 s: {what}; said were {self.workspace.said()}, {self.workspace.whispered}")
 
     @property
     def decision(self) -> Decision | None:

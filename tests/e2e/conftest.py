@@ -163,7 +163,7 @@ class Desk:
         """Return the journal's only incident, as it was first noted."""
         return self.noted(Incident)[0]
 
-    def left_behind(self, seconds: float = 3) -> list[str]:
+    def left_behind(self, seconds: float = 10) -> list[str]:
         """Return the processes that still work in or with this folder after `seconds`; none is as it should be."""
         deadline = time.monotonic() + seconds
         while (left := _belonging_to(self.folder)) and time.monotonic() < deadline:

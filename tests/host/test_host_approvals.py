@@ -175,7 +175,7 @@ def test_what_was_typed_before_the_question_is_no_answer_and_ctrl_c_at_it_ends_t
     assert (decision.approved, decision.reason) == (False, "no answer within 0.5 s")
     terminal.ask()
     terminal.process.send_signal(signal.SIGINT)
-    assert terminal.process.wait(timeout=5) != 0
+    assert terminal.process.wait(timeout=20) != 0
 
 
 @pytest.fixture

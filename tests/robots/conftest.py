@@ -116,7 +116,7 @@ class Runner:
         assert self.process.stderr is not None
         self.process.stdin.close()
         try:
-            self.process.wait(8)
+            self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -154,7 +154,7 @@ def store(tmp_path: Path) -> Generator[tuple[str, Path]]:
     announced = process.stderr.readline()
     yield announced.split("listening on ")[1].split(",")[0], folder
     process.terminate()
-    process.wait(10)
+    process.wait(20)
     process.stderr.close()
 
 

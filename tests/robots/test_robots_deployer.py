@@ -194,7 +194,7 @@ async def test_a_process_that_ends_by_itself_is_noted(tmp_path: Path, catcher: C
     async with standing(tmp_path, catcher) as stand:
         _, pid = stand.processes("bot")["bot-1"]
         psutil.Process(pid).kill()
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while not stand.notes:  # noqa: ASYNC110 - notes are told by a function
                 await anyio.sleep(0.02)
     assert stand.notes[0].startswith("bot-1 ended by itself with exit code -9")

@@ -31,7 +31,7 @@ def test_a_child_doesnt_outlive_a_killed_parent(how: str) -> None:
     child = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
     parent.wait()
-    gone, alive = psutil.wait_procs([child], timeout=5)
+    gone, alive = psutil.wait_procs([child], timeout=20)
     parent.stdout.close()
     assert not alive or child.status() == psutil.STATUS_ZOMBIE, gone
 
@@ -53,7 +53,7 @@ async def test_a_child_that_ignores_its_signal_is_killed_after_the_grace_time(tm
     child = await start(
         "stubborn", [sys.executable, "-c", STUBBORN], log=tmp_path / "log", cwd=tmp_path, environment={}
     )
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while not tail(child.log):  # noqa: ASYNC110 - the child can only be looked at
             await anyio.sleep(0.02)
     await stop(child, grace_seconds=0.2)
@@ -68,7 +68,7 @@ async def test_a_child_that_ends_before_it_is_ready_is_told_of_with_the_end_of_i
     )
     os.close(told)
     with pytest.raises(NotStarted, match=r"(?s)shaky ended with exit code 3; the end of .*port taken"):
-        await until_ready(child, ready, seconds=10)
+        await until_ready(child, ready, seconds=30)
     os.close(ready)
 
 

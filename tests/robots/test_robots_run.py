@@ -97,8 +97,8 @@ def test_a_bad_deploy_is_seen_in_the_telemetry_and_cured_by_rolling_it_back(
     stopped_at = time.monotonic()
     assert runner.process.stdin is not None
     runner.process.stdin.close()
-    assert runner.process.wait(8) == 0
-    assert time.monotonic() - stopped_at < 6
+    assert runner.process.wait(20) == 0
+    assert time.monotonic() - stopped_at < 10
     assert runner.survivors(0.5) == []
     assert runner.seen[-1]["reason"] == "standard input was closed"
 
@@ -162,7 +162,7 @@ def test_a_deleted_cache_hits_one_instance_and_a_killed_runner_leaves_nothing(
 
     runner.meet_family()
     runner.process.kill()
-    assert runner.survivors(5.0) == []
+    assert runner.survivors(20.0) == []
     with Store(folder) as reader:
         failing = reader.query(
             "SELECT DISTINCT ResourceAttributes['service.instance.id'] FROM otel_traces"
@@ -188,7 +188,7 @@ def test_a_clean_system_flaps_and_fails_no_request(tmp_path: Path, catcher: Catc
     assert 0.01 < alarm["value"] < 0.1
     runner.until(wanting("alarm", state="ok"), 12.0)
     runner.process.terminate()
-    assert runner.process.wait(8) == 0
+    assert runner.process.wait(20) == 0
     assert runner.seen[-1]["reason"] == "got SIGTERM"
     assert [event for event in runner.seen if event["event"] == "health" and event["errors"]] == []
     assert [row["state"] for (row,) in catcher.caught["/v1/alarms"]] == ["alarm", "ok"]
@@ -201,21 +201,21 @@ def test_an_interrupt_while_it_still_starts_leaves_nothing(
     while not runner.has_descendant("initdb"):
         assert runner.process.poll() is None
     runner.process.send_signal(signal.SIGINT)
-    assert runner.process.wait(8) == 0
-    assert runner.survivors(5.0) == []
+    assert runner.process.wait(20) == 0
+    assert runner.survivors(20.0) == []
     assert [(event["event"], event["reason"]) for event in runner.seen] == [("stopped", "got SIGINT")]
 
 
 def test_a_run_without_a_store_ends_at_once_and_says_what_to_start(tmp_path: Path, run_robots: Start) -> None:
     runner = run_robots("--store-url", "http://127.0.0.1:9", "--dir", str(tmp_path / "run"))
-    assert runner.process.wait(15) == 1
+    assert runner.process.wait(30) == 1
     assert "robots: no telemetry store at http://127.0.0.1:9 (ConnectError): start one with" in runner.errors()
 
 
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path, run_robots: Start) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     runner = run_robots("--store-url", "http://127.0.0.1:9", "--dir", str(tmp_path))
-    assert runner.process.wait(15) == 1
+    assert runner.process.wait(30) == 1
     assert "isn't empty" in runner.errors()
 
 

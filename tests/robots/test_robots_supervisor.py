@@ -58,7 +58,7 @@ async def supervised(
 
 
 async def until(true: Callable[[], bool]) -> None:
-    with anyio.fail_after(8):
+    with anyio.fail_after(30):
         while not true():  # noqa: ASYNC110 - what changes is another process
             await anyio.sleep(0.02)
 

@@ -92,7 +92,7 @@ async def test_what_goes_on_beside_the_timeline_ends_when_it_is_told_to() -> Non
         finally:
             ended.append(name)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             ongoing = Ongoing(tasks)
             for name in ("flood", "flood", "test"):
