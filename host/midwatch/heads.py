@@ -42,13 +42,12 @@ class BoundedHeads(asyncio.Protocol):
         before = self._inner.cycle
         if self._timer is None and (before is None or before.response_complete):
             self._wait()
+        if self._timer is not None and self._is_too_large(data):
+            self._refuse("431 Request Header Fields Too Large", f"a head of more than {MOST_BYTES} bytes")
+            return
         self._inner.data_received(data)
         if self._inner.cycle is not before or self._transport.is_closing():
             self._done()
-        elif self._timer is not None:
-            self._came += len(data)
-            if self._came > MOST_BYTES:
-                self._refuse("431 Request Header Fields Too Large", f"a head of more than {MOST_BYTES} bytes")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
@@ -67,6 +66,12 @@ class BoundedHeads(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Pass it on."""
         self._inner.resume_writing()
+
+    def _is_too_large(self, data: bytes) -> bool:
+        """Count what came of a head, and say whether that is more than it may be; the body begins at an empty line."""
+        end = data.find(b"\r\n\r\n")
+        self._came += len(data) if end < 0 else end
+        return self._came > MOST_BYTES
 
     def _wait(self) -> None:
         self._came = 0

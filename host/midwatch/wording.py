@@ -14,7 +14,7 @@ from midwatch.storage.privacy import hidden
 
 MOST_FAULTS: Final = 5
 _SHOWN = 40
-_TIME: Final = "a time as RFC 3339 has it (2026-11-20T02:48:00Z)"
+TIME: Final = "a time as RFC 3339 has it (2026-11-20T02:48:00Z)"
 _NEEDED: Final[Mapping[str, str]] = {
     "string_type": "a text",
     "string_sub_type": "a text",
@@ -33,11 +33,11 @@ _NEEDED: Final[Mapping[str, str]] = {
     "finite_number": "a number that JSON has",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
-    "datetime_type": _TIME,
-    "datetime_parsing": _TIME,
-    "datetime_from_date_parsing": _TIME,
-    "datetime_object_invalid": _TIME,
-    "timezone_aware": f"{_TIME}, with its offset",
+    "datetime_type": TIME,
+    "datetime_parsing": TIME,
+    "datetime_from_date_parsing": TIME,
+    "datetime_object_invalid": TIME,
+    "timezone_aware": f"{TIME}, with its offset",
     "none_required": "null",
 }
 """What is needed, by the validator's name for what was not so."""

@@ -21,6 +21,7 @@ from midwatch.records import (
 )
 from midwatch.records.message import Statement
 from midwatch.records.recommendation import Recommendation
+from midwatch.wording import TIME, shown
 from midwatch_kit.records import Entity, Relation, Window
 
 ItemT = TypeVar("ItemT")
@@ -29,7 +30,7 @@ _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\
 
 def _as_written(value: object) -> object:
     if isinstance(value, str) and not _RFC_3339.fullmatch(value):
-        raise ValueError("write it as RFC 3339 has it, such as 2026-11-20T02:48:00Z")
+        raise ValueError(f"must be {TIME}, not {shown(value)}")
     return value
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path as File
 from typing import Annotated, Final
 
@@ -16,7 +17,8 @@ from midwatch.api.state import Shared, at_work, in_thread
 from midwatch.errors import BadSteering
 from midwatch.steering.files import Steering, files_of
 from midwatch.steering.files import read as read_steering
-from midwatch_kit.window import resolve_window
+from midwatch_kit.errors import BadInput
+from midwatch_kit.window import parse_time, resolve_window
 
 routes = APIRouter(prefix="/v1")
 _SECONDS = 90.0
@@ -46,7 +48,13 @@ async def topology(
     limit: Annotated[int, Query(ge=1, le=MOST_ENTITIES, description="how many entities at most")] = 500,
 ) -> Graph:
     """What all servers together know of the application in a window; they are asked afresh."""
-    window = resolve_window(start, end)
+    now = datetime.now(UTC)
+    for name, text in (("start", start), ("end", end)):
+        try:
+            parse_time(text, now)
+        except BadInput as error:
+            raise Problem("invalid", f"query.{name}: {error}") from None
+    window = resolve_window(start, end, now)
     graph = await at_work(api, _SECONDS, functools.partial(api.host.topology, window))
     if around:
         middle = graph.find(around)

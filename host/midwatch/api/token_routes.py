@@ -12,6 +12,7 @@ from midwatch.api.problems import Problem, documented
 from midwatch.api.shapes import Rfc3339
 from midwatch.api.state import Shared, in_thread
 from midwatch.api.tokens import NAME, BadToken, NewToken, Scope, Token
+from midwatch_kit.window import rfc3339
 
 routes = APIRouter(prefix="/v1/tokens", tags=["tokens"])
 _REFUSED = documented("unauthorized", "forbidden", "invalid", "unavailable")
@@ -39,7 +40,7 @@ def list_tokens(_: Admin, api: Shared) -> list[Token]:
 def create_token(given: Wanted, _: Admin, api: Shared) -> NewToken:
     """The answer holds the token: it is shown this once, and kept as a hash."""
     if given.expires_at is not None and given.expires_at <= datetime.now(UTC):
-        raise Problem("invalid", "body.expires_at: give a time to come")
+        raise Problem("invalid", f"body.expires_at: must be a time to come, not {rfc3339(given.expires_at)}")
     try:
         return api.tokens.create(given.name, given.scopes, given.expires_at)
     except BadToken as error:

@@ -107,7 +107,7 @@ def usable(moment: datetime) -> datetime:
     """Return when something began, in UTC: a time without an offset is UTC, and one no telemetry has is refused."""
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if not _FIRST <= moment.replace(tzinfo=UTC) <= datetime.now(UTC) + timedelta(days=1):
-        raise ValueError(f"{moment.isoformat()} is not a time at which an incident can have begun")
+        raise ValueError(f"{moment.isoformat()} is no time from the year 2000 until tomorrow")
     return moment.astimezone(UTC)
 
 
