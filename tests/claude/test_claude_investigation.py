@@ -278,6 +278,12 @@ async def test_a_cause_is_chosen_in_the_same_breath_as_it_is_named_and_testers_k
     assert any(f"tester of {proposed.id}" in m.text for m in journal.values("01INCIDENT", Message))
 
 
+def answered(journal: Journal) -> list[str]:
+    """Return who was answered by a model, once for each answer that is on record."""
+    calls = journal.entries("01INCIDENT", kind="model_call")
+    return sorted(entry.actor for entry in calls if not entry.body["error"])
+
+
 class Crash(Exception):
     """Raised in place of a power cut."""
 
@@ -303,10 +309,39 @@ async def test_an_investigation_that_crashed_anywhere_ends_as_if_it_had_not(
     once_more, api = await investigate(honest, journal)
     assert again == once_more
     assert api.bodies == []
+    assert answered(journal) == answered(whole), "and no answer on record was paid for again"
+    assert readings(journal) == readings(whole)
     assert [c.entity for c in journal.values("01INCIDENT", Conclusion)[0].root_causes] == ["service:forge"]
     assert again.outcome == expected.outcome
     assert journal.check("01INCIDENT")
     whole.close()
+
+
+async def test_what_an_answer_on_record_names_is_after_a_crash_what_it_was_when_it_was_given(
+    investigate: Investigate, journal: Journal
+) -> None:
+    def play(body: Json) -> Says:
+        if is_lead(body):
+            return Says([use("choose", 1, hypotheses=suggested(body)[:1])])
+        if turn(body):
+            return Says([report("E2", "finish: str"), use("finish", 3, why="read")])
+        if "disprove" in task(body):
+            return Says([use("read_evidence", 1, evidence="E2")])
+        return Says([use(tool(body, "read_change"), n, change_id=change) for n, change in enumerate(("c2", "c1"))])
+
+    def crash(entry: Entry) -> None:
+        if entry.type == "model_call" and answered(journal).count(entry.actor) == 2 and "challenger" in entry.actor:
+            raise Crash
+
+    journal.listeners.append(crash)
+    with pytest.raises((Crash, ExceptionGroup)):
+        await investigate(play, journal)
+    journal.listeners.remove(crash)
+    _, api = await investigate(play, journal)
+    assert [body for body in api.bodies if "make the plan better" not in task(body)] == []
+    counted = {m.text.partition(":")[0].partition(" ")[0]: m.text for m in journal.values("01INCIDENT", Message)}
+    assert "1 findings, 0 dropped" in counted["tester"]
+    assert "1 findings, 0 dropped" in counted["challenger"]
 
 
 def planner(body: Json) -> Says:

@@ -91,6 +91,8 @@ class Agent:
     abilities: Sequence[Ability]
     mask: Mask
     noted: Callable[[Turn | Exception], None]
+    settled: Sequence[Turn] = ()
+    """Its first answers, where they are on record already: they are taken in turn before the model is asked again."""
     loops: Loops = field(default_factory=Loops)
     turns: int = 0
     broken: int = 0
@@ -128,6 +130,20 @@ class Agent:
             choice={"type": "any"} if self.withdrawn_at is not None else None,
             counted=self._counted,
         )
+        turn = self._recalled() or await self._told(asked)
+        self.turns += 1
+        self._counted = Counted(asked.sent, turn.usage.prompt)
+        return turn
+
+    def _recalled(self) -> Turn | None:
+        if self.turns >= len(self.settled):
+            return None
+        turn = self.settled[self.turns]
+        self.purse.know(turn.usage.total, turn.usd)
+        return turn
+
+    async def _told(self, asked: Asked) -> Turn:
+        """Ask the model, and have it noted what came of that."""
         tokens, usd = self.purse.spent_tokens, self.purse.spent_usd
         try:
             turn = await self.model.answer(asked, self.purse)
@@ -137,8 +153,6 @@ class Agent:
         except anyio.get_cancelled_exc_class():
             self.noted(CutOff(self.purse.spent_tokens - tokens, self.purse.spent_usd - usd))
             raise
-        self.turns += 1
-        self._counted = Counted(asked.sent, turn.usage.prompt)
         self.noted(turn)
         return turn
 

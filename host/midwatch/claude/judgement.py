@@ -19,6 +19,7 @@ from midwatch.claude.model import Block, Model, Turn
 from midwatch.claude.models import Models
 from midwatch.claude.purse import Purse
 from midwatch.claude.reasoner import Means, examine, propose
+from midwatch.claude.settled import keep, settled, shelved
 from midwatch.claude.shelf import Shelf
 from midwatch.inquiry import Inquiry
 from midwatch.records import Gap, Hypothesis, Incident, Message, ModelCall, Plan, Verdict
@@ -26,6 +27,7 @@ from midwatch.records.recommendation import Fix
 from midwatch.records.runbook import Runbook
 from midwatch.settings import Settings
 from midwatch.steering.files import Steering
+from midwatch.storage.journal import Entry
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import canonical
 from midwatch_kit.records import Observation
@@ -134,18 +136,28 @@ class Judgement:
             inquiry=self.inquiry,
             shelf=Shelf(self.inquiry.kept),
             noted=self._note,
+            settled=lambda by: settled(self._calls_of(by), self.inquiry.kept),
             steering=self.steering,
             runbooks=self.inquiry.journal.values(self.incident.id, Runbook),
         )
+        means.shelf.fill(shelved(self._calls_of(), means.shelf.kept))
         means.mask.know(o.attributes.get("author", "") for o in self.scene.observations)
         return means
 
     def _purse(self) -> Purse:
         return purse_of(self.inquiry.journal, self.incident.id, self.settings, self.models.within)
 
+    def _calls_of(self, by: str = "") -> list[Entry]:
+        """Return the calls of this look that are on record, in order; with a name, those of one conversation."""
+        calls = self.inquiry.journal.entries(self.incident.id, kind="model_call")
+        mine = f"{self.look}:{by}:" if by else f"{self.look}:"
+        return [entry for entry in calls if entry.key.startswith(mine)]
+
     def _note(self, by: str, model: Model, turn: Turn | Exception) -> None:
+        """Put a call on record; an answer is kept before, so that it is there for whoever goes on after a crash."""
         self._calls += 1
-        called = as_record(model.name, turn)
+        answer = keep(turn, self._means.shelf) if isinstance(turn, Turn) else ""
+        called = as_record(model.name, turn).model_copy(update={"answer": answer})
         key = f"{self.look}:{by}:{self._calls}:{datetime.now(UTC).timestamp()}"
         self.inquiry.journal.note(self.incident.id, "model_call", key, called, by)
 

@@ -42,6 +42,11 @@ class Purse:
         if self.above:
             self.above.refuse_more(tokens, usd)
 
+    def know(self, tokens: int, usd: float) -> None:
+        """Count what was spent from it before a crash, of which the purses above know from the journal."""
+        self.spent_tokens += tokens
+        self.spent_usd += usd
+
     @contextmanager
     def holding(self, tokens: int, usd: float) -> Iterator["Held"]:
         """Hold what a call may cost at most while the block runs; raises `Spent`.

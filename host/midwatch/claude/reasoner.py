@@ -72,7 +72,7 @@ _CHOICE: Final[Mapping[str, Any]] = {
 class Means:
     """What models of one investigation share: who they are, what they may spend, and how they see the world.
 
-    `noted` puts a call of a model on record, with who made it.
+    `noted` puts a call of a model on record, with who made it; `settled` gives the answers there are.
     """
 
     lead: Model
@@ -86,13 +86,23 @@ class Means:
     noted: Callable[[str, Model, Turn | Exception], None]
     steering: Sequence[Steering] = ()
     runbooks: Sequence[Runbook] = ()
+    settled: Callable[[str], Sequence[Turn]] = lambda _: ()
     mask: Mask = field(default_factory=Mask)
     mark: DataMark = field(default_factory=DataMark)
 
     def agent(self, name: str, model: Model, system: Sequence[Block], abilities: Sequence[Ability]) -> Agent:
         """Return who has one conversation, with a purse of its own."""
         own = Purse(name, self.each_tokens, self.each_usd, self.purse)
-        return Agent(model, own, self.bounds, system, abilities, self.mask, lambda turn: self.noted(name, model, turn))
+        return Agent(
+            model,
+            own,
+            self.bounds,
+            system,
+            abilities,
+            self.mask,
+            lambda turn: self.noted(name, model, turn),
+            self.settled(name),
+        )
 
     def looking(self, by: str, about: str) -> list[Ability]:
         """Return what one model can look at things with: what the team wrote, and the tools that fit the matter."""

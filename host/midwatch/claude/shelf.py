@@ -1,6 +1,7 @@
 """What an investigation has read, by short names: a model speaks of E7, the journal of the hash of its bytes."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
@@ -8,7 +9,16 @@ from pydantic import JsonValue
 from midwatch.claude.quoting import cited, figures_without
 from midwatch_kit.errors import KitError
 from midwatch_kit.evidence import EvidenceStore, value_at
-from midwatch_kit.records import Citation
+from midwatch_kit.records import Citation, Record
+
+
+class Shelved(Record):
+    """One document of the shelf: who gave it, what was asked for, and where its lines are, as they were shown."""
+
+    evidence: str
+    tool: str
+    about: str = ""
+    as_shown: str = ""
 
 
 @dataclass
@@ -29,6 +39,28 @@ class Shelf:
         if about:
             self._about.setdefault(name, f"{name}  {about}")
         return name
+
+    @property
+    def listed(self) -> list[Shelved]:
+        """The documents in the order of their names."""
+        return [
+            Shelved(
+                evidence=evidence,
+                tool=self._tools[name],
+                about=self._about.get(name, ""),
+                as_shown=self._as_shown.get(name, ""),
+            )
+            for evidence, name in self._names.items()
+        ]
+
+    def fill(self, listed: Iterable[Shelved]) -> None:
+        """Put documents on the shelf as they were on another, under the same names; it has to be empty."""
+        for each in listed:
+            name = self.put(each.evidence, each.tool)
+            if each.about:
+                self._about[name] = each.about
+            if each.as_shown:
+                self._as_shown[name] = each.as_shown
 
     def told(self, name: str, text: str, as_shown: str = "") -> None:
         """Keep how a document was shown at first; `as_shown` is the id under which its lines are kept, as rows.

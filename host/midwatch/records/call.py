@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from midwatch_kit.records import Evidence, Record
 
@@ -44,6 +44,7 @@ class ModelCall(Record):
     seconds: float = 0.0
     stop: str = ""
     error: str = ""
+    answer: str = Field("", description="where the answer is kept: by the hash of its bytes, as evidence is")
 
     @property
     def tokens(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from midwatch.errors import JournalDamaged
-from midwatch.records import Message, Plan, ToolCall
+from midwatch.records import Message, ModelCall, Plan, ToolCall
 from midwatch.records.recommendation import Recommendation
 from midwatch.storage.journal import Journal
 from midwatch_kit.errors import KitError
@@ -34,6 +34,7 @@ def audit(investigation: str, journal: Journal, kept: EvidenceStore) -> Audit:
     answers = [citation for statement in said for citation in statement.citations]
     answers += [citation for cites in _vouched(journal, investigation) for citation in cites]
     named = {name for statement in said for name in statement.evidence}
+    named |= {call.answer for call in journal.values(investigation, ModelCall) if call.answer}
     stored, faults = _documents(_named(calls, observations, answers) | named, kept)
     for observation in observations:
         faults += broken_citations(observation, stored)
