@@ -2,6 +2,7 @@
 
 Built on `odd_server`; with the argument `hang` or `odd`, reading one of the traces hangs, or gives what nobody expects.
 With `state=FILE` it can be rolled back: the file has a line for each time that was done, and the last one is what runs.
+With `wiki` it has a page that says what to do.
 """
 
 import json
@@ -96,6 +97,14 @@ def read_change(arguments: dict[str, Any]) -> dict[str, Any]:
     return odd.answered([row] if arguments["change_id"] == "c1" else [])
 
 
+def search_pages(_: dict[str, Any]) -> dict[str, Any]:
+    return odd.answered([{"id": "p1", "title": "Gateway fails"}])
+
+
+def read_page(_: dict[str, Any]) -> dict[str, Any]:
+    return odd.answered([{"title": "Gateway fails", "text": "Look whether forge changed. If so, roll it back."}])
+
+
 odd.TOOLS[:] = [
     tool("chart", "discover", "traces"),
     tool("survey_case", "survey", "traces"),
@@ -110,6 +119,11 @@ if STATE:
     odd.TOOLS.append(tool("read_version", "drill_down", "changes", "service", "before"))
     odd.TOOLS.append({"name": "roll_back", "inputSchema": schema, "annotations": hints, "_meta": meta})
     odd.HANDLERS.update(roll_back=roll_back, read_version=read_version)
+if "wiki" in sys.argv:
+    for name, argument, handler in (("search_pages", "query", search_pages), ("read_page", "id", read_page)):
+        taken = {"type": "object", "properties": {argument: {"type": "string"}}}
+        odd.TOOLS.append({"name": name, "inputSchema": taken, "annotations": {"readOnlyHint": True}})
+        odd.HANDLERS[name] = handler
 odd.HANDLERS.update(
     chart=chart, survey_case=survey_case, survey_deploys=survey_deploys, read_trace=read_trace, read_change=read_change
 )
