@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.intake.bodies import NOW
 from tests.intake.conftest import Receiver, asking
 from tests.intake.examples import EXAMPLES
+from tests.intake.test_intake_plain_forms import ALERTMANAGER, PLAIN
 
 from midwatch.errors import BadAlert
 from midwatch.intake import SOURCES, from_sentence
@@ -25,6 +26,7 @@ from midwatch.intake.verify import Refused, Sent, Way
 from midwatch.records import Alert
 from midwatch.settings.intake import IntakeSettings, SourceSettings
 
+PLAIN_FORMS = {"alertmanager": ALERTMANAGER, "generic": PLAIN}
 EACH = int(os.environ.get("MIDWATCH_TEST_EXAMPLES", "30"))
 ANY_TEXT = st.text(st.characters(), max_size=12) | st.sampled_from(
     ["\ud800", "\x00", "1e999", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00", "2026-11-20T02:48:00Z", "-1", "."]
@@ -98,14 +100,14 @@ def taken(source: str, body: Any, headers: dict[str, str], chosen: SourceSetting
 
 
 def of(source: str) -> list[dict[str, Any]]:
-    return [example.body for example in EXAMPLES if example.source == source]
+    return [example.body for example in EXAMPLES if example.source == source] or [PLAIN_FORMS[source]]
 
 
 BY_LABEL, BY_DEFAULT = SourceSettings(service_labels=("a", "b")), SourceSettings(service="shop")
 SETTINGS = st.sampled_from([SourceSettings(), BY_LABEL, BY_DEFAULT])
 
 
-@pytest.mark.parametrize("source", sorted({example.source for example in EXAMPLES}))
+@pytest.mark.parametrize("source", sorted(SOURCES))
 def test_whatever_a_source_sends_is_alerts_or_a_refusal_that_names_a_field(source: str) -> None:
     @given(ANY_JSON | mutated(of(source)), HEADERS, SETTINGS)
     @settings(max_examples=EACH, deadline=None)
