@@ -23,7 +23,8 @@ DIFF = "--- a/blueprint.py\n+++ b/blueprint.py\n+    finish: str\n"
 
 
 def tool(name: str, role: str, signal: str, *keys: str) -> dict[str, Any]:
-    meta = {"midwatch/role": role, "midwatch/signal": signal, **({"midwatch/key": keys[0]} if keys else {})}
+    key = {"midwatch/key": keys[0]} if role == "drill_down" else {}
+    meta = {"midwatch/role": role, "midwatch/signal": signal, **key}
     schema = {"type": "object", "properties": {key: {"type": "string"} for key in keys}}
     return {"name": name, "inputSchema": schema, "annotations": {"readOnlyHint": True}, "_meta": meta}
 
@@ -107,7 +108,7 @@ def read_page(_: dict[str, Any]) -> dict[str, Any]:
 
 odd.TOOLS[:] = [
     tool("chart", "discover", "traces"),
-    tool("survey_case", "survey", "traces"),
+    tool("survey_case", "survey", "traces", "start", "end"),
     tool("survey_deploys", "survey", "changes"),
     tool("read_trace", "drill_down", "traces", "trace_id"),
     tool("read_change", "drill_down", "changes", "change_id"),
