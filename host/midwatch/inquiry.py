@@ -228,7 +228,8 @@ class Inquiry:
     def _gap(self, tool: Tool, why: str, *, unless: bool) -> None:
         if unless:
             return
-        self.gap(f"{tool.server}: {tool.name}", why, _HIDES.get(tool.signal, f"what only {tool.server} knows"))
+        hides = _HIDES.get(tool.signal, f"what only {tool.server} knows")
+        self.gap(f"{tool.server}: {tool.name}", why.removeprefix(f"{tool.name}: "), hides)
 
 
 def _door(tool: Tool) -> str:

@@ -133,7 +133,9 @@ async def test_a_question_without_an_answer_is_a_gap_and_a_failed_call_on_record
         assert await ask(asking(host, journal), "a subagent", do=do) is None
     gap, call = journal.values("one", Gap)[0], journal.values("one", ToolCall)[0]
     assert gap.what == "odd: look"
-    assert gap.why == call.error
+    assert call.error
+    assert f"{gap.what}: {gap.why}".endswith(call.error)
+    assert "look: look:" not in f"{gap.what}: {gap.why}"
     assert call.evidence is None
     assert call.arguments == {"do": do}
 

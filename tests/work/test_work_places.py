@@ -28,7 +28,7 @@ def places(where: Path | str) -> Iterator[Places]:
 async def taken(host: Places, name: str = "server logs", most: int = 2) -> bool:
     """Whether all places of a name are taken, as a host sees it."""
     try:
-        async with host.holding(name, most, 0.12):
+        async with host.holding(name, most, 0.5):
             return False
     except NoPlace:
         return True

@@ -43,7 +43,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "not-json": _kind(422, "The body is not JSON", "Send one JSON document in UTF-8."),
     "not-understood": _kind(422, "The words are not understood", "The detail says what can be said."),
     "unauthorized": _kind(
-        401, "A token is needed", "Send `Authorization: Bearer …`; `midwatch token create` makes one."
+        401,
+        "Nothing proves who asks",
+        "Send `Authorization: Bearer …`: `midwatch token create` makes one. Alerts are proven as their sender does it.",
     ),
     "forbidden": _kind(403, "The token lacks a scope", "Make a token with the scope that the detail names."),
     "foreign-origin": _kind(403, "A page of another site asks", "No site may use this API from a browser."),
