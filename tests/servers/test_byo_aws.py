@@ -110,7 +110,10 @@ async def test_what_a_source_says_itself_stands(opened: Opened) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(gzip.compress(FILES["cloudtrail"][1].encode())[:60], "ends in the middle"), (b'{"Digest": 1}', "has no list")],
+    [
+        (gzip.compress(FILES["cloudtrail"][1].encode(), mtime=0)[:60], "ends in the middle"),
+        (b'{"Digest": 1}', "has no list"),
+    ],
     ids=["cut", "another document"],
 )
 async def test_a_file_that_is_none_of_cloudtrail_is_named_with_the_reason(
