@@ -9,6 +9,7 @@ The first host is of this process, to its end: all others are forked from what i
 takes longer than all the work.
 """
 
+import gc
 import json
 import os
 import signal
@@ -146,6 +147,7 @@ def main() -> None:
     folder, machine, *_ = json.loads(sys.stdin.readline())
     anyio.run(work, settings(Path(folder), machine, ""), "", 0)
     say(0)
+    gc.freeze()  # else each collection of a host touches, and so copies, all that it has from here
     for line in sys.stdin:
         match json.loads(line):
             case ["goes on", int(number)]:
