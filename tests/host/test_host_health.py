@@ -1,13 +1,24 @@
 """Better or worse: what two looks at the symptom's own figures come to."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from midwatch.mitigation.health import worse
-from midwatch.records import Health
-from midwatch_kit.records import Window
+from midwatch.inquiry import Inquiry, Limits
+from midwatch.mitigation.health import health, worse
+from midwatch.records import Health, Scope
+from midwatch.storage.journal import Journal
+from midwatch_kit.records import TopologyFragment, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.host.conftest import Reach
+
+    from midwatch.settings import ServerSpec
 
 AT = datetime(2026, 11, 20, 2, 48, tzinfo=UTC)
 
@@ -34,3 +45,16 @@ def test_worse_is_what_fails_more_often_or_is_slower_without_failing_less(
     before: Health, after: Health, is_worse: bool
 ) -> None:
     assert worse(after, before) is is_worse
+
+
+async def test_a_survey_that_takes_no_window_cannot_tell_after_from_before_and_is_not_asked(
+    reach: Reach, odd: Callable[..., ServerSpec], journal: Journal
+) -> None:
+    minutes = [Window(start=AT + timedelta(minutes=n), end=AT + timedelta(minutes=n + 1)) for n in range(3)]
+    scope = Scope(
+        symptom="service:forge", window=minutes[1], baseline=minutes[0], onset=None, topology=TopologyFragment()
+    )
+    async with reach(odd=odd()) as host:
+        inquiry = Inquiry("one", journal, host.eyes, host.eyes.kept, Limits(60, 10, 5))
+        assert await health(inquiry, scope, minutes[2], "after") is None
+    assert inquiry.calls == 0

@@ -50,10 +50,15 @@ async def health(
 
 
 def surveys(eyes: Eyes, scope: Scope) -> Sequence[Tool]:
-    """Return the surveys of the signal that the symptom was found in, or else those of traces, or of metrics."""
+    """Return the surveys of the signal that the symptom was found in, or else those of traces, or of metrics.
+
+    One that takes no window cannot tell after from before.
+    """
     found = [seen.signal for seen in scope.symptoms[:1]]
-    each = (eyes.tools(Role.SURVEY, signal) for signal in (*found, Signal.TRACES, Signal.METRICS))
-    return next((tools for tools in each if tools), ())
+    for signal in (*found, Signal.TRACES, Signal.METRICS):
+        if tools := [tool for tool in eyes.tools(Role.SURVEY, signal) if {"start", "end"} <= set(tool.arguments)]:
+            return tools
+    return ()
 
 
 def of_symptom(inquiry: Inquiry, scope: Scope, answers: Iterable[Answer]) -> list[Observation]:
