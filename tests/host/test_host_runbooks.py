@@ -128,7 +128,7 @@ async def test_a_house_rule_forbids_a_wiki_as_any_tool(found: Found) -> None:
 @pytest.mark.parametrize(
     ("pages", "said"),
     [
-        ({}, 'wiki: confluence_get_page: confluence_get_page: {"error": "Failed to retrieve page by ID \'13\': 404"}'),
+        ({}, 'wiki: confluence_get_page: {"error": "Failed to retrieve page by ID \'13\': 404"}'),
         ({"13": ("Empty", " ")}, "runbook 13: what wiki gave has no text at /metadata/content/value"),
     ],
 )

@@ -36,6 +36,16 @@ def test_a_host_that_is_paused_for_long_finds_its_work_taken_over_and_leaves_it(
         assert before == undisturbed.told
 
 
+@pytest.mark.parametrize("record", ["tool_call", "verdict", "conclusion"])
+def test_a_host_that_was_paused_while_nobody_else_was_there_goes_on(
+    shared: Outage, undisturbed: Course, record: str
+) -> None:
+    paused = shared.runs(record, by=signal.SIGSTOP)
+    threading.Event().wait(AWAY_SECONDS)  # until it counts as silent
+    assert shared.goes_on(paused) == DONE
+    assert shared.told() == undisturbed.told
+
+
 def test_a_database_that_restarts_under_an_investigation_is_waited_for(
     shared: Outage, undisturbed: Course, postgresql_server: Server
 ) -> None:

@@ -18,6 +18,7 @@ from itertools import islice
 
 import anyio
 import procrastinate
+import psycopg
 import sqlalchemy as sa
 from procrastinate import exceptions
 from procrastinate.jobs import Job
@@ -112,7 +113,11 @@ def _run(connection: sa.Connection, script: str) -> None:
 
 def _application(host: Host, url: str) -> procrastinate.App:
     connector = procrastinate.PsycopgConnector(
-        conninfo=url, kwargs={**POSTGRESQL, "application_name": "midwatch work"}, min_size=1, max_size=4
+        conninfo=url,
+        kwargs={**POSTGRESQL, "application_name": "midwatch work"},
+        configure=_commit_each,
+        min_size=1,
+        max_size=4,
     )
     app = procrastinate.App(connector=connector)
 
@@ -121,6 +126,11 @@ def _application(host: Host, url: str) -> procrastinate.App:
         await _work_on(host, context.job, incident)
 
     return app
+
+
+async def _commit_each(connection: psycopg.AsyncConnection) -> None:
+    """Have each statement commit by itself: a record that waits for its locks would keep the loop from committing."""
+    await connection.set_autocommit(True)
 
 
 async def _work_on(host: Host, job: Job, name: str) -> None:
@@ -147,6 +157,8 @@ async def _look_after(host: Host, app: procrastinate.App) -> None:
     """Queue what is due and in no queue, and give what a silent host held to the others."""
     while True:
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=host.settings.takeover_seconds):
+            if job.lock in host.at_work:  # it was this host that was silent
+                continue
             _log.warning("a host fell silent: %s goes on elsewhere", job.lock)
             await app.job_manager.retry_job(job)
         try:
