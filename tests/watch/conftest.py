@@ -22,6 +22,28 @@ from midwatch_kit.records import Citation, Observation, ObservationKind, Signal,
 SERVER = Path(__file__).parent / "fever_server.py"
 
 
+def scope_of_a_failure(window: Window, baseline: Window, signal: Signal, **told: Any) -> Scope:
+    """Return what an investigation looked at whose symptom, failures of a gateway, was found in a signal."""
+    symptom = Observation(
+        id="o1",
+        entity="service:gateway",
+        signal=signal,
+        kind=ObservationKind.SPIKE,
+        subject="error_rate",
+        statement="it rose",
+        citations=(Citation(evidence="e" * 64, where="/rows/0", quote=1),),
+        **told,
+    )
+    return Scope(
+        symptom="service:gateway",
+        window=window,
+        baseline=baseline,
+        onset=None,
+        symptoms=(symptom,),
+        topology=TopologyFragment(),
+    )
+
+
 @dataclass
 class Clock:
     """Two clocks that go on when they are told to; the time of day can be set."""
@@ -99,24 +121,7 @@ class Ward:
         window = Window(start=end - timedelta(minutes=5), end=end)
         baseline = Window(start=end - timedelta(hours=1), end=window.start)
         counts = {"requests": "1000", "errors": str(round(1000 * share))}
-        symptom = Observation(
-            id="o1",
-            entity="service:gateway",
-            signal=Signal.TRACES,
-            kind=ObservationKind.SPIKE,
-            subject="error_rate",
-            statement="it rose",
-            citations=(Citation(evidence="e" * 64, where="/rows/0", quote=1),),
-            attributes=counts,
-        )
-        scope = Scope(
-            symptom="service:gateway",
-            window=window,
-            baseline=baseline,
-            onset=None,
-            symptoms=(symptom,),
-            topology=TopologyFragment(),
-        )
+        scope = scope_of_a_failure(window, baseline, Signal.TRACES, attributes=counts)
         opened = Incident(
             id=name,
             title="Error rate of gateway",

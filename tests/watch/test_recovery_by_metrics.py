@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.watch.conftest import scope_of_a_failure
 
 from midwatch.host import Host, open_host
 from midwatch.inquiry import Inquiry, Limits
@@ -19,7 +20,7 @@ from midwatch.mitigation.health import health, worse
 from midwatch.records import Scope
 from midwatch.settings import Settings
 from midwatch.watch.sight import look, needed
-from midwatch_kit.records import Citation, Observation, ObservationKind, Signal, TopologyFragment, Window
+from midwatch_kit.records import Signal, Window
 from midwatch_store.writer import Writer
 
 EVERY, REQUESTS, SHARE = 15, 150, 0.3
@@ -59,25 +60,8 @@ class Bedside:
 
     def scope(self, baseline: tuple[float, float] = (-40, 0)) -> Scope:
         """What an investigation made of it, which had the figures of the failure from metrics."""
-        symptom = Observation(
-            id="o1",
-            entity="service:gateway",
-            signal=Signal.METRICS,
-            kind=ObservationKind.SPIKE,
-            subject="error_rate",
-            statement="it rose",
-            citations=(Citation(evidence="e" * 64, where="/rows/0", quote=1),),
-            magnitude=100 * SHARE,
-            unit="%",
-        )
-        return Scope(
-            symptom="service:gateway",
-            window=self.minutes(0, 5),
-            baseline=self.minutes(*baseline),
-            onset=self.began,
-            symptoms=(symptom,),
-            topology=TopologyFragment(),
-        )
+        told = {"magnitude": 100 * SHARE, "unit": "%"}
+        return scope_of_a_failure(self.minutes(0, 5), self.minutes(*baseline), Signal.METRICS, **told)
 
     def minutes(self, start: float, end: float) -> Window:
         """A window by minutes since the failure began."""
