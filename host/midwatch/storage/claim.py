@@ -31,6 +31,12 @@ def claim(folder: Path, database: Database, investigation: str) -> Iterator[bool
         yield ours
 
 
+def is_claimed(database: Database, investigation: str) -> bool:
+    """Return whether somebody, at a terminal perhaps, has the claim on an investigation in a shared database."""
+    with database.writing() as connection:  # a lock that is tried for goes with the transaction
+        return not database.try_lock(connection, _name(investigation))
+
+
 @contextmanager
 def _here(folder: Path, investigation: str) -> Iterator[bool]:
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +46,7 @@ def _here(folder: Path, investigation: str) -> Iterator[bool]:
 
 @contextmanager
 def _among_machines(database: Database, investigation: str) -> Iterator[bool]:
-    name = f"claim:{investigation}"
+    name = _name(investigation)
     with closing(Locks(database)) as locks:
         ours = locks.take(name)
         try:
@@ -48,6 +54,10 @@ def _among_machines(database: Database, investigation: str) -> Iterator[bool]:
         finally:
             if ours:
                 locks.give(name)
+
+
+def _name(investigation: str) -> str:
+    return f"claim:{investigation}"
 
 
 def _a_host_is_at_work(database: Database, investigation: str) -> bool:

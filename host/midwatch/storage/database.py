@@ -22,6 +22,7 @@ _OUTDATED_READERS = 2
 _NO_DRIVER = "database_url needs PostgreSQL's driver: install midwatch's extra postgresql, see docs/deploy.md"
 _BEGIN = sa.text("BEGIN IMMEDIATE")
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 _DOWN = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
 POSTGRESQL = {
     "connect_timeout": 5,
@@ -91,6 +92,10 @@ class Database:
         """
         if self.shared and name:
             connection.execute(_LOCK, {"name": name})
+
+    def try_lock(self, connection: sa.Connection, name: str) -> bool:
+        """Take a lock in a transaction as `lock` does, unless somebody else has it; return whether it is ours."""
+        return not self.shared or bool(connection.execute(_TRY_LOCK, {"name": name}).scalar())
 
     def insert(self, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
         """Return an insert that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""

@@ -27,6 +27,7 @@ from procrastinate.schema import SchemaManager
 from midwatch.errors import DatabaseDown, LostClaim
 from midwatch.host import Host
 from midwatch.records import Incident, Message
+from midwatch.storage.claim import is_claimed
 from midwatch.storage.database import POSTGRESQL, Database
 from midwatch.work.investigating import investigate
 from midwatch.work.waiting import waiting, with_places
@@ -40,7 +41,6 @@ _TASK = "investigate"
 _HELD = sa.text(
     "SELECT 1 FROM procrastinate_jobs WHERE id = :job AND attempts = :attempts AND status = 'doing' FOR SHARE"
 )
-_FREE = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 _PATIENCE = sa.text("SET LOCAL idle_in_transaction_session_timeout = '5s'")
 _STILL = sa.text("SELECT 1")
 _JOBS = sa.text("SELECT lock, args ->> 'team' FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
@@ -175,7 +175,7 @@ async def _queue_what_is_due(host: Host, app: procrastinate.App) -> None:
     """
     with host.journal.database.writing() as turn:
         turn.execute(_PATIENCE)
-        ours = turn.execute(_FREE, {"name": "queueing"}).scalar()
+        ours = host.journal.database.try_lock(turn, "queueing")
         for incident in _unqueued(host) if ours else ():
             turn.execute(_STILL)
             with anyio.CancelScope(shield=True):
@@ -188,14 +188,8 @@ def _unqueued(host: Host) -> list[Incident]:
         jobs = connection.execute(_JOBS).all()
     queued, teams = {lock for lock, _ in jobs}, Counter(str(team) for _, team in jobs if team)
     due = waiting(host.journal, timedelta(seconds=host.settings.approval_seconds))
-    others = (each for each in due if each.id not in queued and _is_free(host.journal.database, each.id))
+    others = (each for each in due if each.id not in queued and not is_claimed(host.journal.database, each.id))
     return [*islice(with_places(others, teams, host.settings.team_investigations_at_once), _MOST_QUEUED)]
-
-
-def _is_free(database: Database, investigation: str) -> bool:
-    """Whether nobody works on an investigation from outside of the queue, as at a terminal."""
-    with database.writing() as connection:
-        return bool(connection.execute(_FREE, {"name": f"claim:{investigation}"}).scalar())
 
 
 async def _queue(app: procrastinate.App, incident: Incident) -> None:
