@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -86,6 +86,21 @@ class Server:
             self._process.wait(_SECONDS)
             self._process = None
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Have it do nothing at all while the block runs, and none of its connections end."""
+        processes = [int((self.home.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])]
+        os.kill(processes[0], signal.SIGSTOP)  # so that it begins no others
+        processes += [int(process) for process in children(processes[0])]
+        for process in processes[1:]:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
+
     def initialise(self) -> None:
         """Make its data folder."""
         words = ("-U", "midwatch", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
@@ -108,6 +123,11 @@ class Server:
     def _run(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=2) as connection:
             connection.execute(statement.encode())
+
+
+def children(process: int) -> list[str]:
+    """Return the processes that one has begun."""
+    return Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from midwatch.errors import DatabaseDown
 from midwatch.records import Gap, Status
 from midwatch.work.waiting import unfinished
 
@@ -287,6 +288,24 @@ async def test_a_host_that_was_paused_past_its_looks_takes_one_over_all_that_tim
     assert len(ward.looks()) == taken + 1
     assert ward.looks()[-1].window.length.total_seconds() > 24 * MINUTE
     assert ward.looks()[-1].symptom == "there"
+
+
+@pytest.mark.parametrize("asked", ["incidents", "latest", "incident"])
+async def test_a_journal_that_is_away_as_the_watch_begins_keeps_nothing_from_being_watched(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    ward.concludes()
+    ward.clock.goes_on(2 * HOUR)
+
+    def away(*_: object, **__: object) -> None:
+        raise DatabaseDown("it is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ward.journal, asked, away)
+        with pytest.raises(DatabaseDown):
+            await ward.watch.step()
+    await ward.goes_on(120)
+    assert ward.looks()
 
 
 async def test_many_incidents_cost_no_more_calls_a_minute_than_one_host_may_ask(ward: Ward) -> None:

@@ -7,7 +7,7 @@ ever told: it may hold a password.
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +15,43 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from midwatch.errors import BadSettings, DatabaseDown, JournalDamaged
+from midwatch.storage.pulse import SILENT, Pulse
 from midwatch.storage.tables import REVISION, oldest_reader, revision, tables
 
 BUSY_SECONDS = 15.0
 _OUTDATED_READERS = 2
 _NO_DRIVER = "database_url needs PostgreSQL's driver: install midwatch's extra postgresql, see docs/deploy.md"
+_BY_ITSELF = "What was begun goes on by itself then"
+_OF_A_FILE = {
+    "is full": "make room on the disk of {folder}",
+    "is locked": "another process has locked it: `fuser {where}` says which",
+    "readonly": "the user that midwatch runs as must be able to write {where} and {folder}",
+    "unable to open": "the user that midwatch runs as must be able to write {where} and {folder}",
+    "": "see whether the disk of {folder} is well",
+}
+_OF_A_SERVER = {
+    "authentication": "correct user and password in database_url",
+    "does not exist": "correct database_url, or make what it names",
+    "too many": "give PostgreSQL more max_connections, or midwatch fewer hosts",
+    "No space left": "make room on the disk of PostgreSQL",
+    "": "see whether PostgreSQL is up, and can be reached from here",
+}
+"""What to do, by words of what SQLite and PostgreSQL say."""
 _BEGIN = sa.text("BEGIN IMMEDIATE")
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
-_DOWN = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+_DOWN = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, TimeoutError)
 POSTGRESQL = {
     "connect_timeout": 5,
-    "options": f"-c lock_timeout={BUSY_SECONDS:.0f}s -c statement_timeout=60s -c timezone=UTC",
+    "options": f"-c lock_timeout={BUSY_SECONDS:.0f}s -c statement_timeout=60s -c timezone=UTC"
+    " -c idle_in_transaction_session_timeout=10s",
     "application_name": "midwatch",
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-"""A server that is cut off is noticed within ten seconds."""
+"""A server that is cut off is noticed within ten seconds; who is paused in a transaction keeps its locks as long."""
 
 
 class Database:
@@ -55,6 +73,7 @@ class Database:
             url = _postgresql(where)
             self.name = f"{url.host or 'localhost'}/{url.database}"
             self.engine = _engine(url)
+        self._pulse = None if isinstance(where, Path | None) else Pulse(self.engine)
         self.shared = self.engine.dialect.name == "postgresql"
         """Whether hosts on several machines can share it."""
         with self.translated():
@@ -105,15 +124,21 @@ class Database:
     def translated(self) -> Iterator[None]:
         """Turn what the database says into words for people."""
         try:
-            yield
+            with self._pulse.asked() if self._pulse else nullcontext():
+                yield
         except (sa.exc.SQLAlchemyError, UnicodeError, OSError) as error:
             why = (error.orig if isinstance(error, sa.exc.DBAPIError) else None) or error
             ended = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
-            kind = DatabaseDown if ended or isinstance(error, _DOWN) else JournalDamaged
-            raise kind(f"the journal {self.name} cannot be used: {_line(why)}") from error
+            silent = self._pulse is not None and self._pulse.silent
+            said = f"the journal {self.name} cannot be used: {SILENT if silent else _line(why)}"
+            if not (silent or ended or isinstance(error, _DOWN)):
+                raise JournalDamaged(said) from error
+            raise DatabaseDown(f"{said}; {what_to_do(self.name, said)}") from error
 
     def close(self) -> None:
         """Let go of it."""
+        if self._pulse:
+            self._pulse.close()
         self.engine.dispose()
 
     def migrate(self, to: str) -> None:
@@ -157,6 +182,13 @@ def _engine(url: sa.URL) -> sa.Engine:
         return sa.create_engine(url, connect_args=POSTGRESQL, pool_pre_ping=True, pool_timeout=BUSY_SECONDS)
     except ModuleNotFoundError:
         raise BadSettings(_NO_DRIVER) from None
+
+
+def what_to_do(where: Path | str, said: str) -> str:
+    """Return what a person can do about a database that is down, by where it is and what was said of it."""
+    steps = _OF_A_FILE if isinstance(where, Path) else _OF_A_SERVER
+    step = next((step for words, step in steps.items() if words in said), steps[""])
+    return f"{step.format(where=where, folder=where.parent if isinstance(where, Path) else '')}. {_BY_ITSELF}"
 
 
 def _line(why: object) -> str:

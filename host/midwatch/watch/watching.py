@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 
 from midwatch.clocks import steady, wall
+from midwatch.errors import DatabaseDown
 from midwatch.inquiry import Inquiry, Limits
 from midwatch.mcp_client.toolbox import Eyes
 from midwatch.records import Incident, Message, Scope, Status, Steer
@@ -21,6 +22,7 @@ from midwatch.records.watch import Watch
 from midwatch.settings import Settings
 from midwatch.storage.claim import claim
 from midwatch.storage.journal import Entry, Journal
+from midwatch.troubles import Trouble
 from midwatch.watch.course import Next, flapping, follows, returned
 from midwatch.watch.sight import look
 from midwatch.watch.standing import BY, Standing, standing
@@ -75,13 +77,15 @@ class RecoveryWatch:
     async def run(self) -> None:
         """Take each look when it is due, until cancelled."""
         self.journal.listeners.append(self.hear)
+        trouble = Trouble(_log, "the recovery watch")
         try:
             while True:
                 wait = _TICK
                 try:
                     wait = await self.step()
+                    trouble.over()
                 except Exception as error:  # a journal that is away for a while must not end the host
-                    _log.warning("cannot watch: %s: %s", type(error).__name__, error)
+                    trouble.met(error)
                 await anyio.sleep(min(max(wait, 0.0), _TICK))
         finally:
             self.journal.listeners.remove(self.hear)
@@ -99,8 +103,13 @@ class RecoveryWatch:
     async def step(self) -> float:
         """Take the looks that are due, as many as may be asked for now, and return the seconds until more may be."""
         await self._find()
-        while self._stirred:
-            self._stir(self._stirred.pop())
+        for name in [*self._stirred]:
+            self._stirred.discard(name)  # what is said of it meanwhile stirs it anew
+            try:
+                self._stir(name)
+            except BaseException:
+                self._stirred.add(name)  # nobody else would remember it
+                raise
         now = self.steady()
         due = sorted((at, name) for name, at in self._due.items() if at <= now)
         places = anyio.CapacityLimiter(self.settings.watch.at_once)
@@ -115,7 +124,7 @@ class RecoveryWatch:
         """Find out what came to be watched, or was said of an alert, by what any process noted."""
         if self.steady() < self._find_at:
             return
-        since, self._found = self._found, self.wall() - _OVERLAP
+        since, found = self._found, self.wall() - _OVERLAP
         if since is None:  # what was closed lately may come back
             since = self.wall() - timedelta(seconds=self.settings.watch.reopen_seconds)
             watched = await anyio.to_thread.run_sync(lambda: self.journal.incidents(status=Status.WATCHING))
@@ -124,7 +133,7 @@ class RecoveryWatch:
         alerts = await anyio.to_thread.run_sync(self.journal.latest, "message", since)
         self._stirred |= {entry.investigation for entry in turned if _turns(entry) or entry.investigation in self._due}
         self._stirred |= {entry.investigation for entry in alerts if entry.investigation in self._due}
-        self._find_at = self.steady() + self.find_every
+        self._found, self._find_at = found, self.steady() + self.find_every
 
     def _stir(self, name: str) -> None:
         """Put an incident where it belongs: among those that are looked at, at its time, or not among them."""
@@ -179,6 +188,9 @@ class RecoveryWatch:
                         await self._watch(name)
                     else:
                         self._due[name] = self.steady() + _BUSY
+            except DatabaseDown as error:
+                _log.warning("%s is looked at later: %s", name, error)
+                self._due[name] = self.steady() + _BUSY
             except Exception as error:  # one incident that cannot be looked at must not stop the others
                 _log.warning("cannot look at %s: %s: %s", name, type(error).__name__, error)
                 self._due[name] = self.steady() + self.settings.watch.longest_seconds

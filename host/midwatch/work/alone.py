@@ -11,6 +11,7 @@ from midwatch.errors import DatabaseDown
 from midwatch.host import Host
 from midwatch.records import Incident
 from midwatch.storage.claim import claim
+from midwatch.troubles import Trouble
 from midwatch.work.investigating import investigate
 from midwatch.work.waiting import waiting, with_places
 
@@ -21,14 +22,16 @@ _log = logging.getLogger(__name__)
 async def work_alone(host: Host) -> None:
     """Investigate whatever is due, until cancelled; a database that is away is waited for."""
     running: dict[str, Incident] = {}
+    trouble = Trouble(_log, "what is due")
     async with anyio.create_task_group() as group:
         while True:
             try:
                 for incident in _next(host, running):
                     running[incident.id] = incident
                     group.start_soon(_work_on, host, incident, running)
+                trouble.over()
             except DatabaseDown as error:
-                _log.warning("%s", error)
+                trouble.met(error)
                 await anyio.sleep(_DOWN_SECONDS)
             await anyio.sleep(_LOOK_EVERY)
 

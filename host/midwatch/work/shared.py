@@ -10,7 +10,8 @@ import logging
 import os
 import socket
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from importlib import resources
@@ -20,15 +21,16 @@ import anyio
 import procrastinate
 import psycopg
 import sqlalchemy as sa
-from procrastinate import exceptions
+from procrastinate import exceptions, manager
 from procrastinate.jobs import Job
 from procrastinate.schema import SchemaManager
 
-from midwatch.errors import DatabaseDown, LostClaim
+from midwatch.errors import DatabaseDown, LostClaim, first_of
 from midwatch.host import Host
 from midwatch.records import Incident, Message
 from midwatch.storage.claim import is_claimed
 from midwatch.storage.database import POSTGRESQL, Database
+from midwatch.troubles import Trouble
 from midwatch.work.investigating import investigate
 from midwatch.work.waiting import waiting, with_places
 
@@ -52,16 +54,19 @@ _log = logging.getLogger(__name__)
 async def work_shared(host: Host, url: str) -> None:
     """Investigate what is due, beside the other hosts on the same database, until cancelled."""
     prepare_queue(host.journal.database)
+    trouble = Trouble(_log, "the queue")
     while True:
         app = _application(host, url)
         try:
             async with app.open_async(), anyio.create_task_group() as group:
+                trouble.over()
                 group.start_soon(_look_after, host, app)
                 await _run_worker(host, app)
                 _log.warning("the queue's worker ended, starting it again")  # it does when a connection of it breaks
                 group.cancel_scope.cancel()
         except* (exceptions.ConnectorException, DatabaseDown, OSError) as group_of:
-            _log.warning("the queue is not reached, trying again: %s", group_of.exceptions[0])
+            error = first_of(group_of)
+            trouble.met(error.__cause__ or error)
         await anyio.sleep(_DOWN_SECONDS)
 
 
@@ -111,6 +116,25 @@ def _run(connection: sa.Connection, script: str) -> None:
     connection.connection.cursor().execute(script)
 
 
+class _Jobs(manager.JobManager):
+    """The queue's jobs; that another host was faster with one is said, and is no failure here."""
+
+    async def finish_job(self, job: Job, status: procrastinate.jobs.Status, delete_job: bool) -> None:
+        """Take a job out of the queue."""
+        with _unless_another_host_has_it(job):
+            await super().finish_job(job, status, delete_job)
+
+
+@contextmanager
+def _unless_another_host_has_it(job: Job) -> Iterator[None]:
+    try:
+        yield
+    except exceptions.ConnectorException as error:
+        if not isinstance(error.__cause__, psycopg.errors.RaiseException):  # that is how the queue itself says no
+            raise
+        _log.warning("%s was taken over by another host", job.lock)
+
+
 def _application(host: Host, url: str) -> procrastinate.App:
     connector = procrastinate.PsycopgConnector(
         conninfo=url,
@@ -120,6 +144,7 @@ def _application(host: Host, url: str) -> procrastinate.App:
         max_size=4,
     )
     app = procrastinate.App(connector=connector)
+    app.job_manager = _Jobs(connector)
 
     @app.task(name=_TASK, pass_context=True)
     async def work_on(context: procrastinate.JobContext, incident: str, team: str | None) -> None:
@@ -155,16 +180,19 @@ async def _work_on(host: Host, job: Job, name: str) -> None:
 
 async def _look_after(host: Host, app: procrastinate.App) -> None:
     """Queue what is due and in no queue, and give what a silent host held to the others."""
+    trouble = Trouble(_log, "queueing")
     while True:
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=host.settings.takeover_seconds):
             if job.lock in host.at_work:  # it was this host that was silent
                 continue
             _log.warning("a host fell silent: %s goes on elsewhere", job.lock)
-            await app.job_manager.retry_job(job)
+            with _unless_another_host_has_it(job):
+                await app.job_manager.retry_job(job)
         try:
             await _queue_what_is_due(host, app)
+            trouble.over()
         except DatabaseDown as error:
-            _log.warning("queueing goes on in a moment: %s", error)
+            trouble.met(error)
         await anyio.sleep(_LOOK_EVERY)
 
 
