@@ -11,6 +11,7 @@ from tests.intake.bodies import (
     GITHUB_DEPLOYMENT,
     GITHUB_RUN,
     GRAFANA,
+    MILLISECONDS,
     NEWRELIC,
     NOW,
     OPSGENIE,
@@ -82,6 +83,15 @@ EXAMPLES = [
     Example("pagerduty", "without a priority", _PAGERDUTY, pagerduty(priority=None, urgency="low"), {
         "severity": "low"}),
     Example("pagerduty", "a note", _PAGERDUTY, pagerduty("incident.annotated", type="incident_note"), None),
+    Example("pagerduty", "written down afterwards", _PAGERDUTY,
+            pagerduty("incident.custom_field_values.updated", status="resolved"), None),
+    Example("pagerduty", "with nothing in most fields", _PAGERDUTY, pagerduty(
+        "incident.escalated", priority=None, service=None, teams=None, assignees=None, escalation_policy=None,
+        urgency=None, incident_key=None, custom_fields=None), {
+        "action": "updated", "service": "checkout answers with 5xx", "severity": "medium"}),
+    Example("pagerduty", "its test", _PAGERDUTY, {"event": {
+        "id": "01BZ", "event_type": "pagey.ping", "resource_type": "pagey", "occurred_at": "2026-11-20T02:48:00.169Z",
+        "agent": None, "client": None, "data": {"message": "Hello from your friend Pagey!", "type": "ping"}}}, None),
     Example("pagerduty", "of a service", _PAGERDUTY, pagerduty("service.updated", type="service"), None),
     Example("grafana", "firing", _GRAFANA, GRAFANA, {
         "external_id": "c6eadffa33fcdf37", "action": "created", "title": "search is slow", "service": "search",
@@ -91,6 +101,13 @@ EXAMPLES = [
                   "https://grafana.example.com/alerting/silence/new")}),
     Example("grafana", "resolved", _GRAFANA, _grafana(status="resolved"), {
         "external_id": "c6eadffa33fcdf37", "action": "resolved", "started_at": BEGAN}),
+    Example("grafana", "as it is documented, of no service", _GRAFANA, _grafana(
+        labels={"alertname": "High memory usage", "team": "blue", "zone": "us-1"}, values=None, panelURL=None,
+        annotations={"description": "memory", "summary": "us-1 has used more than 95%"}), {
+        "service": "High memory usage", "title": "us-1 has used more than 95%", "severity": "medium"}),
+    Example("grafana", "no data", _GRAFANA, _grafana(annotations={}, labels={
+        "alertname": "DatasourceNoData", "datasource_uid": "abc", "ref_id": "A", "rulename": "High latency"}), {
+        "service": "High latency", "title": "DatasourceNoData: High latency"}),
     Example("cloudwatch", "alarm by SNS", _SNS, envelope(alarm()), {
         "external_id": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:checkout-5xx-p2", "action": "created",
         "title": "checkout-5xx-p2", "service": "app/shop/50dc6c495c0c9188", "severity": "high", "started_at": BEGAN,
@@ -100,6 +117,10 @@ EXAMPLES = [
     Example("cloudwatch", "no data", _SNS, envelope(alarm("INSUFFICIENT_DATA")), None),
     Example("cloudwatch", "composite with tags", _TAGS, envelope(_COMPOSITE), {
         "service": "cart", "severity": "critical"}),
+    Example("cloudwatch", "composite without tags", _SNS, envelope(alarm(
+        Trigger=None, AlarmRule="ALARM(a)", AlarmDescription=None, OldStateValue="INSUFFICIENT_DATA",
+        TriggeringChildren=[{"Arn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:a", "State": {
+            "Value": "ALARM", "Timestamp": "2026-11-20T02:48:00.000+0000"}}])), {"service": "checkout-5xx-p2"}),
     Example("cloudwatch", "several metrics", _SNS, envelope(_MATHS), {"service": "invoices"}),
     Example("cloudwatch", "raw delivery", _SNS, alarm(), {"service": "app/shop/50dc6c495c0c9188"}),
     Example("cloudwatch", "event by SNS", _SNS, envelope(state_change()), {"service": "invoices"}),
@@ -119,8 +140,18 @@ EXAMPLES = [
     Example("datadog", "renotified", _DATADOG, {**DATADOG, "alert_transition": "Re-Triggered"}, {"action": "updated"}),
     Example("datadog", "warns", _DATADOG, {**DATADOG, "alert_transition": "Warn", "alert_priority": "normal"}, {
         "action": "created", "severity": "medium"}),
-    Example("datadog", "default body", _DATADOG, {**DATADOG_DEFAULT, "tags": "service:cart"}, {
-        "action": "resolved", "external_id": "7301234567890123456", "service": "cart", "started_at": BEGAN}),
+    Example("datadog", "default body", _DATADOG, DATADOG_DEFAULT, {
+        "action": "resolved", "external_id": "cart fails:service:cart", "service": "cart", "started_at": BEGAN,
+        "title": "cart fails"}),
+    Example("datadog", "default body, of a monitor of no group", _DATADOG, {
+        **DATADOG_DEFAULT, "id": "1", "title": "[P2] [Re-Triggered] High tracking"}, {
+        "action": "updated", "external_id": "High tracking", "service": "High tracking"}),
+    Example("datadog", "variables that Datadog had nothing for", _DATADOG, {
+        **DATADOG, "alert_cycle_key": "$ALERT_CYCLE_KEY", "alert_priority": "$ALERT_PRIORITY", "alert_id": "$ALERT_ID",
+        "hostname": "$HOSTNAME", "tags": "$TAGS", "title": "[No Data on {host:i-0a1b}] cart fails"}, {
+        "external_id": "cart fails:service:cart,env:prod", "service": "cart", "severity": "high"}),
+    Example("datadog", "one group of a monitor", _DATADOG, {**DATADOG, "alert_cycle_key": ""}, {
+        "external_id": "1234567:service:cart,env:prod"}),
     Example("sentry", "issue alert", f"{_SENTRY}/issue-alerts", SENTRY_EVENT, {
         "external_id": "issue:1117540176", "action": "created", "title": "KeyError: 'voucher'",
         "service": "storefront", "severity": "critical", "started_at": BEGAN,
@@ -133,12 +164,27 @@ EXAMPLES = [
         "external_id": "metric:4", "action": "resolved", "started_at": BEGAN}),
     Example("sentry", "issue resolved", f"{_SENTRY}/issues", SENTRY_ISSUE, {
         "external_id": "issue:1117540176", "action": "resolved", "service": "storefront", "severity": "high"}),
+    Example("sentry", "issue comes back", f"{_SENTRY}/issues", {
+        **SENTRY_ISSUE, "action": "unresolved", "data": {"issue": {
+            **SENTRY_ISSUE["data"]["issue"], "firstSeen": "2024-01-01T00:00:00Z", "lastSeen": "2026-11-20T02:48:00Z"}},
+    }, {"external_id": "issue:1117540176", "action": "created", "started_at": BEGAN}),
+    Example("sentry", "issue assigned", f"{_SENTRY}/issues", {**SENTRY_ISSUE, "action": "assigned"}, None),
+    Example("sentry", "a resource that is new there", _SENTRY, {"action": "created", "data": {"size": 1}}, None,
+            {"sentry-hook-resource": "preprod_size_analysis"}),
+    Example("sentry", "installed, without the header", _SENTRY,
+            {"action": "created", "data": {"installation": {"status": "pending"}}}, None),
     Example("sentry", "installed", f"{_SENTRY}/installation", {"action": "created", "data": {}}, None,
             {"sentry-hook-resource": "installation"}),
     Example("opsgenie", "created", _OPSGENIE, OPSGENIE, {
         "external_id": "052652ac-5d1c-464a-812a-7dd18bbfba8c", "action": "created", "title": "mail queue grows",
         "service": "mail", "severity": "medium", "started_at": BEGAN, "description": "4000 mails wait",
         "runbook": "mail-queue"}),
+    Example("opsgenie", "as it is documented, of no entity", _OPSGENIE, {
+        "source": {"name": "web", "type": "API"}, "action": "Create", "integrationId": "37c8", "integrationName": "I",
+        "alert": {"alertId": "0526", "message": " test alert", "tags": ["tag1", "tag2"], "teams": ["team1"],
+                  "recipients": ["r"], "tinyId": "23", "alias": "aliastest", "entity": "", "username": "on@call",
+                  "createdAt": MILLISECONDS, "updatedAt": MILLISECONDS * 1_000_000 + 2000, "userId": "daed"},
+    }, {"external_id": "0526", "service": "test alert", "started_at": BEGAN}),
     Example("opsgenie", "acknowledged", _OPSGENIE, {**OPSGENIE, "action": "Acknowledge"}, {"action": "updated"}),
     Example("opsgenie", "closed", _OPSGENIE, {**OPSGENIE, "action": "Close"}, {"action": "resolved"}),
     Example("newrelic", "activated", _NEWRELIC, NEWRELIC, {
@@ -146,6 +192,22 @@ EXAMPLES = [
         "severity": "critical", "started_at": BEGAN,
         "links": ("https://radar-api.service.newrelic.com/accounts/1/issues/0ea2df1c",)}),
     Example("newrelic", "closed", _NEWRELIC, {**NEWRELIC, "state": "CLOSED"}, {"action": "resolved"}),
+    Example("newrelic", "an incident, as before workflows", _NEWRELIC, {
+        "account_id": 1, "account_name": "Shop", "condition_id": 7, "condition_name": "Error percentage",
+        "current_state": "open", "details": "over 5%", "duration": 99, "event_type": "INCIDENT", "metadata": None,
+        "incident_id": 163450695, "incident_url": "https://alerts.newrelic.com/accounts/1/incidents/163450695",
+        "owner": "", "policy_name": "Golden signals", "runbook_url": None, "severity": "CRITICAL",
+        "targets": [{"id": "3", "name": "billing", "link": "https://one.newrelic.com/3", "product": "APM",
+                     "labels": {"team": "money"}, "type": "Application"}],
+        "timestamp": MILLISECONDS, "version": "1.0",
+    }, {"external_id": "163450695", "action": "created", "service": "billing", "severity": "critical",
+        "started_at": BEGAN, "title": "Error percentage", "description": "over 5%",
+        "links": ("https://alerts.newrelic.com/accounts/1/incidents/163450695",)}),
+    Example("newrelic", "an incident that is closed", _NEWRELIC, {
+        "incident_id": 163450695, "current_state": "closed", "condition_name": "e", "timestamp": MILLISECONDS}, {
+        "external_id": "163450695", "action": "resolved"}),
+    Example("newrelic", "of two entities", _NEWRELIC, {**NEWRELIC, "impactedEntities": ["billing", "cart"]}, {
+        "service": "billing"}),
     Example("newrelic", "grows", _NEWRELIC, {**NEWRELIC, "trigger": "INCIDENT_ADDED"}, {"action": "updated"}),
     Example("newrelic", "our template", _NEWRELIC, {
         **NEWRELIC, "service": ["invoices"], "runbookUrl": ["https://wiki.example.com/i"], "tags": {"team": ["money"]},
@@ -158,6 +220,10 @@ EXAMPLES = [
         "PID": "1_2V2", "ProblemID": "P-1", "ProblemTitle": "down", "State": "OPEN", "ProblemSeverity": "AVAILABILITY",
         "ImpactedEntities": DYNATRACE["ImpactedEntities"], "Tags": "", "ProblemDetailsText": "no answer",
     }, {"service": "ledger", "severity": "critical", "started_at": NOW, "description": "no answer"}),
+    Example("dynatrace", "placeholders that were not filled in", _DYNATRACE, {
+        **DYNATRACE, "PID": "{PID}", "ProblemSeverity": "{ProblemSeverity}", "Tags": "{Tags}", "ImpactedEntities": "",
+        "ImpactedEntity": "{ImpactedEntity}", "ProblemDetailsText": "{ProblemDetailsText}"}, {
+        "external_id": "P-26111234", "service": "Failure rate increase", "description": "", "severity": "medium"}),
     Example("servicenow", "opened", _SERVICENOW, SERVICENOW, {
         "external_id": "INC0012345", "action": "created", "title": "customers cannot pay", "service": "payments",
         "severity": "high", "started_at": BEGAN}),
@@ -174,6 +240,10 @@ EXAMPLES = [
     Example("github", "failed run", f"{_GITHUB}#workflow_run", GITHUB_RUN, {
         "external_id": "shop/gateway:run:30433642", "service": "gateway", "severity": "medium", "started_at": BEGAN,
         "title": "workflow Release of gateway ended with failure"}, {"x-github-event": "workflow_run"}),
+    Example("github", "failed run of a server that tells no start", f"{_GITHUB}#workflow_run",
+            _run(run_started_at=None, created_at="2026-11-20T02:48:00Z"), {"started_at": BEGAN}),
+    Example("github", "a check run", f"{_GITHUB}#check_run", {"action": "completed", "check_run": {
+        "conclusion": "failure"}, "repository": {"name": "gateway"}}, None, {"x-github-event": "check_run"}),
     Example("github", "of a branch", f"{_GITHUB}#workflow_run", _run(head_branch="try"), None),
     Example("github", "of a pull request", f"{_GITHUB}#workflow_run", _run(event="pull_request"), None),
     Example("github", "that went well", f"{_GITHUB}#workflow_run", _run(conclusion="success"), None),

@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import anyio
 import httpx2
@@ -92,6 +93,16 @@ async def test_without_a_time_in_the_signature_the_receiver_says_what_is_a_repea
     assert [answer.json()["alerts"][0]["became"] for answer in answers] == ["new", "repeat"]
 
 
+async def test_a_form_with_json_in_it_is_taken_as_github_signs_it() -> None:
+    receiver, body = Receiver(), urlencode({"payload": json.dumps(GITHUB_DEPLOYMENT)}).encode()
+    made = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    headers = {"X-Hub-Signature-256": f"sha256={made}", "X-GitHub-Event": "deployment_status"}
+    headers["Content-Type"] = "application/x-www-form-urlencoded"
+    async with asking(receiver, SIGNED, loopback=False) as client:
+        answer = await client.post("/v1/alerts/github", content=body, headers=headers)
+    assert (answer.status_code, [alert.service for alert in receiver.kept]) == (202, ["gateway"])
+
+
 async def test_a_stale_or_wrong_signature_is_refused_in_words_without_the_secret() -> None:
     receiver, body = Receiver(), json.dumps(DEVOPS_AGENT).encode()
     stale = agent(body, datetime.now(UTC) - timedelta(minutes=6))
@@ -133,15 +144,15 @@ async def test_both_plain_forms_are_taken_at_the_plain_path() -> None:
 
 
 async def test_of_a_group_those_that_can_be_used_are_taken_and_the_others_are_told() -> None:
-    nameless = {**GRAFANA["alerts"][0], "labels": {"alertname": "a"}}
+    nameless = {**GRAFANA["alerts"][0], "startsAt": "soon"}
     receiver = Receiver()
     async with asking(receiver) as client:
         taken = await client.post("/v1/alerts/grafana", json={**GRAFANA, "alerts": [nameless, GRAFANA["alerts"][0]]})
         refused = await client.post("/v1/alerts/grafana", json={**GRAFANA, "alerts": [nameless, nameless]})
     assert (taken.status_code, refused.status_code) == (202, 422)
     assert [alert.service for alert in receiver.kept] == ["search"]
-    assert taken.json()["refused"].startswith("alerts.0.labels: no label service")
-    assert "alerts.1.labels: no label service" in said(refused)
+    assert taken.json()["refused"].startswith("alerts.0.startsAt: must be a time")
+    assert "alerts.1.startsAt: must be a time" in said(refused)
 
 
 async def test_a_source_that_is_not_there_is_answered_with_those_that_are() -> None:
@@ -191,7 +202,7 @@ async def test_no_body_makes_more_than_a_refusal(content: bytes, status: int, wo
     [
         ({"content-type": "application/xml"}, b"<a/>", 415, "application/xml is not taken: send application/json"),
         ({"content-type": "multipart/form-data; boundary=a"}, b"--a", 415, "multipart/form-data"),
-        ({"content-type": "application/x-www-form-urlencoded"}, b"payload=%7B%7D", 415, "a form is not taken"),
+        ({"content-type": "application/x-www-form-urlencoded"}, b"title=%7B%7D", 415, "a form is not taken"),
         ({"content-encoding": "br"}, b"{}", 415, "content encoding br is not taken"),
         ({"content-encoding": "gzip"}, b"{}", 400, "the body is not gzip"),
         ({"content-encoding": "gzip"}, gzip.compress(b"{}", mtime=0)[:-4], 400, "ends too early"),

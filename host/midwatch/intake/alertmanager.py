@@ -15,7 +15,7 @@ from midwatch.intake.parts import (
     ended,
     runbook,
     severity,
-    validated,
+    validated_group,
 )
 from midwatch.records import Alert
 
@@ -39,14 +39,23 @@ class AlertmanagerMessage(Shape):
 
     version: Literal["4"]
     common_labels: dict[str, str] = Field({}, alias="commonLabels")
-    alerts: list[AlertmanagerAlert] = Field(min_length=1, max_length=1000)
+    truncated: JsonValue = Field(0, alias="truncatedAlerts")
+    alerts: list[AlertmanagerAlert] = Field(min_length=1, max_length=10_000)
 
 
 def from_alertmanager(body: JsonValue, told: Told) -> list[Alert]:
     """Return the alerts of an Alertmanager webhook body; raises `BadAlert`, and `PartlyBad` for a part of them."""
-    message = validated(AlertmanagerMessage, body)
-    drafts = (_draft(alert, number, message.common_labels, body) for number, alert in enumerate(message.alerts))
-    return each_finished(drafts, told)
+    message, numbers, faults = validated_group(AlertmanagerMessage, body)
+    common = message.common_labels
+    drafts = (_draft(alert, number, common, body) for number, alert in zip(numbers, message.alerts, strict=True))
+    return each_finished(drafts, told, [*faults, *left_out(message.truncated)])
+
+
+def left_out(count: JsonValue) -> list[str]:
+    """Return in words that a sender left alerts out of a group, as it does where its own settings bound groups."""
+    if not isinstance(count, int) or isinstance(count, bool) or count <= 0:
+        return []
+    return [f"truncatedAlerts: the sender left {count} alerts out of this group, see its setting max_alerts"]
 
 
 def _draft(alert: AlertmanagerAlert, number: int, common: dict[str, str], body: JsonValue) -> Draft:
@@ -63,6 +72,7 @@ def _draft(alert: AlertmanagerAlert, number: int, common: dict[str, str], body: 
         action="resolved" if alert.status == "resolved" else "created",
         description=alert.annotations.get("description", ""),
         severity=severity(labels.get("severity", "")),
+        stands_in=name,
         links=(alert.generator_url,),
         place=f"alerts.{number}.labels",
         runbook=runbook(labels, alert.annotations),

@@ -3,6 +3,8 @@
 docs.datadoghq.com/integrations/webhooks
 """
 
+import re
+
 from pydantic import AliasChoices, Field, JsonValue
 
 from midwatch.intake.parts import (
@@ -17,11 +19,19 @@ from midwatch.intake.parts import (
     severity,
     tags,
     validated,
+    without,
 )
 from midwatch.records import Alert, Severity
 
 _TYPES = {"error": Severity.HIGH, "warning": Severity.MEDIUM, "success": Severity.INFO, "info": Severity.INFO}
 _RE = "re-"
+_VARIABLE = re.compile(r"\$[A-Z][A-Z0-9_]*")
+_TITLE = re.compile(
+    r"(?:\[P[1-5]\]\s*)?\[(?P<transition>(?:re-)?(?:triggered|warn|no data)|recovered|renotify)"
+    r"(?: on \{(?P<scope>[^{}]*)\})?\]\s*(?P<name>.*)",
+    re.DOTALL | re.IGNORECASE,
+)
+"""As Datadog writes titles: `[P2] [Re-Triggered on {service:cart,env:prod}] cart fails`."""
 
 
 class _Event(Shape):
@@ -51,20 +61,24 @@ class _Event(Shape):
 
 def from_datadog(body: JsonValue, told: Told) -> list[Alert]:
     """Return the alert of a webhook that a monitor sent; raises `BadAlert`."""
-    event = validated(_Event, body)
-    transition = event.alert_transition.strip().casefold()
+    event = validated(_Event, without(_VARIABLE, body))
+    said = _TITLE.fullmatch(event.title.strip())
+    transition = (event.alert_transition or (said["transition"] if said else "")).strip().casefold()
+    scope = event.alert_scope or (said["scope"] if said else "") or ""
+    name = event.alert_title or (said["name"] if said else "") or event.title
     cycle = event.alert_cycle_key or event.aggreg_key
-    labels = {**tags(event.alert_scope), **tags(event.tags)}
+    monitor = event.alert_id or (name if said else "")
+    labels = {**tags(scope), **tags(event.tags)}
     known = {"metric": event.alert_metric, "monitor": event.alert_id, "host": event.hostname}
     draft = Draft(
         source="datadog",
-        external=cycle or event.alert_id or event.id,
-        title=event.alert_title or event.title,
+        external=cycle or (f"{monitor}:{scope}".rstrip(":") if monitor else event.id),
+        title=name,
         started_at=event.date or event.last_updated or told.now,
         ended_at=event.date or event.last_updated,
         raw=body,
         labels={**{key: value for key, value in known.items() if value}, **labels},
-        action=_action(transition, event.title),
+        action=_action(transition),
         description="\n".join(text for text in (event.alert_status, event.body) if text),
         severity=_severity(event, transition),
         links=(event.link,),
@@ -74,12 +88,10 @@ def from_datadog(body: JsonValue, told: Told) -> list[Alert]:
     return [finished(draft, told)]
 
 
-def _action(transition: str, title: str) -> Action:
-    """Return what a transition says; without one, Datadog's titles begin with it: `[Recovered on …] …`."""
-    said = transition or title.strip().casefold().removeprefix("[")
-    if said.startswith("recovered"):
+def _action(transition: str) -> Action:
+    if "recovered" in transition:
         return "resolved"
-    return "updated" if said.startswith((_RE, "renotify")) else "created"
+    return "updated" if transition.startswith((_RE, "renotify")) else "created"
 
 
 def _severity(event: _Event, transition: str) -> Severity:

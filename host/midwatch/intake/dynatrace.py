@@ -15,10 +15,12 @@ from midwatch.intake.parts import (
     Shape,
     Text,
     Told,
+    ended,
     finished,
     runbook,
     tags,
     validated,
+    without,
 )
 from midwatch.records import Alert, Severity
 
@@ -31,6 +33,7 @@ _SEVERITIES = {
     "CUSTOM_ALERT": Severity.MEDIUM,
     "INFO": Severity.INFO,
 }
+_PLACEHOLDER = re.compile(r"\{[A-Za-z]\w*\}")
 _CONTEXT = re.compile(r"^\[[^\]]*\]")
 
 
@@ -51,6 +54,7 @@ class _Entity(Shape):
 
 class _Details(Shape):
     start_time: MaybeBegan = Field(None, alias="startTime")
+    end_time: JsonValue = Field(None, alias="endTime")
     severity: Text = Field("", alias="severityLevel")
 
 
@@ -74,7 +78,7 @@ class _Problem(Shape):
 
 def from_dynatrace(body: JsonValue, told: Told) -> list[Alert]:
     """Return the alert of a problem notification; raises `BadAlert`."""
-    problem = validated(_Problem, body)
+    problem = validated(_Problem, without(_PLACEHOLDER, body))
     level = (problem.severity or problem.details.severity).strip().upper()
     labels = tags([_CONTEXT.sub("", each.strip()) for each in problem.tags.split(",")])
     labels |= {key: value for key, value in {"impact": problem.impact, "severity_level": level}.items() if value}
@@ -83,6 +87,7 @@ def from_dynatrace(body: JsonValue, told: Told) -> list[Alert]:
         external=problem.pid or problem.problem_id,
         title=problem.title,
         started_at=problem.start_time or problem.details.start_time or told.now,
+        ended_at=ended(problem.details.end_time),
         raw=body,
         labels=labels,
         action=_action(problem.state),

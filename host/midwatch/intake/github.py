@@ -4,7 +4,7 @@ docs.github.com/webhooks/webhook-events-and-payloads. What went well is no alert
 succeeds says nothing of whether what it deployed works.
 """
 
-from pydantic import Field, JsonValue
+from pydantic import AliasChoices, Field, JsonValue
 
 from midwatch.errors import BadAlert
 from midwatch.intake.parts import Began, Draft, Labels, Shape, Text, Told, finished, runbook, validated
@@ -54,7 +54,7 @@ class _Run(Shape):
     head_branch: Text = ""
     head_sha: Text = ""
     run_attempt: Text = ""
-    run_started_at: Began
+    run_started_at: Began = Field(validation_alias=AliasChoices("run_started_at", "created_at"))
     html_url: Text = ""
     display_title: Text = ""
 

@@ -1,11 +1,12 @@
-"""New Relic's workflows, with the template of docs/intake.md or with New Relic's own default one.
+"""New Relic's workflows, with the template of docs/intake.md or with New Relic's own default one, and what its
+notification channels sent of an incident before there were workflows.
 
 docs.newrelic.com/docs/alerts/get-notified/notification-integrations/#webhook
 """
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, JsonValue
+from pydantic import AliasChoices, BeforeValidator, Field, JsonValue
 
 from midwatch.intake.parts import (
     Action,
@@ -41,22 +42,32 @@ _FirstText = Annotated[Text, BeforeValidator(_first)]
 _FirstLabels = Annotated[Labels, BeforeValidator(_firsts)]
 
 
+class _Target(Shape):
+    """What an incident of the old form is about."""
+
+    name: Text = ""
+    labels: Labels = Field(default_factory=dict)
+
+
 class _Issue(Shape):
-    id: Text = Field(min_length=1)
-    title: _FirstText = ""
-    description: _FirstText = ""
-    issue_url: Text = Field("", alias="issueUrl")
-    priority: Text = ""
-    state: Text = ""
+    """An issue, each field with the name that an incident of the old form has for it."""
+
+    id: Text = Field(min_length=1, validation_alias=AliasChoices("id", "issueId", "incident_id"))
+    title: _FirstText = Field("", validation_alias=AliasChoices("title", "condition_name"))
+    description: _FirstText = Field("", validation_alias=AliasChoices("description", "details"))
+    issue_url: Text = Field("", validation_alias=AliasChoices("issueUrl", "incident_url"))
+    priority: Text = Field("", validation_alias=AliasChoices("priority", "severity"))
+    state: Text = Field("", validation_alias=AliasChoices("state", "current_state"))
     trigger: Text = ""
-    updated_at: MaybeBegan = Field(None, alias="updatedAt")
-    created_at: MaybeBegan = Field(None, alias="createdAt")
+    updated_at: MaybeBegan = Field(None, validation_alias=AliasChoices("updatedAt", "timestamp"))
+    created_at: MaybeBegan = Field(None, validation_alias=AliasChoices("createdAt", "timestamp"))
     impacted_entities: _Texts = Field([], alias="impactedEntities")
-    policies: _Texts = Field([], alias="alertPolicyNames")
-    conditions: _Texts = Field([], alias="alertConditionNames")
+    targets: list[_Target] = Field(default_factory=list)
+    policies: _Texts = Field([], validation_alias=AliasChoices("alertPolicyNames", "policy_name"))
+    conditions: _Texts = Field([], validation_alias=AliasChoices("alertConditionNames", "condition_name"))
     workflow: Text = Field("", alias="workflowName")
     service: _FirstText = ""
-    runbook_url: _FirstText = Field("", alias="runbookUrl")
+    runbook_url: _FirstText = Field("", validation_alias=AliasChoices("runbookUrl", "runbook_url"))
     tags: _FirstLabels = Field(default_factory=dict)
 
 
@@ -69,7 +80,8 @@ def from_newrelic(body: JsonValue, told: Told) -> list[Alert]:
         "condition": ", ".join(issue.conditions),
         "workflow": issue.workflow,
     }
-    labels = issue.tags | {key: value for key, value in known.items() if value}
+    labels = {key: value for each in issue.targets for key, value in each.labels.items()} | issue.tags
+    labels |= {key: value for key, value in known.items() if value}
     draft = Draft(
         source="newrelic",
         external=issue.id,
@@ -81,7 +93,8 @@ def from_newrelic(body: JsonValue, told: Told) -> list[Alert]:
         action=_action(issue.state, issue.trigger),
         description=issue.description,
         severity=severity(issue.priority),
-        service=issue.impacted_entities[0] if len(issue.impacted_entities) == 1 else "",
+        service=next((name for name in (*issue.impacted_entities, *(each.name for each in issue.targets)) if name), ""),
+        stands_in=", ".join(issue.conditions),
         links=(issue.issue_url,),
         runbook=issue.runbook_url or runbook(labels),
         once="",
@@ -92,5 +105,5 @@ def from_newrelic(body: JsonValue, told: Told) -> list[Alert]:
 def _action(state: str, trigger: str) -> Action:
     if state.upper() in {"CLOSED", "RESOLVED"}:
         return "resolved"
-    began = state.upper() in {"", "CREATED", "ACTIVATED"} and trigger.upper() in {"", "STATE_CHANGE", "ISSUE_ACTIVATED"}
-    return "created" if began else "updated"
+    began = state.upper() in {"", "CREATED", "ACTIVATED", "OPEN"}
+    return "created" if began and trigger.upper() in {"", "STATE_CHANGE", "ISSUE_ACTIVATED"} else "updated"

@@ -10,6 +10,7 @@ from midwatch.intake.parts import (
     Shape,
     Text,
     Told,
+    ended,
     finished,
     runbook,
     severity,
@@ -33,6 +34,7 @@ class _Alert(Shape):
     tags: list[str] | None = None
     details: Labels = Field(default_factory=dict)
     created_at: MaybeBegan = Field(None, alias="createdAt")
+    updated_at: JsonValue = Field(None, alias="updatedAt")
     team: Text = ""
 
 
@@ -53,6 +55,7 @@ def from_opsgenie(body: JsonValue, told: Told) -> list[Alert]:
         external=alert.alert_id,
         title=alert.message,
         started_at=alert.created_at or told.now,
+        ended_at=ended(alert.updated_at),
         raw=body,
         labels=labels,
         action=_action(message.action),

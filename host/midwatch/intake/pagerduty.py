@@ -52,6 +52,7 @@ class _Incident(Shape):
 
 class _Kind(Shape):
     type: Text = ""
+    status: Text = ""
 
 
 class _Event(Shape):
@@ -77,6 +78,8 @@ def from_pagerduty(body: JsonValue, told: Told) -> list[Alert]:
     event = validated(_Told, body).event
     if not event.event_type.startswith("incident.") or event.data is None or event.data.type != "incident":
         return []
+    if event.data.status == "resolved" and event.event_type not in {"incident.resolved", *_BEGINS}:
+        return []  # what people write down afterwards is no news of the trouble
     incident = validated(_ToldOfIncident, body).event.data
     labels = _labels(incident)
     priority = incident.priority.summary if incident.priority else ""

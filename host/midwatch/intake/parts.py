@@ -4,6 +4,7 @@
 stays the same as long as the sender also says the same beginning.
 """
 
+import contextlib
 import hashlib
 import json
 import re
@@ -40,7 +41,9 @@ _SEVERITIES = {word: severity for severity, words in _WORDS.items() for word in 
 _NUMBERED = re.compile(r"(p|sev|priority)?[\s_-]*([0-5])(?![0-9])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+_FAR_SECONDS = 100_000_000_000
 _MOST_FAULTS = 5
+_GROUP = "alerts"
 _TITLE, _DESCRIPTION, _NAME, _ID, _VALUE, _LINK, _RUNBOOK = 400, 10_000, 200, 400, 1000, 2000, 400
 _MOST_LABELS, _MOST_LINKS = 200, 20
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -74,6 +77,7 @@ class Draft:
 
     `once` tells one alert from another with the same `external`: its beginning, unless the sender has something better.
     `named` is the service that the sender names outright; `service` is what it comes to where no label says more.
+    `stands_in` is what it is about where nothing names a service; its title, unless something is steadier than that.
     `place` is where in the body its labels are.
     """
 
@@ -88,6 +92,7 @@ class Draft:
     severity: Severity = Severity.MEDIUM
     named: str = ""
     service: str = ""
+    stands_in: str = ""
     links: tuple[str, ...] = ()
     runbook: str = ""
     once: str | None = None
@@ -95,11 +100,18 @@ class Draft:
     place: str = "labels"
 
 
-def ended(text: object) -> datetime | None:
-    """Return when an alert was over, in UTC; None for no such time: while it fires, senders fill in the year 1."""
+def ended(said: object) -> datetime | None:
+    """Return when an alert was over, in UTC; None for no such time: while it fires, senders fill in the year 1, or -1.
+
+    Numbers are Unix time in seconds, milliseconds, microseconds or nanoseconds.
+    """
     try:
-        return usable(datetime.fromisoformat(text)) if isinstance(text, str) else None
-    except (ValueError, OverflowError):
+        if isinstance(said, int | float):
+            while said > _FAR_SECONDS:
+                said /= 1000
+            return usable(datetime.fromtimestamp(said, UTC))
+        return usable(datetime.fromisoformat(said)) if isinstance(said, str) else None
+    except (ValueError, OverflowError, OSError):
         return None
 
 
@@ -152,7 +164,7 @@ class Shape(BaseModel):
 
 
 def finished(draft: Draft, told: Told) -> Alert:
-    """Return the alert that a draft comes to; raises `BadAlert` when nothing names a service.
+    """Return the alert that a draft comes to; raises `BadAlert` when nothing says what it is about.
 
     Long texts are cut, what a terminal would obey is taken out, and links are addresses of the web. `raw` is whole.
     """
@@ -178,10 +190,10 @@ def finished(draft: Draft, told: Told) -> Alert:
     )
 
 
-def each_finished(drafts: Iterable[Draft], told: Told) -> list[Alert]:
-    """Return the alerts of a group; raises `PartlyBad` where some of them name no service."""
+def each_finished(drafts: Iterable[Draft], told: Told, known: Sequence[str] = ()) -> list[Alert]:
+    """Return the alerts of a group; raises `PartlyBad` where some cannot be used, with the faults `known` already."""
     good: list[Alert] = []
-    faults: list[str] = []
+    faults = [*known]
     for draft in drafts:
         try:
             good.append(finished(draft, told))
@@ -196,15 +208,41 @@ def validated(shape: type[BodyT], body: JsonValue) -> BodyT:
     """Return a body in a known shape; raises `BadAlert` that names each field at fault."""
     _fit_to_be_kept(body)
     try:
-        return shape.model_validate(body)
+        return _shaped(shape, body)
     except ValidationError as error:
         raise BadAlert(in_words(error.errors(include_url=False), body)) from None
 
 
+def validated_group(shape: type[BodyT], body: JsonValue) -> tuple[BodyT, list[int], list[str]]:
+    """Return a group in a known shape, the numbers of those of its alerts that can be used, and faults of the others.
+
+    Raises `BadAlert` where something beside them is wrong, or none of them can be used.
+    """
+    _fit_to_be_kept(body)
+    alerts = body.get(_GROUP) if isinstance(body, dict) else None
+    numbers = [*range(len(alerts))] if isinstance(alerts, list) else []
+    try:
+        return _shaped(shape, body), numbers, []
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        bad = {each["loc"][1] if each["loc"][:1] == (_GROUP,) and len(each["loc"]) > 1 else None for each in errors}
+        good = [number for number in numbers if number not in bad]
+        if None in bad or not good or not isinstance(body, dict) or not isinstance(alerts, list):
+            raise BadAlert(in_words(errors, body)) from None
+    return _shaped(shape, {**body, _GROUP: [alerts[number] for number in good]}), good, [in_words(errors, body)]
+
+
 def alone(body: JsonValue, number: int) -> JsonValue:
     """Return a group's body with one of its alerts only: a thousand alerts must not keep the whole group each."""
-    alerts = body.get("alerts") if isinstance(body, dict) else None
-    return {**body, "alerts": [alerts[number]]} if isinstance(body, dict) and isinstance(alerts, list) else body
+    alerts = body.get(_GROUP) if isinstance(body, dict) else None
+    return {**body, _GROUP: [alerts[number]]} if isinstance(body, dict) and isinstance(alerts, list) else body
+
+
+def without(placeholder: re.Pattern[str], body: JsonValue) -> JsonValue:
+    """Return a body from a template without the values that its sender had nothing to put in the place of."""
+    if not isinstance(body, dict):
+        return body
+    return {key: "" if isinstance(each, str) and placeholder.fullmatch(each) else each for key, each in body.items()}
 
 
 def severity(text: str) -> Severity:
@@ -227,6 +265,22 @@ def tags(given: str | list[str]) -> dict[str, str]:
     listed = given.split(",") if isinstance(given, str) else given
     pairs = (each.strip().partition(":") for each in listed)
     return {key.strip(): value.strip() for key, _, value in pairs if key.strip()}
+
+
+def _shaped(shape: type[BodyT], body: JsonValue) -> BodyT:
+    """Return a body in a known shape, where null says as little as a field that is not there."""
+    try:
+        return shape.model_validate(body)
+    except ValidationError:
+        with contextlib.suppress(ValidationError, RecursionError):
+            return shape.model_validate(_without_nulls(body))
+        raise
+
+
+def _without_nulls(body: JsonValue) -> JsonValue:
+    if isinstance(body, dict):
+        return {key: _without_nulls(each) for key, each in body.items() if each is not None}
+    return [_without_nulls(each) for each in body] if isinstance(body, list) else body
 
 
 def _some(faults: Sequence[str]) -> str:
@@ -271,9 +325,8 @@ def _writable(value: str | float | bool | None) -> bool:
 def _service(draft: Draft, told: Told) -> str:
     looked = told.labels or SERVICE_LABELS
     said = (draft.labels.get(name, "") for name in looked)
-    if found := next(
-        (name for each in (draft.named, *said, draft.service, told.service) if (name := _clean(each, _NAME))), ""
-    ):
+    known = (draft.named, *said, draft.service, told.service, draft.stands_in, draft.title)
+    if found := next((name for each in known if (name := _clean(each, _NAME))), ""):
         return found
     raise BadAlert(f"{draft.place}: no label {_listed(looked)} says which service this is about")
 

@@ -27,13 +27,11 @@ from midwatch.records import Alert
 
 _ISSUE: Mapping[str, Action] = {
     "created": "created",
-    "unresolved": "updated",
-    "assigned": "updated",
+    "unresolved": "created",
     "resolved": "resolved",
     "archived": "resolved",
     "ignored": "resolved",
 }
-_NO_ALERT = ("installation", "comment", "error", "seer", "preprod_artifact")
 
 
 class _Event(Shape):
@@ -99,6 +97,7 @@ class _IssueBody(Shape):
     culprit: Text = ""
     level: Text = "error"
     first_seen: Began = Field(alias="firstSeen")
+    last_seen: MaybeBegan = Field(None, alias="lastSeen")
     project: _Project = _Project()
     short_id: Text = Field("", alias="shortId")
     web_url: Text = ""
@@ -124,15 +123,16 @@ def from_sentry(body: JsonValue, told: Told) -> list[Alert]:
     if resource == "issue":
         issue = validated(_Issue, body)
         return [finished(_of_issue(issue, body), told)] if issue.action in _ISSUE else []
-    if resource in _NO_ALERT:
+    if resource:
         return []
-    raise BadAlert(f"header Sentry-Hook-Resource: {resource[:80]!r} is none of event_alert, metric_alert and issue")
+    raise BadAlert("header Sentry-Hook-Resource: it is missing, and the body is of no resource that is known here")
 
 
 def _resource_of(body: JsonValue) -> str:
     """Return which resource a body without the header looks like."""
     data = body.get("data") if isinstance(body, dict) else None
     known = {"event": "event_alert", "metric_alert": "metric_alert", "issue": "issue"}
+    known |= {name: name for name in ("installation", "comment", "error")}
     return next((name for key, name in known.items() if isinstance(data, dict) and key in data), "")
 
 
@@ -185,7 +185,7 @@ def _of_issue(said: _Issue, body: JsonValue) -> Draft:
         source="sentry",
         external=f"issue:{issue.id}",
         title=issue.title,
-        started_at=issue.first_seen,
+        started_at=(issue.last_seen if said.action == "unresolved" else None) or issue.first_seen,
         raw=body,
         labels=_said({"project": issue.project.slug, "issue": issue.short_id}),
         action=_ISSUE[said.action],

@@ -27,6 +27,8 @@ from midwatch.intake.verify import Proof, Refused, Sent
 
 Fetch = Callable[[str], Awaitable[bytes]]
 _HOST = re.compile(r"sns\.[a-z0-9-]{2,40}\.amazonaws\.com(\.cn)?")
+_CERTIFICATE = re.compile(r"/SimpleNotificationService(-[0-9A-Za-z]+)?\.pem")
+"""Nothing else under SNS's names is a certificate of its own: some of what it answers holds what others wrote."""
 _SECONDS = 5.0
 _MOST_BYTES = 64 * 1024
 _MOST_CERTIFICATES = 16
@@ -68,7 +70,7 @@ async def fetched(url: str) -> bytes:
                     content += chunk
                     if len(content) > _MOST_BYTES:
                         break
-    except (httpx2.HTTPError, TimeoutError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
         raise CannotReach(f"cannot ask {urlsplit(url).hostname}: {type(error).__name__}") from None
     if answer.status_code != 200 or len(content) > _MOST_BYTES:
         raise CannotReach(f"{urlsplit(url).hostname} answered {answer.status_code} with {len(content)} bytes")
@@ -88,8 +90,9 @@ class Sns:
         message = validated(Message, body)
         if message.topic not in self._topics:
             raise Refused(403, "x-amz-sns-topic-arn", f"the topic {message.topic[:200]!r} is none of those allowed")
-        if not _is_of_sns(message.certificate) or not urlsplit(message.certificate).path.endswith(".pem"):
-            raise Refused(403, "SigningCertURL", "the certificate must lie at https://sns.REGION.amazonaws.com/….pem")
+        if not _is_certificate(message.certificate):
+            lies = "https://sns.REGION.amazonaws.com/SimpleNotificationService-….pem"
+            raise Refused(403, "SigningCertURL", f"the certificate must lie at {lies}")
         signed_at = message.timestamp if message.timestamp.tzinfo else message.timestamp.replace(tzinfo=UTC)
         await self._check(message, body, sent.now)
         if abs(sent.now - signed_at) > window:
@@ -142,6 +145,13 @@ class Sns:
 def is_envelope(body: JsonValue) -> bool:
     """Whether a body is a message that SNS signs."""
     return isinstance(body, dict) and "SigningCertURL" in body and "Type" in body
+
+
+def _is_certificate(url: str) -> bool:
+    if not _is_of_sns(url):
+        return False
+    parts = urlsplit(url)
+    return _CERTIFICATE.fullmatch(parts.path) is not None and url.endswith(parts.path)
 
 
 def _is_of_sns(url: str) -> bool:
