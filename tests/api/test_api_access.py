@@ -1,5 +1,6 @@
 """Who may do what: with which token, from which page, by which name."""
 
+import base64
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import timedelta
@@ -93,7 +94,8 @@ async def test_a_page_of_another_site_can_do_nothing_even_where_no_token_is_need
         own = f"http://127.0.0.1:{served.client.base_url.port}"
         assert await status(served, "POST", "/alerts", {"origin": "https://evil.example"}, **ALERT) == 403
         assert await status(served, "POST", "/alerts", {"origin": "null"}, **ALERT) == 403
-        assert await status(served, "GET", "/v1/topology", {"sec-fetch-site": "cross-site"}) == 403
+        for site in ("cross-site", "same-site"):
+            assert await status(served, "GET", "/v1/topology", {"sec-fetch-site": site}) == 403
         assert await status(served, "POST", "/alerts", {"origin": own}, **ALERT) == 202
         answer = await served.client.options("/v1/incidents", headers={"origin": own})
         assert "access-control-allow-origin" not in answer.headers
@@ -167,6 +169,13 @@ def test_a_database_that_is_stolen_holds_no_token(tmp_path: Path) -> None:
     stored = b"".join(path.read_bytes() for path in tmp_path.glob("journal.db*"))
     assert made.token.removeprefix("mw_").encode() not in stored
     assert b"robin" in stored
+
+
+def test_a_token_is_256_bits_of_chance(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "journal.db")) as database:
+        made = [Tokens(database).create(name, [Scope.READ]).token.removeprefix("mw_") for name in ("robin", "ann")]
+    assert [len(base64.urlsafe_b64decode(f"{token}=")) for token in made] == [32, 32]
+    assert made[0] != made[1]
 
 
 @pytest.mark.parametrize("name", ["Robin", "", "a b", "x" * 65, "-x", "ro\x00bin"])

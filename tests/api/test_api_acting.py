@@ -129,6 +129,8 @@ async def test_an_incident_that_is_cancelled_is_left_alone_and_its_plan_does_not
             ("steers", {"words": "leave out forge"}),
         ):
             assert (await post(served, f"{of}/{path}", mine, **body))[0] == 409
+        later = served.plan(incident, "restart forge")  # that was about to be put on record when it was cancelled
+        assert (await post(served, f"{of}/plan/approve", mine, digest=later.digest))[0] == 409
 
 
 @pytest.mark.parametrize("status", [Status.MITIGATING, Status.RESOLVED])

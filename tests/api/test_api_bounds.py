@@ -1,6 +1,7 @@
 """What comes too slowly, too large, or as something that two readers would take for two things."""
 
 import socket
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
 import anyio
@@ -9,8 +10,11 @@ from anyio.to_thread import run_sync
 from tests.api.conftest import Served, Serving
 
 from midwatch import heads
+from midwatch.api import doors
+from midwatch.api.doors import MOST_BYTES
 from midwatch.api.tokens import Scope, Tokens
 
+JSON = {"content-type": "application/json"}
 HEAD = b"POST /v1/checks/steering HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -73,6 +77,26 @@ async def test_a_body_that_says_how_large_it_is_is_not_waited_for(serving: Servi
     async with serving() as served:
         long = HEAD + b"Content-Type: application/json\r\nConnection: close\r\nContent-Length: 999999999999\r\n\r\n"
         assert (await run_sync(told, served, long)).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_body_that_does_not_say_how_large_it_is_is_counted(serving: Serving) -> None:
+    async def in_parts() -> AsyncGenerator[bytes]:
+        for _ in range(16):
+            yield b"x" * (MOST_BYTES // 16)
+        yield b"x"
+
+    async with serving() as served:
+        answer = await served.client.post("/v1/checks/steering", content=in_parts(), headers=JSON)
+        assert (answer.status_code, answer.json()["type"]) == (413, "/v1/problems/too-large")
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "BODY_SECONDS", 0.3)
+    async with serving() as served:
+        half = HEAD + b"Content-Type: application/json\r\nContent-Length: 20\r\nConnection: close\r\n\r\n{"
+        heard = await run_sync(told, served, half)
+        assert heard.startswith(b"HTTP/1.1 408 ")
+        assert b"/v1/problems/too-slow" in heard
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,11 @@ import anyio.lowlevel
 import pytest
 from tests.api.conftest import Served, Serving
 
+from midwatch.api import stream
+from midwatch.api.hub import Hub
 from midwatch.api.over import api_over
 from midwatch.api.stream import Events
+from midwatch.errors import DatabaseDown
 from midwatch.records import Message
 from midwatch.storage.database import Database
 from midwatch.storage.feed import Feed
@@ -154,6 +157,57 @@ async def test_a_reader_who_takes_nothing_is_let_go_and_told_so_and_the_others_g
     assert told[-2].split("\n") == ["event: lagged", f'data: {{"after":{last}}}', f"id: {last}"]
 
 
+async def test_whoever_comes_while_others_follow_hears_nothing_twice(serving: Serving) -> None:
+    async with serving() as served:
+        incident = served.incident()
+        async with following(served, "/v1/stream"):
+            await _followed(served)
+            for number in range(3):  # what the others are about to hear is on record already for who comes now
+                served.note(incident, f"word {number}")
+            async with following(served, "/v1/stream?after=0") as events:
+                known = await take(events, 4)
+                served.note(incident, "new")
+                assert (await anext(events)).body["key"] == "new"
+    assert [event.body["key"] for event in known] == ["1", "word 0", "word 1", "word 2"]
+
+
+async def test_what_was_noted_while_nobody_followed_is_not_told_to_who_comes_next(serving: Serving) -> None:
+    async with serving(api={"buffer": 5}) as served:
+        incident = served.incident()
+        async with following(served, "/v1/stream"):
+            await _followed(served)
+        await _followed(served, 0)
+        for number in range(20):
+            served.note(incident, f"word {number}")
+        async with following(served, "/v1/stream") as events:
+            await _followed(served)
+            served.note(incident, "new")
+            assert (await anext(events)).body["key"] == "new"
+
+
+async def test_who_follows_goes_on_when_the_database_was_away(tmp_path: Path) -> None:
+    class Away(Feed):
+        """Cannot be asked every other time."""
+
+        asked = 0
+
+        def settled(self, patience: float = 0.0) -> int:
+            self.asked += 1
+            if self.asked % 2 == 0:
+                raise DatabaseDown("it restarts")
+            return super().settled(patience)
+
+    with closing(Journal(tmp_path / "journal.db")) as journal:
+        hub = Hub(Away(journal.database), most=1, buffer=5)
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                group.start_soon(hub.keep_looking)
+                async with hub.following() as mine:
+                    journal.note("one", "message", "a", Message(text="a"))
+                    assert (await mine.gets.receive()).key == "a"
+                group.cancel_scope.cancel()
+
+
 class SlowReader:
     """A client that follows, and takes nothing more from the first word on until it is let."""
 
@@ -244,6 +298,28 @@ def test_a_lower_number_that_comes_to_be_seen_later_is_not_missed(postgresql: st
         seen = feed.settled(patience=5)
         assert [record.key for record in feed.after(start, seen_early)] == []
         assert [record.key for record in feed.after(start, seen)] == ["b", "c"]
+
+
+async def test_a_reader_whose_connection_takes_nothing_more_is_not_waited_for_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "SEND_SECONDS", 0.05)
+    ended = False
+
+    async def told() -> AsyncGenerator[bytes]:
+        nonlocal ended
+        try:
+            yield b"x"
+        finally:
+            ended = True
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await anyio.sleep_forever()
+
+    with anyio.fail_after(10):
+        await Events(told()).stream_response(send)
+    assert ended, "nobody has to read the journal for it any more"
 
 
 async def test_between_the_parts_of_a_stream_it_can_be_heard_that_its_reader_has_gone() -> None:

@@ -20,8 +20,8 @@ from midwatch.intake.routes import Intake
 from midwatch.settings.api import ApiSettings
 
 _AT_ONCE = 8
-_SECONDS = 30.0
-_AT_WORK = 4
+READ_SECONDS = 30.0
+AT_WORK = 4
 ArgumentsP = ParamSpec("ArgumentsP")
 ResultT = TypeVar("ResultT")
 _places: RunVar[anyio.CapacityLimiter] = RunVar("midwatch_api_places")
@@ -39,7 +39,7 @@ class Api:
     settings: ApiSettings
     local: bool
     refusals: Refusals = field(default_factory=Refusals)
-    work: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_AT_WORK))
+    work: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(AT_WORK))
     """Places for what asks servers or a model."""
 
 
@@ -71,7 +71,7 @@ async def read(work: Callable[[], ResultT]) -> ResultT:
     except LookupError:
         places = anyio.CapacityLimiter(_AT_ONCE)
         _places.set(places)
-    with anyio.fail_after(_SECONDS):
+    with anyio.fail_after(READ_SECONDS):
         return await anyio.to_thread.run_sync(work, limiter=places, abandon_on_cancel=True)
 
 
@@ -80,7 +80,7 @@ async def at_work(api: Api, seconds: float, work: Callable[[], Awaitable[ResultT
     try:
         api.work.acquire_on_behalf_of_nowait(token := object())
     except anyio.WouldBlock:
-        raise too_many(f"{_AT_WORK} questions to servers are under way: ask again when one has ended") from None
+        raise too_many(f"{AT_WORK} questions to servers are under way: ask again when one has ended") from None
     try:
         with anyio.fail_after(seconds):
             return await work()

@@ -22,7 +22,7 @@ from midwatch.api.state import Api, Shared, read
 from midwatch.storage.feed import MOST, Placed
 
 routes = APIRouter(prefix="/v1", tags=["stream"])
-_SEND_SECONDS: Final = 30.0
+SEND_SECONDS: Final = 30.0
 _RETRY_MS: Final = 2000
 _PATIENCE: Final = 2.0
 _LARGEST: Final = 2**53
@@ -57,7 +57,7 @@ class Events(StreamingResponse):
         """Send what there is to send, each part within its time."""
 
         async def in_time(message: Message) -> None:
-            with anyio.fail_after(_SEND_SECONDS):
+            with anyio.fail_after(SEND_SECONDS):
                 await send(message)
                 await anyio.lowlevel.checkpoint()  # else nobody hears in the middle of many that the reader has gone
 

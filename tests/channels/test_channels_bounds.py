@@ -1,0 +1,80 @@
+"""What has an end: how long one thing is tried, how long a pause gets, and for how long nobody else tells the same."""
+
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import pytest
+import sqlalchemy as sa
+from tests.channels.conftest import FAST, Opened, settings_of, telling
+from tests.channels.places import WHSEC
+from tests.channels.vendors import Fault, Sink
+
+from midwatch.channels.notifier import GIVE_UP, Pace
+from midwatch.channels.outbox import Outbox
+from midwatch.settings.channels import ChannelSettings
+from midwatch.storage.journal import Journal
+from midwatch.storage.tables import deliveries
+from midwatch_kit.evidence import EvidenceStore
+from midwatch_kit.window import rfc3339
+
+pytestmark = pytest.mark.anyio
+LEASE = ("01INCIDENT", "ops")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def hook(url: str) -> ChannelSettings:
+    settings: ChannelSettings = settings_of(kind="webhook", url=f"{url}/hook", secret=WHSEC, seconds=5)
+    return settings
+
+
+async def test_what_nobody_took_for_a_day_is_given_up_and_a_gap_says_so(
+    opens: Opened, journal: Journal, kept: EvidenceStore
+) -> None:
+    sink, story = Sink(), opens()
+    a_day_ago = rfc3339(datetime.now(UTC) - GIVE_UP - timedelta(minutes=1))
+    async with sink.running():
+        sink.fails(*[Fault(500)] * 1000)
+        async with telling(journal, kept, ops=hook(sink.url)) as now:
+            await now.until(story.gaps)
+            assert not any("not tried again" in gap for gap in story.gaps()), "it was tried for a moment only"
+            with journal.database.writing() as connection:
+                connection.execute(sa.update(deliveries).values(since=a_day_ago))
+            await now.settles(story)
+    assert any("not tried again" in gap for gap in story.gaps())
+
+
+async def test_no_pause_gets_longer_than_five_minutes(opens: Opened, journal: Journal, kept: EvidenceStore) -> None:
+    sink, story = Sink(), opens()
+    async with sink.running():
+        sink.fails(Fault(500))
+        async with telling(journal, kept, pace=Pace(gather=0.0, pause=10_000.0), ops=hook(sink.url)) as now:
+            await now.until(story.gaps)
+            assert 100 < now.notifier.lines["ops"].next_at() - anyio.current_time() <= 300
+
+
+async def test_what_a_place_says_of_an_error_is_on_record_without_what_must_not_be_passed_on(
+    opens: Opened, journal: Journal, kept: EvidenceStore
+) -> None:
+    sink, story = Sink(), opens()
+    async with sink.running():
+        sink.fails(Fault(500, body={"message": "no mailbox of ann@example.com, password=hunter2"}))
+        async with telling(journal, kept, pace=FAST, ops=hook(sink.url)) as now:
+            await now.settles(story)
+    (gap,) = story.gaps()
+    assert "no mailbox of <email>" in gap
+    assert "ann@" not in gap
+    assert "hunter2" not in gap
+
+
+def test_a_lease_runs_out_and_only_whoever_has_it_now_gives_it_back(journal: Journal) -> None:
+    slow, next_one, third = (Outbox(journal.database) for _ in range(3))
+    assert slow.take(*LEASE, 0.0)
+    assert next_one.take(*LEASE, 60.0), "the first one's time is over"
+    slow.release(*LEASE, seen=7)
+    assert not third.take(*LEASE, 60.0), "what the first one gives back is not its own any more"
+    next_one.release(*LEASE)
+    assert third.take(*LEASE, 60.0)
