@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from midwatch.correlation import Decision
 from midwatch.investigation import becomes
 from midwatch.reading.recommendations import decide, put_on_record, standing
-from midwatch.reception.rows import listed, put
+from midwatch.reception.rows import listed, payload_of, put
 from midwatch.records import Alert, Conclusion, Incident, Message, Outcome, Severity, Status
 from midwatch.records.recommendation import Fix, Recommendation
 from midwatch.retention import GONE, keep, prune
@@ -202,6 +202,20 @@ def test_alerts_go_with_their_incident_and_those_of_none_by_themselves(archive: 
     with archive.journal.database.reading() as connection:
         assert [row["alert"].id for row in listed(connection, None, 10)] == ["b"]
         assert connection.execute(sa.select(sa.func.count()).select_from(payloads)).scalar() == 1
+
+
+def test_what_a_sender_sent_again_lately_is_kept_for_the_alert_that_came_with_it(archive: Archive) -> None:
+    archive.has("01OLD")
+    archive.has("02OPEN", Status.INVESTIGATING)
+    sent = {"id": "a", "source": "test", "external_id": "a", "title": "t", "service": "gateway", "raw": {"the": "same"}}
+    alert = Alert.model_validate({**sent, "started_at": NOW})
+    for incident, came in (("01OLD", NOW), ("02OPEN", LATER)):
+        with archive.journal.database.writing() as connection:
+            put(connection, archive.journal.database, [(alert, Decision("new", incident, "as tests say"), came, None)])
+        archive.prunes()
+    with archive.journal.database.reading() as connection:
+        (row,) = [row for row in listed(connection, None, 10) if row["incident"] == "02OPEN"]
+        assert payload_of(connection, row["payload"]) == {"the": "same"}
 
 
 def test_an_incident_whose_alert_came_lately_stays(archive: Archive) -> None:
