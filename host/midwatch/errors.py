@@ -29,6 +29,13 @@ def first_of(group: BaseExceptionGroup[Exception]) -> BaseException:
     return first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
+def stopping(error: BaseException) -> "DatabaseDown | LostClaim | None":
+    """Return the error, alone or in a group, by which an investigation stops where it is: that is no gap in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for each in error.exceptions if (found := stopping(each))), None)
+    return error if isinstance(error, DatabaseDown | LostClaim) else None
+
+
 class BadAlert(HostError):
     """Raised when an alert cannot be understood; the message names the field."""
 
@@ -74,7 +81,14 @@ class JournalDamaged(HostError):
 
 
 class DatabaseDown(JournalDamaged):
-    """Raised when the database does not answer, or is full: nothing is damaged, and what was begun can go on later."""
+    """Raised when the database does not answer, or is full: nothing is damaged, and what was begun can go on later.
+
+    `what` is what was wrong, `do` what a person can do about it.
+    """
+
+    def __init__(self, what: str, do: str = "") -> None:
+        super().__init__(f"{what}; {do}" if do else what)
+        self.what, self.do = what, do
 
 
 class Busy(HostError):

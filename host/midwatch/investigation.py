@@ -26,7 +26,7 @@ from midwatch.builtin.planning import plan_for, sealed
 from midwatch.builtin.scene import Scene
 from midwatch.claude.models import Models
 from midwatch.declared import declared_topology
-from midwatch.errors import UnknownIncident, first_of
+from midwatch.errors import UnknownIncident, first_of, stopping
 from midwatch.inquiry import Inquiry, Limits
 from midwatch.last_words import last_words, worth_asking
 from midwatch.mcp_client.toolbox import Eyes, Hands
@@ -160,7 +160,7 @@ class Investigation:
                 given.append(await work())
                 group.cancel_scope.cancel()
         except ExceptionGroup as errors:
-            raise first_of(errors) from None  # as it was, for whoever says it
+            raise stopping(errors) or first_of(errors) from None  # as it was, for whoever says it
         return given[0] if given else None
 
     async def _listen(self, waiting: anyio.CancelScope) -> None:
@@ -308,6 +308,8 @@ class Investigation:
             try:
                 await (subagent.challenge(scene) if challenge else subagent.drill(scene))
             except Exception as error:  # one subagent that breaks must not stop the others
+                if stopping(error):
+                    raise
                 self.inquiry.gap(name, f"it broke: {type(error).__name__}: {error}", hypothesis.confirms)
         if limit.cancelled_caught:
             self.inquiry.gap(name, f"it took longer than {self.settings.subagent_seconds:g} s", hypothesis.confirms)
@@ -410,6 +412,8 @@ class Investigation:
         try:
             found = await find_runbooks(self.inquiry, self.incident)
         except Exception as error:  # whatever a wiki says must not stop an investigation
+            if stopping(error):
+                raise
             self.inquiry.gap("runbooks", f"it broke: {type(error).__name__}", "what the team knows of this alert")
         named = self.incident.runbook
         if named and not any(s.is_runbook(named) for s in self.steering) and not any(r.named for r in found):

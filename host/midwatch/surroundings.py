@@ -18,7 +18,7 @@ from midwatch.channels.opening import check_channels
 from midwatch.claude.models import open_models
 from midwatch.config.check import check
 from midwatch.doctor import Finding
-from midwatch.errors import BadSettings, HostError
+from midwatch.errors import BadSettings, DatabaseDown, HostError
 from midwatch.serving import listen
 from midwatch.settings import Settings
 from midwatch.steering.files import files_of
@@ -28,6 +28,7 @@ from midwatch.storage.tables import REVISION, records
 from midwatch_kit.window import rfc3339
 
 _MAY_WRITE: Final = sa.text("SELECT NOT pg_is_in_recovery() AND has_table_privilege('records', 'INSERT')")
+_INSTEAD: Final = "restore it from a backup, or name another one: data_dir, or database_url"
 _LEAST_BYTES: Final = 2**30
 _LEAST_SHARE: Final = 0.02
 _OFF_SECONDS: Final = 2.0
@@ -64,9 +65,10 @@ def _database(settings: Settings) -> list[Finding]:
     try:
         with closing(Database(where_of(settings), prepare=False)) as database:
             return [*_revision(database), *_clock(database)]
+    except DatabaseDown as error:
+        return [_ill("database", "connection", error.what, error.do)]
     except HostError as error:
-        do = "is it up, and are address, user and password right?" if settings.database_url else "restore the file"
-        return [_ill("database", "connection", str(error), do)]
+        return [_ill("database", "connection", str(error), _INSTEAD)]
 
 
 def _revision(database: Database) -> Iterator[Finding]:

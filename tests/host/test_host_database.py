@@ -4,6 +4,7 @@ import json
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime
@@ -18,6 +19,7 @@ from tests.postgresql import Server
 from midwatch.errors import BadSettings, DatabaseDown, JournalDamaged
 from midwatch.records import Incident, Message, Report, Status, Steer
 from midwatch.settings import Settings
+from midwatch.storage import one_file
 from midwatch.storage.database import Database
 from midwatch.storage.journal import Entry, Journal
 from midwatch.storage.migrating import migrate, revisions
@@ -283,6 +285,40 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path) -> None:
         with pytest.raises(DatabaseDown, match="database or disk is full"):
             journal.note("one", "message", "b", Message(text="x" * 500_000))
         assert journal.check("one") == 1
+
+
+async def test_a_file_that_somebody_has_locked_is_waited_for_in_the_event_loop_once_and_not_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_file, "_IN_THE_LOOP_SECONDS", 0.5)
+    file = tmp_path / "journal.db"
+    with closing(Journal(file)) as journal, closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        took = []
+        for _ in range(3):
+            began = time.monotonic()
+            with pytest.raises(DatabaseDown, match="is locked; another process writes to it: `fuser"):
+                journal.note("one", "message", "1", Message(text="meanwhile"))
+            took.append(time.monotonic() - began)
+        assert 0.5 <= took[0] < 2
+        assert max(took[1:]) < 0.5
+        other.execute("ROLLBACK")
+        assert journal.note("one", "message", "1", Message(text="after")).text == "after"
+
+
+def test_nothing_is_taken_into_a_log_that_was_deleted_and_what_was_taken_before_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    with closing(Journal(file)) as journal:
+        journal.note("one", "message", "1", Message(text="before"))
+        for name in ("journal.db-wal", "journal.db-shm"):
+            (tmp_path / name).unlink()
+        for _ in range(2):
+            with pytest.raises(DatabaseDown, match="was taken away while midwatch used it; start midwatch anew"):
+                journal.note("one", "message", "2", Message(text="after"))
+    with closing(Journal(file)) as anew:
+        assert [entry.key for entry in anew.entries("one")] == ["1"]
+        anew.check("one")
+        anew.note("one", "message", "2", Message(text="after"))
 
 
 def test_the_folder_of_a_journal_is_made_for_its_owner_alone(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from midwatch.errors import DatabaseDown, HostError, LostClaim, stopping
 from midwatch.investigation import begin
 from midwatch.mitigation.approvals import AtTheTerminal
 from midwatch.records import Action, Conclusion, Gap, HypothesisKind, Incident, Outcome, Plan, Report, ToolCall, Verdict
@@ -88,6 +89,22 @@ async def test_a_subagent_that_hangs_or_breaks_leaves_a_gap_and_what_it_had_foun
     assert gaps["subagent change service:forge"].startswith(why)
     found = {o.subject for o in journal.values(incident.id, Observation)}
     assert {"content", "exemplar"} <= found
+
+
+@pytest.mark.parametrize("where", ["find_runbooks", "Subagent.drill"])
+@pytest.mark.parametrize("stop", [DatabaseDown("it is away"), LostClaim("it is another host's")])
+async def test_a_database_that_goes_away_in_a_part_of_it_stops_an_investigation_and_is_no_gap_of_that_part(
+    reach: Reach, journal: Journal, incident: Incident, monkeypatch: pytest.MonkeyPatch, where: str, stop: HostError
+) -> None:
+    async def breaks(*_: object) -> None:
+        raise ExceptionGroup("in a part", [ValueError("beside it"), stop])
+
+    monkeypatch.setattr(f"midwatch.investigation.{where}", breaks)
+    async with reach(case=case()) as host:
+        with pytest.raises((ExceptionGroup, HostError)) as stopped:
+            await investigate(host, journal, incident)
+    assert stopping(stopped.value) is stop
+    assert "it broke" not in str(journal.values(incident.id, Gap))
 
 
 async def test_a_server_that_is_missing_is_a_gap_and_lowers_the_confidence(

@@ -20,6 +20,7 @@ from midwatch.claude.loops import Loops, Made
 from midwatch.claude.masking import Mask
 from midwatch.claude.model import NOTHING, Asked, Block, Counted, Model, ModelDown, NoSense, Turn
 from midwatch.claude.purse import Purse, Spent
+from midwatch.errors import stopping
 
 log = logging.getLogger("midwatch")
 
@@ -232,6 +233,8 @@ class Agent:
         try:
             told = await ability.do(use["input"])
         except Exception as error:  # one tool that breaks must not take the conversation with it
+            if stopping(error):
+                raise
             log.exception("%s broke", ability.name)
             return Told(f"it broke: {type(error).__name__}", failed=True)
         return Told(self.mask.masked(told.text), self.mask.masked(told.short), told.failed, told.over)

@@ -4,8 +4,6 @@ What is asked waits no longer than `BUSY_SECONDS` for others. Nothing of a conne
 ever told: it may hold a password.
 """
 
-import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,32 +13,16 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from midwatch.errors import BadSettings, DatabaseDown, JournalDamaged
+from midwatch.storage.advice import what_to_do
+from midwatch.storage.one_file import BUSY_SECONDS, LogTakenAway, OneFile
 from midwatch.storage.pulse import SILENT, Pulse
 from midwatch.storage.tables import REVISION, oldest_reader, revision, tables
 
-BUSY_SECONDS = 15.0
 _OUTDATED_READERS = 2
 _NO_DRIVER = "database_url needs PostgreSQL's driver: install midwatch's extra postgresql, see docs/deploy.md"
-_BY_ITSELF = "What was begun goes on by itself then"
-_OF_A_FILE = {
-    "is full": "make room on the disk of {folder}",
-    "is locked": "another process has locked it: `fuser {where}` says which",
-    "readonly": "the user that midwatch runs as must be able to write {where} and {folder}",
-    "unable to open": "the user that midwatch runs as must be able to write {where} and {folder}",
-    "": "see whether the disk of {folder} is well",
-}
-_OF_A_SERVER = {
-    "authentication": "correct user and password in database_url",
-    "does not exist": "correct database_url, or make what it names",
-    "too many": "give PostgreSQL more max_connections, or midwatch fewer hosts",
-    "No space left": "make room on the disk of PostgreSQL",
-    "": "see whether PostgreSQL is up, and can be reached from here",
-}
-"""What to do, by words of what SQLite and PostgreSQL say."""
-_BEGIN = sa.text("BEGIN IMMEDIATE")
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
-_DOWN = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, TimeoutError)
+_DOWN = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, TimeoutError, LogTakenAway)
 POSTGRESQL = {
     "connect_timeout": 5,
     "options": f"-c lock_timeout={BUSY_SECONDS:.0f}s -c statement_timeout=60s -c timezone=UTC"
@@ -68,14 +50,14 @@ class Database:
             pool: dict[str, Any] = {} if where else {"poolclass": sa.StaticPool}
             address: str | sa.URL = f"sqlite:///{where or ':memory:'}"
             self.engine = sa.create_engine(address, connect_args={"timeout": BUSY_SECONDS}, **pool)
-            sa.event.listen(self.engine, "connect", _keep_every_commit)
         else:
             url = _postgresql(where)
             self.name = f"{url.host or 'localhost'}/{url.database}"
             self.engine = _engine(url)
-        self._pulse = None if isinstance(where, Path | None) else Pulse(self.engine)
         self.shared = self.engine.dialect.name == "postgresql"
         """Whether hosts on several machines can share it."""
+        self._pulse = Pulse(self.engine) if self.shared else None
+        self._file = None if isinstance(where, str) else OneFile(self.engine, where)
         with self.translated():
             if isinstance(where, Path):
                 where.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # log lines are in it
@@ -99,8 +81,8 @@ class Database:
         Nobody else writes meanwhile: in SQLite nobody at all, in PostgreSQL nobody who names the same `lock`.
         """
         with self.translated(), self.engine.begin() as connection:
-            if not self.shared:
-                connection.execute(_BEGIN)
+            if self._file:
+                self._file.begin(connection)
             self.lock(connection, lock)
             yield connection
 
@@ -124,6 +106,8 @@ class Database:
     def translated(self) -> Iterator[None]:
         """Turn what the database says into words for people."""
         try:
+            if self._file:
+                self._file.check()
             with self._pulse.asked() if self._pulse else nullcontext():
                 yield
         except (sa.exc.SQLAlchemyError, UnicodeError, OSError) as error:
@@ -133,7 +117,7 @@ class Database:
             said = f"the journal {self.name} cannot be used: {SILENT if silent else _line(why)}"
             if not (silent or ended or isinstance(error, _DOWN)):
                 raise JournalDamaged(said) from error
-            raise DatabaseDown(f"{said}; {what_to_do(self.name, said)}") from error
+            raise DatabaseDown(said, what_to_do(self.name, said)) from error
 
     def close(self) -> None:
         """Let go of it."""
@@ -184,33 +168,6 @@ def _engine(url: sa.URL) -> sa.Engine:
         raise BadSettings(_NO_DRIVER) from None
 
 
-def what_to_do(where: Path | str, said: str) -> str:
-    """Return what a person can do about a database that is down, by where it is and what was said of it."""
-    steps = _OF_A_FILE if isinstance(where, Path) else _OF_A_SERVER
-    step = next((step for words, step in steps.items() if words in said), steps[""])
-    return f"{step.format(where=where, folder=where.parent if isinstance(where, Path) else '')}. {_BY_ITSELF}"
-
-
 def _line(why: object) -> str:
     """Return the first line of what a driver says: those that follow repeat addresses."""
     return next(iter(str(why).splitlines()), type(why).__name__)
-
-
-def _keep_every_commit(connection: sa.engine.interfaces.DBAPIConnection, _: object) -> None:
-    cursor = connection.cursor()
-    _write_ahead(cursor)
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
-
-
-def _write_ahead(cursor: sa.engine.interfaces.DBAPICursor) -> None:
-    """Switch to write-ahead logging: the one step at which SQLite does not wait by itself for whoever does the same."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
-                raise
-            time.sleep(0.01)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from midwatch.cancelling import unless_cancelled
-from midwatch.errors import DatabaseDown, LostClaim, first_of
+from midwatch.errors import first_of, stopping
 from midwatch.host import Host
 from midwatch.investigation import becomes
 from midwatch.mitigation.approvals import InTheirOwnTime, Resting
@@ -22,9 +22,9 @@ async def investigate(host: Host, incident: Incident) -> None:
     except Resting:
         return
     except Exception as error:
+        if stops := stopping(error):
+            raise stops from None
         found = first_of(error) if isinstance(error, BaseExceptionGroup) else error
-        if isinstance(found, DatabaseDown | LostClaim):
-            raise found from None
         becomes(host.journal, incident, Status.FAILED, f"{type(found).__name__}: {found}"[:500])
     finally:
         host.at_work.discard(incident.id)
