@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from midwatch.cli import app
+from midwatch.cli.app import settings_or_fail
 from midwatch.records import Message
 from midwatch.storage.database import Database
 from midwatch.storage.journal import Journal
@@ -61,6 +62,27 @@ def test_nothing_of_the_table_is_cut_where_no_terminal_says_how_wide_it_may_be(
     (line,) = (line for line in said.splitlines() if "short" in line)
     assert "its last words: no backend is named: set [one] of these, please, as the page of backends tells" in line
     assert "see data/servers/short.log" in line
+
+
+def test_on_a_phone_each_row_is_a_few_lines_with_whole_words(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    (folder / "servers.json").write_text(json.dumps({"mcpServers": {"gone": {"command": "midwatch-not-there"}}}))
+    said = CliRunner().invoke(app, ["doctor"]).stdout
+    assert "\nok database revision\n" in said
+    assert "✗ gone connection\n  detail: " in said
+    assert "\n  what to do: see data/servers/gone.log\n" in said
+    assert max(map(len, said.splitlines())) <= 40
+
+
+def test_it_asks_about_the_store_that_up_keeps_in_the_data_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MIDWATCH_SERVERS_FILE")
+    assert settings_or_fail().store is None
+    (folder / "data" / "store").mkdir(parents=True)
+    assert settings_or_fail().store == Path("data/store")
+    assert settings_or_fail(run_store=False).store is None
+    assert "data/store" not in CliRunner().invoke(app, ["config", "show"]).stdout
 
 
 def doctor() -> dict[tuple[str, str], Said]:

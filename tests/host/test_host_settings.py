@@ -165,4 +165,4 @@ def test_x_ray_is_turned_on_by_a_word_and_gets_the_credentials(monkeypatch: pyte
 def test_what_is_wrong_inside_of_a_setting_is_named_by_its_place() -> None:
     done = CliRunner().invoke(app, ["incidents"], env={"MIDWATCH_MODEL_PRICES": '{"own": {"input": 1}}'})
     assert done.exit_code == 1
-    assert "MIDWATCH_MODEL_PRICES (own.output): Field required" in done.output
+    assert "MIDWATCH_MODEL_PRICES (own.output): it is missing" in done.output

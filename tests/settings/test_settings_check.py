@@ -55,18 +55,18 @@ def test_every_mistake_is_found_at_once_with_its_place(folder: Path, monkeypatch
     monkeypatch.setenv("MIDWATCH_PARALEL_CALLS", "3")
     said = faults()
     assert [line.partition(" (")[0] for line in said] == [
-        "midwatch.toml:3:12: reasoner: must be 'builtin' or 'claude'",
+        "midwatch.toml:3:12: reasoner: 'cloude' must be 'builtin' or 'claude'",
         "midwatch.toml:4:1: settle_secnds: there is no such key; did you mean settle_seconds?",
         "midwatch.toml:5:18: settle_seconds: settle_seconds is more than recovery_seconds, within which it falls",
         "midwatch.toml:6:20: recovery_seconds: settle_seconds is more than recovery_seconds, within which it falls",
         "midwatch.toml:7:18: parallel_calls: 0 must be greater than 0",
         "midwatch.toml:10:17: model_api_key: a secret does not stand in a settings file: write env:NAME for a variable "
         "of the environment, or file:/path for a file",
-        "midwatch.toml:12:15: model_prices.own.output: Field required",
+        "midwatch.toml:12:15: model_prices.own.output: it is missing",
         "midwatch.toml:14:1: model_prices.own.outptu: there is no such key; did you mean output?",
-        "midwatch.toml:15:15: model_prices.own.cache_write: must be a valid number, unable to parse string as a number",
-        "MIDWATCH_CALL_SECONDS: must be a valid number, unable to parse string as a number",
-        "servers.json:3:53: mcpServers.fish.args: must be a valid array",
+        "midwatch.toml:15:15: model_prices.own.cache_write: 'x' must be a number",
+        "MIDWATCH_CALL_SECONDS: 'soon' must be a number",
+        "servers.json:3:53: mcpServers.fish.args: must be a list",
         "servers.json:4:13: mcpServers.pond: a server needs either a command or a url",
         "servers.json:3:30: mcpServers.fish.alow: there is no such key; did you mean allow?",
         "steering/a.md:5:21: lag_seconds.logs: -1 must be greater than or equal to 0",
@@ -137,11 +137,26 @@ def test_each_place_at_which_a_file_is_no_toml_is_told(folder: Path) -> None:
     ("settings", "content", "said"),
     [
         ("servers_file", '{\n  "mcpServers": {,}\n}', "named.file:2:18: this is no JSON: "),
-        ("servers_file", "{}", "named.file:1:1: mcpServers: Field required"),
+        ("servers_file", "{}", "named.file:1:1: mcpServers: it is missing"),
         (
             "declared_topology",
-            '{"relations": [\n  {"source": "a", "kind": 1, "target": "b"}]}',
-            "named.file:2:27: relations[0].kind: 1 must be ",
+            '{"relations": [\n  {"source": "x:a", "kind": 1, "target": "x:b"}]}',
+            "named.file:2:29: relations[0].kind: 1 must be ",
+        ),
+        (
+            "declared_topology",
+            '{"relations": [\n  {"source": "service:a", "kind": "calls", "target": "b"}]}',
+            "named.file:2:54: relations[0].target: 'b' names no kind: write it as service:web",
+        ),
+        (
+            "servers_file",
+            '{"mcpServers": {"a": {"url": "https://x"},\n  "a": {"url": "https://y"}}}',
+            "named.file:2:3: mcpServers.a: it stands there twice: only the last would hold",
+        ),
+        (
+            "servers_file",
+            '{"mcpServers": {"a": {"url": "ftp://me:hush@x"}}}',
+            "named.file:1:22: mcpServers.a: url must begin with http:// or https://",
         ),
         ("byo_mapping", "sources:\n  - {name: a\n", "named.file:3:1: this is no YAML: "),
         ("servers_file", None, "midwatch.toml:2:16: servers_file: cannot read named.file: No such file"),
@@ -155,6 +170,22 @@ def test_what_is_wrong_in_a_file_that_settings_name_has_its_line(
     if content is not None:
         (folder / "named.file").write_text(content)
     assert [line[: len(said)] for line in faults()] == [said]
+
+
+def test_a_variable_that_cannot_be_meant_is_quoted_only_where_no_secret_can_stand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MIDWATCH_LISTEN_PORT", "http")
+    monkeypatch.setenv("MIDWATCH_CHANNELS", '{"ops": {"kind": "slak"}}')
+    monkeypatch.setenv("MIDWATCH_INTAKE__PAGERDUTY__SECRETS", "hush")
+    monkeypatch.setenv("MIDWATCH_DATABASE_URL", "mysql://me:hush@db/midwatch")
+    said = {line.partition(":")[0]: line for line in faults()}
+    assert "'http' must be a whole number" in said["MIDWATCH_LISTEN_PORT"]
+    assert "'slak' is no kind; there are 'slack', " in said["MIDWATCH_CHANNELS (ops)"]
+    assert said["MIDWATCH_CHANNELS (ops)"].endswith("did you mean slack?")
+    assert 'must be a list as JSON: ["…"]' in said["MIDWATCH_INTAKE__PAGERDUTY__SECRETS"]
+    assert "must be an address like postgresql://" in said["MIDWATCH_DATABASE_URL"]
+    assert "hush" not in str(said)
 
 
 def test_variables_of_the_servers_are_no_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from midwatch.cli.output import ready_streams
 from midwatch.errors import BadSettings, HostError, first_of
 from midwatch.settings import Settings
 from midwatch.settings.file import VARIABLE
@@ -32,6 +33,7 @@ ResultT = TypeVar("ResultT")
 Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 _INTERRUPTED = 130
 _WIDEST = 400
+_NARROW = 100
 
 
 @app.callback()
@@ -49,6 +51,7 @@ def main() -> None:
     """Run the command line; exits with 0 when all is well, 1 with a clear line when not, 130 when interrupted."""
     gc.freeze()  # what was imported stays: no later collection need walk through it
     gc.enable()
+    ready_streams()
     try:
         app()
     except KeyboardInterrupt:
@@ -75,6 +78,17 @@ def open_journal() -> Iterator[Journal]:
 
 
 def settings_or_fail(**said: object) -> Settings:
+    """Return the settings as `settings_as_said` does, with the store that `midwatch up` keeps in the data folder.
+
+    So every command looks at what `up` looks at, unless a store is named, or none is to run.
+    """
+    settings = settings_as_said(**said)
+    if settings.store is None and settings.run_store and settings.own_store.is_dir():
+        return settings.model_copy(update={"store": settings.own_store})
+    return settings
+
+
+def settings_as_said(**said: object) -> Settings:
     """Return the settings, or end with every fault, each with its line or variable.
 
     What the command line `said` goes before all else, unless it is None.
@@ -109,17 +123,35 @@ def console_for(*, as_json: bool) -> Console:
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table of which nothing is cut; where it goes to no terminal, as wide as its words are."""
-    table = Table()
+    """Print a table of which nothing is cut.
+
+    Where it goes to no terminal it is as wide as its words are; where it does not fit a narrow one, each row is a
+    few lines.
+    """
+    table, said = Table(), [tuple(row) for row in rows]
     for name in head:
         table.add_column(name, overflow="fold")
-    for row in rows:
+    for row in said:
         table.add_row(*map(Text, row))
     console = Console()
+    wanted = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        wide = console.options.update(max_width=_WIDEST)
-        console = Console(width=max(console.width, Measurement.get(console, wide, table).maximum))
-    console.print(table)
+        console = Console(width=max(console.width, wanted))
+    if wanted > console.width and console.width < _NARROW:
+        _print_rows(console, head, said)
+    else:
+        console.print(table)
+
+
+def _print_rows(console: Console, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print each row as its first two cells, with what has no heading before them, and a line for each other cell."""
+    for row in rows:
+        marks = [cell for name, cell in zip(head, row, strict=True) if not name]
+        console.print(Text(" ".join([*marks, *row[:2]]), style="bold"))
+        for name, cell in list(zip(head, row, strict=True))[2:]:
+            if name and cell:
+                for line in Text(f"{name}: {cell}").wrap(console, console.width - 2, overflow="fold"):
+                    console.print(f"  {line.plain.rstrip()}", highlight=False, markup=False)
 
 
 def print_json(value: object) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from midwatch.cli.app import Json, app, print_json, settings_or_fail
+from midwatch.cli.app import Json, app, print_json, settings_as_said
 from midwatch.settings import Settings
 from midwatch.settings.file import VARIABLE
 
@@ -40,7 +40,7 @@ def show_command(as_json: Json = False) -> None:
     """Print the settings that hold, and where each was said; secrets are masked."""
     from midwatch.config.show import shown  # noqa: PLC0415 - as above
 
-    lines = shown(settings_or_fail())
+    lines = shown(settings_as_said())
     if as_json:
         print_json([line.__dict__ for line in lines])
         return

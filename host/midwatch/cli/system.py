@@ -23,6 +23,7 @@ from midwatch.cli.app import (
     settings_or_fail,
     told,
 )
+from midwatch.cli.output import losing
 from midwatch.demo import Show, Shown
 from midwatch.demo import demo as run_demo
 from midwatch.doctor import Finding, examine
@@ -87,7 +88,7 @@ def up(
     settings = settings_or_fail(**said)
     if settings.database_url is not None:
         sys.setswitchinterval(_TURN_SECONDS)
-    run_async(run_up, settings, Console())
+    run_async(run_up, settings, Console(file=losing(sys.stdout)))
 
 
 @app.command()

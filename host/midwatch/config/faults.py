@@ -16,6 +16,28 @@ from midwatch.settings.file import CONTRADICTION, SettingsFile, read_settings_fi
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _MOST_KEYS = 12
 _PREFIX = "MIDWATCH_"
+_NO_SUCH_KIND = "union_tag_invalid"
+_LIST = "must be a list"
+_WORDS = {
+    "missing": "it is missing",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "string_type": "must be a text",
+    "string_pattern_mismatch": "must fit {pattern}",
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+    _NO_SUCH_KIND: "is no kind; there are {expected_tags}",
+    "union_tag_not_found": "the key {discriminator} is missing, which says what kind it is",
+}
+_ALLOWED = {"literal_error": "expected", "enum": "expected", _NO_SUCH_KIND: "expected_tags"}
+_QUOTED = {"int_parsing", "float_parsing", "bool_parsing", "literal_error", "enum", _NO_SUCH_KIND}
+"""A text of this kind of fault stands where a number or one of a few words should."""
+_LONGEST_QUOTED = 24
 
 
 @dataclass(frozen=True)
@@ -87,7 +109,7 @@ def of_settings(faults: Iterable[ErrorDetails], origins: Origins) -> list[Fault]
             if written and not origins.says(path) and written.positions.nearest(path):
                 found.append(in_file(written, path, why, meant, is_key=details["type"] in _UNKNOWN))
             else:
-                found.append(Fault(said_by(path), "", why, meant))
+                found.append(Fault(said_by(path), "", why.replace(_LIST, f'{_LIST} as JSON: ["…"]'), meant))
     return found
 
 
@@ -107,21 +129,41 @@ def in_file(written: Written, path: Path, why: str, meant: str, *, is_key: bool)
 
 
 def explained(details: ErrorDetails, path: Path, model: type[BaseModel]) -> tuple[str, str]:
-    """Return what is wrong, and what was probably meant; no text that was given is quoted, since it may be a secret."""
+    """Return what is wrong, and what was probably meant.
+
+    A text that was given is quoted only where a number or one of a few words should stand: any other may be a secret.
+    """
     kind, context = details["type"], details.get("ctx", {})
     if kind in _UNKNOWN:
         return _unknown(keys_at(model, path[:-1]), str(path[-1]))
-    why = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if why != details["msg"] and not details["msg"].startswith("Value"):
-        why = f"must be {why}"
-    given = details.get("input")
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        why = f"{given:g} {why}"
+    given = _tag(details) if kind == _NO_SUCH_KIND else details.get("input")
+    why = _quoted(given, kind) + _why(details)
     field = field_at(model, path)
     if field and field.description and kind != CONTRADICTION:
         why = f"{why} ({field.description})"
-    allowed = [each.strip(" '") for each in str(context.get("expected", "")).replace(" or ", ",").split(",")]
+    allowed = [
+        each.strip(" '") for each in str(context.get(_ALLOWED.get(kind, ""), "")).replace(" or ", ",").split(",")
+    ]
     return why, nearest(given, allowed) if isinstance(given, str) else ""
+
+
+def _why(details: ErrorDetails) -> str:
+    """Return what is wrong in words that need no knowledge of Python."""
+    kind, context, said = details["type"], details.get("ctx", {}), details["msg"]
+    if kind in _WORDS:
+        return _WORDS[kind].format(**context)
+    why = said.removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"must be {why}" if why != said and not said.startswith("Value") else why
+
+
+def _quoted(given: object, kind: str) -> str:
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return f"{given:g} "
+    return f"{str(given)!r} " if isinstance(given, str) and kind in _QUOTED and len(given) <= _LONGEST_QUOTED else ""
+
+
+def _tag(details: ErrorDetails) -> object:
+    return details.get("ctx", {}).get("tag")
 
 
 def _unknown(known: list[str], key: str) -> tuple[str, str]:

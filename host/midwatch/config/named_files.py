@@ -1,5 +1,6 @@
 """Mistakes in the files that settings name: servers, a declared topology, steering, a mapping, a key."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from midwatch.config.faults import Fault, Origins, Written, of_file, said_by
+from midwatch.config.faults import Fault, Origins, Written, in_file, of_file, said_by
 from midwatch.config.fields import names_of, nearest
 from midwatch.config.positions import Place, Positions, of_json, of_toml, of_yaml
 from midwatch.errors import BadSteering
@@ -61,6 +62,17 @@ def _servers(path: Path, text: str) -> Iterator[Fault]:
 
 def _topology(path: Path, text: str) -> Iterator[Fault]:
     yield from _json(path, text, TopologyFragment)
+    for at, name in _ends(text):
+        if isinstance(name, str) and not all(name.partition(":")):
+            written = Written(str(path), of_json(text))
+            yield in_file(written, at, f"{name!r} names no kind: write it as service:web", "", is_key=False)
+
+
+def _ends(text: str) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """Yield the ends of all relations that can be read, with their places."""
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        for number, relation in enumerate(json.loads(text).get("relations", ())):
+            yield from ((("relations", number, end), relation.get(end)) for end in ("source", "target"))
 
 
 def _json(path: Path, text: str, model: type[BaseModel]) -> Iterator[Fault]:
@@ -70,10 +82,14 @@ def _json(path: Path, text: str, model: type[BaseModel]) -> Iterator[Fault]:
         at = Place(error.lineno, error.colno) if isinstance(error, json.JSONDecodeError) else Place(1, 1)
         yield Written(str(path), Positions({})).at("", f"this is no JSON: {error.args[0].partition(': line')[0]}", at)
         return
+    positions = of_json(text)
+    written = Written(str(path), positions)
+    for twice, place in positions.twice.items():
+        yield written.at(".".join(map(str, twice)), "it stands there twice: only the last would hold", place)
     try:
         model.model_validate_json(text)
     except ValidationError as error:
-        yield from of_file(error, Written(str(path), of_json(text)), model)
+        yield from of_file(error, written, model)
 
 
 def _yaml(path: Path, text: str) -> Iterator[Fault]:

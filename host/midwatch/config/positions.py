@@ -6,7 +6,7 @@ What a file means is told by `tomllib`, `json` and PyYAML; what is here only fin
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import tree_sitter
@@ -41,6 +41,8 @@ class Positions:
     found: Mapping[Path, Found]
     faults: tuple[Place, ...] = ()
     """Where the text cannot be read."""
+    twice: Mapping[Path, Place] = field(default_factory=dict)
+    """Where a key stands for the second time; what it says there goes before what was said first."""
 
     def nearest(self, path: Sequence[str | int]) -> Path:
         """Return as much of a path as there is in the text; what validation puts in between is left out."""
@@ -73,9 +75,10 @@ def of_json(text: str) -> Positions:
     root = tree_sitter.Parser(tree_sitter.Language(tree_sitter_json.language())).parse(source).root_node
     lines = _Lines(source.split(b"\n"))
     found: dict[Path, Found] = {}
+    twice: dict[Path, Place] = {}
     for value in root.named_children:
-        found |= _json(value, (), lines)
-    return Positions(found, tuple(lines.faults(root)))
+        found |= _json(value, (), lines, twice)
+    return Positions(found, tuple(lines.faults(root)), twice)
 
 
 def of_yaml(text: str, first_line: int = 1) -> Positions:
@@ -181,19 +184,21 @@ def _keys(node: tree_sitter.Node) -> Iterator[tuple[str, tree_sitter.Node]]:
         yield text, node
 
 
-def _json(value: tree_sitter.Node, at: Path, lines: _Lines) -> dict[Path, Found]:
+def _json(value: tree_sitter.Node, at: Path, lines: _Lines, twice: dict[Path, Place]) -> dict[Path, Found]:
     place = lines.place(value)
     found = {at: Found(place, place)}
     items = [node for node in value.named_children if node.type != "comment" and not node.is_error]
     if value.type == "array":
         for index, item in enumerate(items):
-            found |= _json(item, (*at, index), lines)
+            found |= _json(item, (*at, index), lines, twice)
     elif value.type == "object":
         for pair in items:
             if len(pair.named_children) == 2:
                 key, inside = pair.named_children
                 path = (*at, str(json.loads(key.text or b'""')))
-                below = _json(inside, path, lines)
+                if path in found:
+                    twice[path] = lines.place(key)
+                below = _json(inside, path, lines, twice)
                 found |= below | {path: Found(lines.place(key), below[path].value)}
     return found
 

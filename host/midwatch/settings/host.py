@@ -106,6 +106,8 @@ class ServerSpec(BaseModel):
     def _can_be_reached(self) -> "ServerSpec":
         if bool(self.command) == bool(self.url):
             raise ValueError("a server needs either a command or a url")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url must begin with http:// or https://")
         if self.oauth and not self.url:
             raise ValueError("a server that is started needs no oauth: hand it what it needs with env")
         return self
@@ -202,6 +204,19 @@ class Settings(ModelSettings):
     channels: dict[ChannelName, AnyChannel] = Field({}, description="where people are told, each place by a name")
     retention: RetentionSettings = Field(RetentionSettings(), description="how long investigations are kept")
     watch: WatchSettings = Field(WatchSettings(), description="how incidents are watched after their conclusion")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        kind = url.get_secret_value().partition("://")[0].partition("+")[0] if url else "postgresql"
+        if kind != "postgresql":
+            raise ValueError("must be an address like postgresql://user:password@host:5432/name")
+        return url
+
+    @property
+    def own_store(self) -> Path:
+        """Where `midwatch up` keeps the embedded store when no other folder is named."""
+        return self.data_dir / "store"
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
