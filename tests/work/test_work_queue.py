@@ -61,7 +61,7 @@ async def test_a_host_that_stops_gives_back_what_it_works_on_and_ends_in_order(
 async def test_a_host_whose_connections_are_cut_works_on(tmp_path: Path, postgresql: str) -> None:
     async with open_host(settings(tmp_path, "one", postgresql)) as host, anyio.create_task_group() as group:
         group.start_soon(work_shared, host, postgresql)
-        await until(lambda: count(postgresql, WORKERS) == 1)
+        await until(lambda: count(postgresql, WORKERS) == 2)
         cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'midwatch work'"
         assert count(postgresql, cut) > 0
         opened(host, "one")

@@ -56,6 +56,7 @@ class Database:
             self.engine = _engine(url)
         self.shared = self.engine.dialect.name == "postgresql"
         """Whether hosts on several machines can share it."""
+        self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT") if self.shared else self.engine
         self._pulse = Pulse(self.engine) if self.shared else None
         self._file = None if isinstance(where, str) else OneFile(self.engine, where)
         with self.translated():
@@ -70,8 +71,8 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """Yield a connection to read by."""
-        with self.translated(), self.engine.connect() as connection:
+        """Yield a connection to read by; each question sees what is committed by then."""
+        with self.translated(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager

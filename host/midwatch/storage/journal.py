@@ -186,27 +186,26 @@ class Journal:
         """Return an incident as it stands now; None when there is none of that id."""
         return next(iter(self._incidents(_incidents.c.id == investigation)), None)
 
-    def incidents(self, *, due: bool | None = None, status: Status | None = None) -> list[Incident]:
+    def incidents(
+        self, *, due: bool | None = None, status: Status | None = None, only: str | None = None
+    ) -> list[Incident]:
         """Return every incident as it stands now, in the order in which they came on record.
 
         With `due`, only those that wait to be investigated, or only those that do not; with `status`, those that
-        have it.
+        have it; with `only`, the one of that id.
         """
-        waiting = [] if due is None else [_incidents.c.due == due]
-        return self._incidents(*waiting, *([] if status is None else [_incidents.c.status == status]))
+        asked = ((_incidents.c.due, due), (_incidents.c.status, status), (_incidents.c.id, only))
+        return self._incidents(*(column == value for column, value in asked if value is not None))
 
-    def without(self, kind: RecordType) -> list[str]:
-        """Return the ids of the investigations that have no record of a type, oldest first."""
-        lacking = sa.func.sum(sa.case((_records.c.type == kind, 1), else_=0)) == 0
-        query = sa.select(_records.c.investigation).group_by(_records.c.investigation).having(lacking)
+    def last_noted(self, kind: RecordType, keys: Sequence[str] = ()) -> dict[str, datetime]:
+        """Return when each incident that is due last had a record of a type, or one of it under one of the keys."""
+        due = sa.select(_incidents.c.id).where(_incidents.c.due)
+        of_them = [_records.c.investigation.in_(due), _records.c.type == kind]
+        of_them += [_records.c.key.in_(keys)] if keys else []
+        last = sa.select(_records.c.investigation, sa.func.max(_records.c.at)).where(*of_them)
         with self.database.reading() as connection:
-            return list(connection.execute(query.order_by(sa.func.min(_records.c.at))).scalars())
-
-    def having(self, kind: RecordType) -> list[str]:
-        """Return the ids of the investigations that have a record of a type, oldest first."""
-        query = sa.select(_records.c.investigation).where(_records.c.type == kind).group_by(_records.c.investigation)
-        with self.database.reading() as connection:
-            return list(connection.execute(query.order_by(sa.func.min(_records.c.at))).scalars())
+            found = connection.execute(last.group_by(_records.c.investigation)).all()
+        return {name: datetime.fromisoformat(at) for name, at in found}
 
     def places(self, before: datetime) -> list[Place]:
         """Return how far each investigation has come whose last record is older than a moment, the oldest first."""

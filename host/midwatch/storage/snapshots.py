@@ -6,6 +6,7 @@ from midwatch.records import Message
 from midwatch.storage.journal import Journal, Notes
 
 _KEY, _IMPORTED = "snapshot", "imported"
+_ELSEWHERE = (_KEY, _IMPORTED)
 
 
 def read_from_snapshot(journal: Journal, investigation: str, folder: Path) -> None:
@@ -31,5 +32,9 @@ def note_import(notes: Notes, investigation: str, made_by: str, alerts: str) -> 
 
 def is_live(journal: Journal, investigation: str) -> bool:
     """Return whether an incident's telemetry is what the servers here tell: neither a snapshot's nor elsewhere."""
-    keys = (_KEY, _IMPORTED)
-    return all(journal.recall(investigation, "message", key, Message) is None for key in keys)
+    return all(journal.recall(investigation, "message", key, Message) is None for key in _ELSEWHERE)
+
+
+def elsewhere(journal: Journal) -> set[str]:
+    """Return the incidents that are due and whose telemetry is not live here."""
+    return {*journal.last_noted("message", _ELSEWHERE)}

@@ -1,7 +1,8 @@
-"""One process that investigates what is due: a few at once, the others wait in the journal."""
+"""One process that works on what is due: a few investigations at once, the others wait in the journal."""
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import islice
 
@@ -17,18 +18,20 @@ from midwatch.work.waiting import waiting, with_places
 
 _LOOK_EVERY, _DOWN_SECONDS = 0.2, 1.0
 _log = logging.getLogger(__name__)
+_Running = dict[str, Incident]
 
 
 async def work_alone(host: Host) -> None:
-    """Investigate whatever is due, until cancelled; a database that is away is waited for."""
-    running: dict[str, Incident] = {}
+    """Work on whatever is due, until cancelled; a database that is away is waited for."""
+    decided: _Running = {}
+    others: _Running = {}
     trouble = Trouble(_log, "what is due")
     async with anyio.create_task_group() as group:
         while True:
             try:
-                for incident in _next(host, running):
-                    running[incident.id] = incident
-                    group.start_soon(_work_on, host, incident, running)
+                for incident, beside in _next(host, decided, others):
+                    beside[incident.id] = incident
+                    group.start_soon(_work_on, host, incident, beside)
                 trouble.over()
             except DatabaseDown as error:
                 trouble.met(error)
@@ -36,18 +39,21 @@ async def work_alone(host: Host) -> None:
             await anyio.sleep(_LOOK_EVERY)
 
 
-def _next(host: Host, running: dict[str, Incident]) -> list[Incident]:
-    """Return what is to be begun now: as many as there are places, overall and of each team."""
-    settings = host.settings
-    teams = Counter(incident.owner for incident in running.values() if incident.owner)
-    others = (
-        each for each in waiting(host.journal, timedelta(seconds=settings.approval_seconds)) if each.id not in running
-    )
-    places = settings.investigations_at_once - len(running)
-    return [*islice(with_places(others, teams, settings.team_investigations_at_once), places)]
+def _next(host: Host, decided: _Running, others: _Running) -> Iterator[tuple[Incident, _Running]]:
+    """Yield what is to be begun now, and beside what: as many as have places, overall and of each team."""
+    settings, busy = host.settings, {*decided, *others}
+    found = waiting(host.journal, timedelta(seconds=settings.approval_seconds))
+    ends = (each for each in found.decided if each.id not in busy)
+    for incident in islice(ends, settings.investigations_at_once - len(decided)):
+        yield incident, decided
+    teams = Counter(incident.owner for incident in others.values() if incident.owner)
+    new = (each for each in found.others if each.id not in busy)
+    placed = with_places(new, teams, settings.team_investigations_at_once)
+    for incident in islice(placed, settings.investigations_at_once - len(others)):
+        yield incident, others
 
 
-async def _work_on(host: Host, incident: Incident, running: dict[str, Incident]) -> None:
+async def _work_on(host: Host, incident: Incident, beside: _Running) -> None:
     try:
         with claim(host.settings.data_dir / "claims", host.journal.database, incident.id) as ours:
             if ours:  # else another process works on it
@@ -56,4 +62,4 @@ async def _work_on(host: Host, incident: Incident, running: dict[str, Incident])
         _log.warning("%s goes on later: %s", incident.id, error)
         await anyio.sleep(_DOWN_SECONDS)
     finally:
-        del running[incident.id]
+        del beside[incident.id]

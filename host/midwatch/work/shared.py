@@ -1,8 +1,9 @@
 """Several hosts that share one PostgreSQL: each incident is worked on by one of them at a time.
 
 The queue is procrastinate's (procrastinate.readthedocs.io): a job for each incident that is due, locked by the
-incident. A host that falls silent loses its jobs to the others after `takeover_seconds`; when it was only paused, it
-finds out at its next record, which the database refuses it.
+incident, and a queue of its own for what somebody decided on, so that it waits for no investigation. A host that falls
+silent loses its jobs to the others after `takeover_seconds`; when it was only paused, it finds out at its next record,
+which the database refuses it.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from importlib import resources
-from itertools import islice
+from itertools import chain, islice
 
 import anyio
 import procrastinate
@@ -28,11 +29,12 @@ from procrastinate.schema import SchemaManager
 from midwatch.errors import DatabaseDown, LostClaim, first_of
 from midwatch.host import Host
 from midwatch.records import Incident, Message
+from midwatch.settings import Settings
 from midwatch.storage.claim import is_claimed
 from midwatch.storage.database import POSTGRESQL, Database
 from midwatch.troubles import Trouble
 from midwatch.work.investigating import investigate
-from midwatch.work.waiting import waiting, with_places
+from midwatch.work.waiting import urgency, waiting, with_places
 
 _BEATS = 4
 """Heartbeats in the time after which a host counts as silent."""
@@ -40,12 +42,14 @@ _LOOK_EVERY, _DOWN_SECONDS, _GRACE_SECONDS, _ENDING_SECONDS = 1.0, 1.0, 0.5, 5.0
 _MOST_QUEUED = 50
 """Incidents that are queued in one turn."""
 _TASK = "investigate"
+_DECIDED, _OTHERS = "decided", "default"
+"""Queues. The second is the one that all jobs were in before there was the first: hosts of then are taken over from."""
 _HELD = sa.text(
     "SELECT 1 FROM procrastinate_jobs WHERE id = :job AND attempts = :attempts AND status = 'doing' FOR SHARE"
 )
 _PATIENCE = sa.text("SET LOCAL idle_in_transaction_session_timeout = '5s'")
 _STILL = sa.text("SELECT 1")
-_JOBS = sa.text("SELECT lock, args ->> 'team' FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
+_JOBS = sa.text("SELECT lock, queue_name, args ->> 'team' FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
 _VERSION = sa.text("SELECT obj_description(to_regclass('procrastinate_jobs'), 'pg_class')")
 _THERE = sa.text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")
 _log = logging.getLogger(__name__)
@@ -61,8 +65,8 @@ async def work_shared(host: Host, url: str) -> None:
             async with app.open_async(), anyio.create_task_group() as group:
                 trouble.over()
                 group.start_soon(_look_after, host, app)
-                await _run_worker(host, app)
-                _log.warning("the queue's worker ended, starting it again")  # it does when a connection of it breaks
+                await _run_workers(host.settings, app)
+                _log.warning("a worker of the queue ended, starting it again")  # it does when a connection of it breaks
                 group.cancel_scope.cancel()
         except* (exceptions.ConnectorException, DatabaseDown, OSError) as group_of:
             error = first_of(group_of)
@@ -70,30 +74,37 @@ async def work_shared(host: Host, url: str) -> None:
         await anyio.sleep(_DOWN_SECONDS)
 
 
-async def _run_worker(host: Host, app: procrastinate.App) -> None:
-    """Run a worker until cancelled or broken, and let it end in order: it gives back what it has.
+async def _run_workers(settings: Settings, app: procrastinate.App) -> None:
+    """Run a worker for each queue until cancelled or broken, and let them end in order: they give back what they have.
 
-    It is told once, in asyncio's way. A cancel scope would tell it again at each of its last waits, so that its jobs
-    would outlive the connections.
+    They are told once, in asyncio's way. A cancel scope would tell them again at each of their last waits, so that
+    their jobs would outlive the connections.
     """
-    worker = asyncio.ensure_future(
-        app.run_worker_async(
-            concurrency=host.settings.investigations_at_once,
-            install_signal_handlers=False,
-            shutdown_graceful_timeout=_GRACE_SECONDS,
-            fetch_job_polling_interval=_LOOK_EVERY,
-            update_heartbeat_interval=host.settings.takeover_seconds / _BEATS,
-            stalled_worker_timeout=host.settings.takeover_seconds,
-            delete_jobs="always",
-        )
-    )
+    workers = [asyncio.ensure_future(_run_worker(settings, app, queue)) for queue in (_DECIDED, _OTHERS)]
+    ended: set[asyncio.Task[None]] = set()
     try:
-        await asyncio.wait([worker])
+        ended, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        worker.cancel()
+        for worker in workers:
+            worker.cancel()
         with anyio.CancelScope(shield=True):
-            await asyncio.wait([worker], timeout=_ENDING_SECONDS)
-    worker.result()
+            await asyncio.wait(workers, timeout=_ENDING_SECONDS)
+    for worker in ended:
+        worker.result()
+
+
+async def _run_worker(settings: Settings, app: procrastinate.App, queue: str) -> None:
+    await app.run_worker_async(
+        queues=[queue],
+        name=queue,
+        concurrency=settings.investigations_at_once,
+        install_signal_handlers=False,
+        shutdown_graceful_timeout=_GRACE_SECONDS,
+        fetch_job_polling_interval=_LOOK_EVERY,
+        update_heartbeat_interval=settings.takeover_seconds / _BEATS,
+        stalled_worker_timeout=settings.takeover_seconds,
+        delete_jobs="always",
+    )
 
 
 def prepare_queue(database: Database) -> None:
@@ -141,7 +152,7 @@ def _application(host: Host, url: str) -> procrastinate.App:
         kwargs={**POSTGRESQL, "application_name": "midwatch work"},
         configure=_commit_each,
         min_size=1,
-        max_size=4,
+        max_size=5,
     )
     app = procrastinate.App(connector=connector)
     app.job_manager = _Jobs(connector)
@@ -166,14 +177,15 @@ async def _work_on(host: Host, job: Job, name: str) -> None:
             raise LostClaim(f"another host has taken {name} over")
 
     patience = timedelta(seconds=host.settings.approval_seconds)
-    due = {incident.id: incident for incident in waiting(host.journal, patience)}
-    if name not in due:
+    found = waiting(host.journal, patience, only=name)
+    due = next(iter(found.decided + found.others), None)
+    if due is None:
         return
     journal = host.journal.fenced(held)
     try:
         worker = Message(text=f"worked on by {socket.gethostname()}:{os.getpid()}")
         journal.note(name, "message", f"worker:{job.id}:{job.attempts}", worker)
-        await investigate(replace(host, journal=journal), due[name])
+        await investigate(replace(host, journal=journal), due)
     except (DatabaseDown, LostClaim) as error:
         _log.warning("%s goes on elsewhere, or later: %s", name, error)
 
@@ -204,23 +216,34 @@ async def _queue_what_is_due(host: Host, app: procrastinate.App) -> None:
     with host.journal.database.writing() as turn:
         turn.execute(_PATIENCE)
         ours = host.journal.database.try_lock(turn, "queueing")
-        for incident in _unqueued(host) if ours else ():
+        for queue, incident in _unqueued(host) if ours else ():
             turn.execute(_STILL)
             with anyio.CancelScope(shield=True):
-                await _queue(app, incident)
+                await _queue(app, queue, incident)
 
 
-def _unqueued(host: Host) -> list[Incident]:
-    """Return what is due and in no queue, no more of a team than its places, and not so much that others wait long."""
+def _unqueued(host: Host) -> list[tuple[str, Incident]]:
+    """Return what is due and in no queue, with its queue, and not so much that others wait long for their turn.
+
+    To be investigated are no more of a team than its places.
+    """
     with host.journal.database.reading() as connection:
         jobs = connection.execute(_JOBS).all()
-    queued, teams = {lock for lock, _ in jobs}, Counter(str(team) for _, team in jobs if team)
-    due = waiting(host.journal, timedelta(seconds=host.settings.approval_seconds))
-    others = (each for each in due if each.id not in queued and not is_claimed(host.journal.database, each.id))
-    return [*islice(with_places(others, teams, host.settings.team_investigations_at_once), _MOST_QUEUED)]
+    queued = {lock for lock, _, _ in jobs}
+    teams = Counter(str(team) for _, queue, team in jobs if team and queue == _OTHERS)
+    found = waiting(host.journal, timedelta(seconds=host.settings.approval_seconds))
+    decided, others = (
+        (each for each in some if each.id not in queued and not is_claimed(host.journal.database, each.id))
+        for some in (found.decided, found.others)
+    )
+    placed = with_places(others, teams, host.settings.team_investigations_at_once)
+    new = chain(((_DECIDED, each) for each in decided), ((_OTHERS, each) for each in placed))
+    return [*islice(new, _MOST_QUEUED)]
 
 
-async def _queue(app: procrastinate.App, incident: Incident) -> None:
-    job = app.configure_task(_TASK, lock=incident.id, queueing_lock=incident.id)
+async def _queue(app: procrastinate.App, queue: str, incident: Incident) -> None:
+    """Queue an incident; of those in a queue the most urgent are taken first, and then the oldest."""
+    name = incident.id
+    job = app.configure_task(_TASK, queue=queue, priority=urgency(incident), lock=name, queueing_lock=name)
     with suppress(exceptions.AlreadyEnqueued):  # another host was faster
-        await job.defer_async(incident=incident.id, team=incident.owner)
+        await job.defer_async(incident=name, team=incident.owner)
