@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import anyio
 import anyio.to_thread
@@ -10,6 +11,7 @@ from tests.channels.conftest import Opened, Story, telling
 from tests.channels.places import PLACES, Place
 from tests.channels.vendors import Fault, Sink, Vendor
 
+from midwatch.channels.http import pause_of
 from midwatch.channels.notifier import Pace
 from midwatch.records import Status
 from midwatch.storage.journal import Journal
@@ -140,6 +142,12 @@ async def test_a_channel_that_hangs_or_is_down_holds_up_no_other(
             await now.until(lambda: len(well.said()) == 6, "the channel that is well was told of all")
             assert len(hangs.asked) == settings["hangs"].at_once, "and no more at once than its settings allow"
             await now.until(lambda: all(any("down" in gap for gap in story.gaps()) for story in stories))
+
+
+def test_a_limit_that_is_used_up_says_until_when_to_wait() -> None:
+    until = str(int(datetime.now(UTC).timestamp()) + 100)
+    assert 90 < (pause_of({"x-ratelimit-remaining": "0", "x-ratelimit-reset": until}) or 0) <= 100
+    assert pause_of({"x-ratelimit-remaining": "3", "x-ratelimit-reset": until}) is None
 
 
 async def test_a_pause_that_is_asked_for_is_kept(opens: Opened, journal: Journal, kept: EvidenceStore) -> None:

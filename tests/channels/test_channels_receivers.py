@@ -139,6 +139,7 @@ async def test_mails_come_over_tls_with_a_login_in_one_thread_as_text_and_html(
     assert [str(mail["Subject"]).partition("=?")[0] or "encoded" for mail in post.mails]
     assert len(post.mails) == 2
     assert len({mail["References"] for mail in post.mails}) == 1
+    assert len({mail["Subject"] for mail in post.mails}) == 1, "Gmail makes no thread of others"
     assert len({mail["Message-ID"] for mail in post.mails}) == 2
     for mail in post.mails:
         plain, html = [part for part in mail.walk() if not part.is_multipart()]

@@ -17,6 +17,7 @@ from midwatch.channels import escaping, slack_blocks, wording
 from midwatch.channels.letters import Letter
 from midwatch.channels.notices import Notice, Point, notice_of
 from midwatch.channels.opening import open_channel
+from midwatch.channels.origins import Origin
 from midwatch.channels.slack_blocks import Block as Json
 from midwatch.channels.webhook import TYPES
 from midwatch.records import Action, Incident, Status
@@ -24,7 +25,8 @@ from midwatch.settings.channels import AnyChannel
 
 EVIL = (
     "<!channel> @here <@U0BOSS> <https://evil.example|safe> *bold* _it_ `code` & <script>alert(1)</script> "
-    "[click](javascript:alert(1)) # head ![x](http://e/x.png) https://evil.example @octocat #1 \u202egnp.exe \x07"
+    "[click](javascript:alert(1)) # head ![x](http://e/x.png) https://evil.example @octocat #1 GH-1 [CODE]<b>[/code] "
+    "\u202egnp.exe \x07"
 )
 
 
@@ -110,7 +112,10 @@ def test_no_secret_of_an_alert_or_of_telemetry_is_told_anywhere(secret: str, ope
     story.concludes(version=2, statement=f"requests with {secret} fail")
     story.plans("cafe" * 16, look=2, action=f"rotate {secret}")
     notice = told(story)
-    everywhere = [notice.model_dump_json(), json.dumps(_everything(notice), ensure_ascii=False)]
+    assert secret.removeprefix("password=") not in notice.model_dump_json()
+    origin = Origin(source="grafana", external_id="1", labels={"login": secret}, links=(f"https://w/?q={secret}",))
+    notice = notice.model_copy(update={"origins": (origin,), "links": origin.links})
+    everywhere = [json.dumps(_everything(notice), ensure_ascii=False)]
     assert not any(secret.removeprefix("password=") in text for text in everywhere)
 
 
@@ -139,8 +144,19 @@ def test_slack_shows_foreign_text_and_neither_links_nor_mentions(opens: Opened) 
         assert texts
         for text in texts:
             assert "<" not in text, "no link, no mention, no date is anywhere in our messages"
+        assert "https://evil.example" in " ".join(texts)
+        assert '"mrkdwn"' in json.dumps(message)
+        assert all(each["verbatim"] for each in _nodes(message, "mrkdwn")), "else Slack makes links of addresses"
+        for text in texts:
             assert not re.search(r"@\w", text)
         assert "&lt;!channel&gt;" in " ".join(texts)
+
+
+def _nodes(node: Any, kind: str) -> list[Any]:
+    if isinstance(node, dict):
+        own = [node] if node.get("type") == kind else []
+        return own + [each for value in node.values() for each in _nodes(value, kind)]
+    return [each for value in node for each in _nodes(value, kind)] if isinstance(node, list) else []
 
 
 def _mrkdwn(node: Any) -> list[str]:
@@ -171,7 +187,7 @@ def test_markdown_shows_foreign_text_and_neither_links_nor_mentions(opens: Opene
     notice = evil(opens(title=EVIL))
     github = open_channel("x", settings_of(kind="github", token="t", repositories=["a/b"]))
     body = str(github.content(letter(notice)))
-    assert not re.search(r"(?<!\\)\]\(|<script|(?<!\\)!\[|@\w|https?://|(?<![#\n])#\d", body)
+    assert not re.search(r"(?<!\\)\]\(|<script|(?<!\\)!\[|@\w|https?://|(?<![#\n])#\d|GH\\?-\d", body)
     assert "javascript" in body, "it is shown all the same"
 
 
@@ -186,6 +202,11 @@ def test_a_comment_of_jira_holds_foreign_text_in_text_nodes_alone(opens: Opened)
     assert kinds(document) <= {
         "doc", "paragraph", "text", "strong", "heading", "bulletList", "listItem", "codeBlock",
     }  # fmt: skip
+
+
+def test_a_work_note_holds_no_code_tag_of_a_foreign_text(opens: Opened) -> None:
+    now = settings_of(kind="servicenow", url="https://n", token="t")
+    assert not re.search(r"(?i)\[/?code\]", str(open_channel("x", now).content(letter(evil(opens(title=EVIL))))))
 
 
 @settings(max_examples=40, deadline=None)
@@ -236,6 +257,7 @@ def test_a_message_is_within_the_limits_of_slack_and_what_can_be_approved_is_sho
     message = slack_blocks.message(letter(notice), buttons=True)
     blocks: list[Json] = message["blocks"]
     assert len(blocks) <= 50
+    assert len(json.dumps(blocks, ensure_ascii=False, separators=(",", ":")).encode()) <= 12_000
     for block in Block.parse_all(blocks):
         block.validate_json()
     assert all(1 <= len(text) <= 3000 for text in _mrkdwn(message))
@@ -257,9 +279,23 @@ def test_a_plan_that_does_not_fit_has_no_buttons(story: Story) -> None:
     assert "cannot be approved here" in json.dumps(cut)
 
 
-def test_the_card_of_teams_is_small_enough_whatever_is_told() -> None:
-    teams = open_channel("x", settings_of(kind="teams", url="https://t?sig=1"))
-    assert len(json.dumps(teams.content(letter(_grown("long words ", 4000, 70))))) < 28_000
+@pytest.mark.parametrize("words", ["long words ", "#<&@", "😀"])
+def test_what_is_told_is_small_enough_for_every_place(words: str) -> None:
+    notice = _grown(words, 4000, 70)
+    labels = {f"label{n}": words * 300 for n in range(3000)}
+    notice = notice.model_copy(update={"origins": (Origin(source="a", external_id="b", labels=labels),) * 50})
+    teams, hook, jira, github, *slack, _ = _everything(notice)
+    measured = (teams, jira, hook["data"]["incident"]["origins"], *(each["blocks"] for each in slack))
+    sizes = [len(json.dumps(each, ensure_ascii=False).encode()) for each in measured]
+    limits = (28_000, 32_767, 200_000, 13_000, 13_000)
+    assert [size for size, limit in zip(sizes, limits, strict=True) if size > limit] == []
+    assert len(github) <= 65_536
+
+
+def test_an_answer_that_is_too_long_for_slack_says_that_there_is_more() -> None:
+    answer = slack_blocks.answer(["long words " * 200] * 20)
+    assert len(json.dumps(answer["blocks"])) <= 12_000
+    assert "does not fit here" in json.dumps(answer["blocks"][-1])
 
 
 def test_an_incident_that_is_not_there_has_nothing_to_tell(story: Story) -> None:

@@ -14,7 +14,7 @@ _SLACK_MARKS: Final = re.compile(r"([*_~`])")
 _MENTION: Final = re.compile(r"@(?=\w)")
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")
 _ADDRESS: Final = re.compile(r"(?i)\b(https?|ftp|mailto|www)(:|\.)")
-_REFERENCE: Final = re.compile(r"(?<=[\w-])#(?=\d)|(?<!\w)#(?=\d)")
+_REFERENCE: Final = re.compile(r"(?i)\b(GH)(?=-|\\-)")
 
 
 def clean(text: str) -> str:
@@ -42,7 +42,7 @@ def markdown(text: str) -> str:
     """Return a text for Markdown as GitHub, and cards of Teams, have it: no markup, link, mention or reference."""
     safe = _MARKDOWN.sub(r"\\\1", clean(text).replace("\n", " "))
     safe = safe.replace("&", "&amp;").replace("\\<", "&lt;").replace("\\>", "&gt;")
-    safe = _ADDRESS.sub(rf"\1{_GAP}\2", safe)
+    safe = _REFERENCE.sub(rf"\1{_GAP}", _ADDRESS.sub(rf"\1{_GAP}\2", safe))
     return _MENTION.sub(f"@{_GAP}", safe.replace("\\#", f"\\#{_GAP}"))
 
 

@@ -94,10 +94,16 @@ class Client:
 
 
 def pause_of(headers: Mapping[str, str]) -> float | None:
-    """Return how long an answer asks to wait, in seconds: `Retry-After` as seconds or as a date; None for nothing."""
+    """Return how long an answer asks to wait, in seconds; None for nothing.
+
+    `Retry-After` says it in seconds or as a date; GitHub says as `X-RateLimit-Reset` when its hour is over.
+    """
     said = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", said):
         return min(float(said), _LONGEST_PAUSE)
+    reset = headers.get("x-ratelimit-reset", "").strip()
+    if not said and headers.get("x-ratelimit-remaining", "").strip() == "0" and re.fullmatch(r"\d{1,12}", reset):
+        return min(max(int(reset) - datetime.now(UTC).timestamp(), 1.0), _LONGEST_PAUSE)
     with contextlib.suppress(ValueError, TypeError):
         until = email.utils.parsedate_to_datetime(said)
         left = (until if until.tzinfo else until.replace(tzinfo=UTC)) - datetime.now(UTC)

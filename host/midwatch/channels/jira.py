@@ -15,10 +15,15 @@ from midwatch.channels.http import Client
 from midwatch.channels.letters import Letter, Style
 from midwatch.channels.notices import Notice
 from midwatch.settings.channels import JiraSettings
+from midwatch_kit.evidence import canonical
 
 _KEY: Final = re.compile(r"[A-Z][A-Z0-9_]{1,20}-\d{1,10}")
 _BROWSE: Final = re.compile(r"/browse/([A-Z][A-Z0-9_]{1,20}-\d{1,10})(?:[?#/]|$)")
 _MOST: Final = 1500
+_SIZES: Final = ((100, _MOST), (12, 400), (4, 200), (1, 100))
+"""How many lines of each part are shown, and how much of each: less, until the comment is small enough."""
+_MOST_COMMENT: Final = 32_000
+"""Jira takes 32,767 characters."""
 _A_PAGE: Final = 100
 Node = dict[str, Any]
 
@@ -84,11 +89,16 @@ class Jira:
 
 
 def _document(letter: Letter) -> Node:
+    sizes = (_document_of(letter, lines, longest) for lines, longest in _SIZES)
+    return next((each for each in sizes if len(canonical(each)) <= _MOST_COMMENT), _document_of(letter, *_SIZES[-1]))
+
+
+def _document_of(letter: Letter, most: int, longest: int) -> Node:
     notice = letter.notice
     blocks: list[Node] = [_paragraph([_text(wording.title(notice), strong=True)])]
     lines = [[_text(f"{name}: ", strong=True), _text(value)] for name, value in wording.facts(notice)]
     blocks.append(_list(lines))
-    for part in wording.parts(notice):
+    for part in (each.shortened(most, longest) for each in wording.parts(notice)):
         blocks.append({"type": "heading", "attrs": {"level": 4}, "content": [_text(part.heading)]})
         if part.listed:
             blocks.append(_list([[_text(line)] for line in part.lines]))

@@ -86,7 +86,8 @@ class Email:
 
     def _mail(self, letter: Letter) -> EmailMessage:
         notice, mail = letter.notice, EmailMessage()
-        mail["Subject"] = cut(one_line(f"[{notice.severity}] {wording.title(notice)}"), _MOST_SUBJECT)
+        # The same in each mail of an incident: Gmail makes no thread of mails whose subjects differ.
+        mail["Subject"] = cut(one_line(f"[{notice.severity}] {notice.title}"), _MOST_SUBJECT)
         mail["From"] = Address("midwatch", addr_spec=self._settings.sender)
         mail["To"] = ", ".join(self._settings.to)
         mail["Date"] = format_datetime(letter.points[-1].at if letter.points else notice.started_at)

@@ -19,6 +19,7 @@ from midwatch.settings.channels import ServiceNowSettings
 _SYS_ID: Final = re.compile(r"[0-9a-f]{32}")
 _NUMBER: Final = re.compile(r"[A-Z]{2,10}\d{4,12}")
 _IN_LINK: Final = re.compile(r"[?&]sys_id=([0-9a-f]{32})(?:&|$)")
+_CODE: Final = re.compile(r"\[(?=/?code\])", re.IGNORECASE)
 _MOST: Final = 30_000
 
 
@@ -41,9 +42,9 @@ class ServiceNow:
         return self._named(notice) is not None
 
     def content(self, letter: Letter) -> JsonValue:
-        """Return the work note; `[code]` would let markup in, and is not used."""
+        """Return the work note; `[code]`, in which HTML counts, is taken apart."""
         end = f"\n{wording.signature(letter)}"
-        text = plain(wording.plain_text(letter)).replace("[code]", "[ code]")
+        text = _CODE.sub("[ ", plain(wording.plain_text(letter)))
         return text if len(text) <= _MOST else cut(text, _MOST - len(end)) + end
 
     async def send(self, letter: Letter) -> str:

@@ -3,6 +3,7 @@
 What is approved has to be shown: a plan that does not fit as a whole has no buttons here.
 """
 
+import json
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -14,14 +15,20 @@ from midwatch.channels.letters import Letter
 from midwatch.channels.notices import Notice, PlanTold
 
 MOST_BLOCKS: Final = 50
+MOST_BYTES: Final = 12_000
+"""Of all blocks as JSON: from about 13,200 on Slack answers `msg_blocks_too_long`, and documents no number."""
 MOST_TEXT: Final = 3000
 MOST_HEADER: Final = 150
 MOST_FIELD: Final = 2000
+MOST_FACT: Final = 300
 MOST_FIELDS: Final = 10
 MOST_CONFIRM: Final = 300
 APPROVE: Final = "midwatch_approve"
 REJECT: Final = "midwatch_reject"
 _ROOM_FOR_THE_END: Final = 3
+_SIZES: Final = ((100, MOST_TEXT), (3, 400), (1, 200))
+"""How many lines are shown of what nobody decides on, and how much of each: less, until it is small enough."""
+_REST: Final = "… the rest does not fit here: midwatch report shows it"
 Block = dict[str, Any]
 
 
@@ -32,27 +39,52 @@ def message(letter: Letter, *, buttons: bool) -> Block:
         _header(f"{wording.MARKS[notice.stage]} {wording.title(notice)}"),
         {"type": "section", "fields": [_fact(*fact) for fact in wording.facts(notice)][:MOST_FIELDS]},
     ]
-    body = [block for part in wording.parts(notice) for block in _part(part)]
-    room = MOST_BLOCKS - len(blocks) - _ROOM_FOR_THE_END
-    whole = len(body) <= room and all(len(slack(line)) < MOST_TEXT - 100 for line in _of_plan(notice))
-    if len(body) > room:
-        body = [
-            *body[: room - 1],
-            _context([_fit("… the rest does not fit here: midwatch report shows it", MOST_FIELD)]),
-        ]
+    size = MOST_BYTES - _size([*blocks, *_end(letter, True, buttons)])
+    body, whole = _body(notice, MOST_BLOCKS - len(blocks) - _ROOM_FOR_THE_END, size)
+    whole = whole and all(len(slack(line)) < MOST_TEXT - 100 for line in _of_plan(notice))
     return {"text": _fit(wording.title(notice), MOST_TEXT), "blocks": [*blocks, *body, *_end(letter, whole, buttons)]}
 
 
 def reply(letter: Letter) -> Block:
     """Return `text` and `blocks` of what is said in the thread: one line for each turning point."""
     lines = [f"{wording.MARKS[point.stage]} {slack(point.text)}" for point in letter.points]
-    return {"text": _fit(letter.points[-1].text, MOST_TEXT), "blocks": [*_sections(lines)][:MOST_BLOCKS]}
+    return {"text": _fit(letter.points[-1].text, MOST_TEXT), "blocks": _within([*_sections(lines)])}
 
 
 def answer(lines: Iterable[str]) -> Block:
     """Return `text` and `blocks` of an answer to a question."""
     told = [*lines] or ["Nothing is known that answers it."]
-    return {"text": _fit(told[0], MOST_TEXT), "blocks": [*_sections(map(slack, told))][:MOST_BLOCKS]}
+    return {"text": _fit(told[0], MOST_TEXT), "blocks": _within([*_sections(map(slack, told))])}
+
+
+def _body(notice: Notice, most: int, size: int) -> tuple[list[Block], bool]:
+    """Return what is told, in so many blocks of so many bytes, and whether what a person decides on is whole."""
+    body: list[Block] = []
+    for lines, longest in _SIZES:
+        parts = (part if part.decides else part.shortened(lines, longest) for part in wording.parts(notice))
+        body = [block for part in parts for block in _part(part)]
+        if len(body) <= most and _size(body) <= size:
+            return body, True
+    return _within(body, most, size), False
+
+
+def _within(blocks: list[Block], most: int = MOST_BLOCKS, size: int = MOST_BYTES) -> list[Block]:
+    """Return as many of the first blocks as fit; where that is not all of them, the last says so."""
+    if len(blocks) <= most and _size(blocks) <= size:
+        return blocks
+    rest = _context([slack(_REST)])
+    kept: list[Block] = []
+    left = size - _size([rest])
+    for block in blocks[: most - 1]:
+        left -= _size(block) + 1
+        if left < 0:
+            break
+        kept.append(block)
+    return [*kept, rest]
+
+
+def _size(blocks: Block | list[Block]) -> int:
+    return len(json.dumps(blocks, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
 
 
 def _of_plan(notice: Notice) -> Iterable[str]:
@@ -112,11 +144,16 @@ def _sections(lines: Iterable[str]) -> Iterable[Block]:
 
 
 def _section(text: str) -> Block:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text}, "expand": True}
+    return {"type": "section", "text": _mrkdwn(text), "expand": True}
 
 
 def _context(texts: Iterable[str]) -> Block:
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text} for text in texts]}
+    return {"type": "context", "elements": [_mrkdwn(text) for text in texts]}
+
+
+def _mrkdwn(text: str) -> Block:
+    """Return a text with our markup; `verbatim` keeps Slack from making links of addresses and names in it."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def _header(text: str) -> Block:
@@ -124,7 +161,7 @@ def _header(text: str) -> Block:
 
 
 def _fact(name: str, value: str) -> Block:
-    return {"type": "mrkdwn", "text": f"*{name}*\n{_fit(value, MOST_FIELD - len(name) - 3)}"}
+    return _mrkdwn(f"*{name}*\n{_fit(value, MOST_FACT)}")
 
 
 def _plain(text: str, most: int) -> Block:

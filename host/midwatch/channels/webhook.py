@@ -11,10 +11,13 @@ from typing import Final, Literal
 import standardwebhooks
 from pydantic import Field, JsonValue
 
+from midwatch.channels.escaping import cut
 from midwatch.channels.http import Client
 from midwatch.channels.letters import EVERY, CannotBeAsked, Letter, Style
 from midwatch.channels.notices import Notice
+from midwatch.channels.origins import Origin
 from midwatch.settings.channels import Stage, WebhookSettings
+from midwatch.storage.privacy import hidden
 from midwatch_kit.records import Moment, Record
 
 _TYPES: Final[dict[Stage, str]] = {
@@ -28,6 +31,7 @@ _TYPES: Final[dict[Stage, str]] = {
     "failed": "dev.midwatch.incident.failed.v1",
     "closed": "dev.midwatch.incident.closed.v1",
 }
+_MOST_ORIGINS, _MOST_LABELS, _MOST_LABEL = 10, 20, 200
 TYPES: Final = tuple(_TYPES.values())
 """The types of event that there are; a change that breaks receivers is another version."""
 
@@ -102,7 +106,15 @@ class Webhook:
 
 def event_of(letter: Letter, source: str) -> Event:
     """Return the event of a letter about one turning point."""
-    point = letter.points[-1]
-    told = Told(stage=point.stage, text=point.text, incident=letter.notice)
+    point, notice = letter.points[-1], letter.notice
+    origins = tuple(_passed_on(origin) for origin in notice.origins[:_MOST_ORIGINS])
+    shown = notice.model_copy(update={"origins": origins, "links": tuple(map(hidden, notice.links))})
+    told = Told(stage=point.stage, text=point.text, incident=shown)
     kind = _TYPES[point.stage]
-    return Event(id=letter.id, source=source, type=kind, subject=letter.notice.incident, time=point.at, data=told)
+    return Event(id=letter.id, source=source, type=kind, subject=notice.incident, time=point.at, data=told)
+
+
+def _passed_on(origin: Origin) -> Origin:
+    """Return where an alert came from without what opens doors, and no more of it than receivers take."""
+    labels = {name: cut(hidden(value), _MOST_LABEL) for name, value in [*origin.labels.items()][:_MOST_LABELS]}
+    return origin.model_copy(update={"labels": labels, "links": tuple(map(hidden, origin.links))})

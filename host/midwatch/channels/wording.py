@@ -1,8 +1,9 @@
 """A notice in words: the lines that every medium lays out in its own way, each still to be escaped."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from midwatch.channels.escaping import cut
 from midwatch.channels.letters import Letter
 from midwatch.channels.notices import Notice
 from midwatch_kit.window import rfc3339
@@ -16,11 +17,18 @@ MOST_STEPS: Final = 20
 
 @dataclass(frozen=True)
 class Part:
-    """A heading with a text or a list; `of` says what it is, for places that lay it out in their own way."""
+    """A heading with a text or a list; `decides` says that a person has to see all of it to decide on a plan."""
 
     heading: str
     lines: tuple[str, ...]
     listed: bool = True
+    decides: bool = False
+
+    def shortened(self, most: int, longest: int) -> "Part":
+        """Return the part with so many lines of so many characters; what was left out is counted."""
+        left = len(self.lines) - most
+        more = (f"… and {left} more",) if left > 0 else ()
+        return replace(self, lines=(*(cut(line, longest) for line in self.lines[:most]), *more))
 
 
 def title(notice: Notice) -> str:
@@ -99,8 +107,8 @@ def _plan(notice: Notice) -> list[Part]:
     said += [f"touches: {plan.touches}"] if plan.touches else []
     more = [f"… and {len(plan.steps) - MOST_STEPS} more steps"] if len(plan.steps) > MOST_STEPS else []
     return [
-        Part(f"Plan {plan.digest[:12]}" if plan.steps else "Suggested", tuple(said), listed=False),
-        Part("Steps", (*plan.steps[:MOST_STEPS], *more)),
+        Part(f"Plan {plan.digest[:12]}" if plan.steps else "Suggested", tuple(said), listed=False, decides=True),
+        Part("Steps", (*plan.steps[:MOST_STEPS], *more), decides=True),
         Part("Decision", (plan.decided,) if plan.decided else (), listed=False),
         Part("Done", plan.done),
     ]
