@@ -8,7 +8,8 @@ import anyio
 from starlette.routing import BaseRoute
 
 from midwatch.host import Host
-from midwatch.serving import Serving, is_loopback, serving
+from midwatch.serving import is_loopback
+from midwatch_kit.serving import Serving, serving
 
 
 @asynccontextmanager

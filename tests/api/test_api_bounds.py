@@ -9,10 +9,10 @@ import pytest
 from anyio.to_thread import run_sync
 from tests.api.conftest import Served, Serving
 
-from midwatch import heads
 from midwatch.api import doors
 from midwatch.api.doors import MOST_BYTES
 from midwatch.api.tokens import Scope, Tokens
+from midwatch_kit import connections
 
 JSON = {"content-type": "application/json"}
 HEAD = b"POST /v1/checks/steering HTTP/1.1\r\nHost: localhost\r\n"
@@ -33,7 +33,7 @@ def told(served: Served, *sent: bytes) -> bytes:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heads, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
 
 
 @pytest.mark.usefixtures("impatient")

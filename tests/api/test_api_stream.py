@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import anyio
-import anyio.lowlevel
 import pytest
 from tests.api.conftest import Served, Serving
 
-from midwatch.api import stream
 from midwatch.api.hub import Hub
 from midwatch.api.over import api_over
-from midwatch.api.stream import Events
 from midwatch.errors import DatabaseDown
 from midwatch.records import Message
 from midwatch.storage.database import Database
@@ -298,49 +295,3 @@ def test_a_lower_number_that_comes_to_be_seen_later_is_not_missed(postgresql: st
         seen = feed.settled(patience=5)
         assert [record.key for record in feed.after(start, seen_early)] == []
         assert [record.key for record in feed.after(start, seen)] == ["b", "c"]
-
-
-async def test_a_reader_whose_connection_takes_nothing_more_is_not_waited_for_for_good(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(stream, "SEND_SECONDS", 0.05)
-    ended = False
-
-    async def told() -> AsyncGenerator[bytes]:
-        nonlocal ended
-        try:
-            yield b"x"
-        finally:
-            ended = True
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.body":
-            await anyio.sleep_forever()
-
-    with anyio.fail_after(10):
-        await Events(told()).stream_response(send)
-    assert ended, "nobody has to read the journal for it any more"
-
-
-async def test_between_the_parts_of_a_stream_it_can_be_heard_that_its_reader_has_gone() -> None:
-    """Else asyncio complains of each part that is sent in vain: a socket with room for all makes nobody wait."""
-    turns = 0
-
-    async def loop() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await anyio.lowlevel.checkpoint()
-
-    async def told() -> AsyncGenerator[bytes]:
-        for _ in range(100):
-            yield b"x"
-
-    async def send(_: Any) -> None:
-        """Take a part without waiting, as a socket with room does."""
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(loop)
-        await Events(told()).stream_response(send)
-        group.cancel_scope.cancel()
-    assert turns > 50

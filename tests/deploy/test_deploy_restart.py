@@ -23,8 +23,9 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from midwatch.errors import BadSettings
-from midwatch.serving import handed_over, listen, serving
+from midwatch.serving import handed_over, listen
 from midwatch.storage.journal import Journal
+from midwatch_kit.serving import serving
 
 UP = ("-m", "midwatch", "up", "--no-store")
 RESTARTS = 1

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import anyio
-import anyio.lowlevel
 from fastapi import APIRouter, Header, Path, Query
 from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
-from starlette.types import Message, Send
+from starlette.types import Send
 
 from midwatch.api.access import Reader
 from midwatch.api.hub import Follower
@@ -22,7 +21,6 @@ from midwatch.api.state import Api, Shared, read
 from midwatch.storage.feed import MOST, Placed
 
 routes = APIRouter(prefix="/v1", tags=["stream"])
-SEND_SECONDS: Final = 30.0
 _RETRY_MS: Final = 2000
 _PATIENCE: Final = 2.0
 _LARGEST: Final = 2**53
@@ -45,7 +43,7 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 
 
 class Events(StreamingResponse):
-    """A stream that ends when its reader takes nothing for half a minute: uvicorn would wait for good."""
+    """A stream whose source is closed as soon as it ends, and not when somebody collects it."""
 
     media_type = "text/event-stream"
 
@@ -54,17 +52,9 @@ class Events(StreamingResponse):
         self._told = told
 
     async def stream_response(self, send: Send) -> None:
-        """Send what there is to send, each part within its time."""
-
-        async def in_time(message: Message) -> None:
-            with anyio.fail_after(SEND_SECONDS):
-                await send(message)
-                await anyio.lowlevel.checkpoint()  # else nobody hears in the middle of many that the reader has gone
-
+        """Send what there is to send."""
         try:
-            await super().stream_response(in_time)
-        except TimeoutError:
-            return
+            await super().stream_response(send)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._told.aclose()

@@ -12,8 +12,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from midwatch.mcp_client.login import LogIn, NotLoggedIn, redirect_uri
-from midwatch.serving import Quiet, listen
+from midwatch.serving import listen
 from midwatch.settings import OAuth
+from midwatch_kit.serving import Quiet
 
 
 def at_a_browser(oauth: OAuth, say: Callable[[str], None]) -> LogIn:

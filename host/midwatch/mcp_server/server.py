@@ -6,7 +6,6 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, Literal
 
-import uvicorn
 from mcp.server import CacheHint, MCPServer
 from pydantic import ValidationError
 
@@ -21,10 +20,10 @@ from midwatch.serving import listen
 from midwatch.settings import Settings
 from midwatch.steering.files import load_steering
 from midwatch_kit.protect import only_known_names, protected
+from midwatch_kit.serving import serve_until_signalled
 from midwatch_kit.settings import AccessSettings, is_here
 
 PATH = "/mcp"
-_LAST_CALLS_SECONDS = 2
 _INSTRUCTIONS = """\
 midwatch investigates production incidents: evidence first, every claim checked against stored bytes.
 start_investigation takes a sentence that names a service, an alert's body or a snapshot; follow_investigation tells
@@ -71,15 +70,8 @@ async def serve(
             url = f"http://{address}:{listening.getsockname()[1]}{PATH}"
             names = only_known_names(access) if is_here(address) else None  # who has a token is no page in a browser
             app = build(running).streamable_http_app(streamable_http_path=PATH, host=address, transport_security=names)
-            config = uvicorn.Config(
-                protected(app, access),
-                http="h11",  # httptools would keep the blanks around a header's value
-                log_level="warning",
-                timeout_graceful_shutdown=_LAST_CALLS_SECONDS,
-                log_config=None,
-            )
             sys.stderr.write(f"midwatch listens on {url}\n")
-            await uvicorn.Server(config).serve([listening])
+            await serve_until_signalled(protected(app, access), listening, settings.grace_seconds)
 
 
 def _access(address: str) -> AccessSettings:

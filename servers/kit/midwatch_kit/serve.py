@@ -1,9 +1,11 @@
 """From settings to a running server: the command line, both transports, signals, and exit codes that mean something.
 
-0: the client left. 1: the server could not start, or could not go on. 2: a setting cannot be used. Both come with
-one clear line on stderr. A signal ends the process at once: a server keeps nothing that a signal could tear.
+0: the client left, or over HTTP a signal came. 1: the server could not start, or could not go on. 2: a setting cannot
+be used. Both come with one clear line on stderr. On stdio a signal ends the process at once: a server keeps nothing
+that a signal could tear. Over HTTP calls under way get their answer first.
 """
 
+import functools
 import gc
 import os
 import signal
@@ -13,7 +15,6 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 import anyio
-import uvicorn
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
@@ -25,7 +26,7 @@ from midwatch_kit.settings import ServerSettings
 SettingsT = TypeVar("SettingsT", bound=ServerSettings)
 
 PATH = "/mcp"
-LAST_CALLS_SECONDS = 2
+GRACE_SECONDS = 5
 """How long calls under way may take to end when a signal comes, over HTTP."""
 
 
@@ -50,6 +51,7 @@ def run(build: Callable[[SettingsT], EvidenceServer], settings_class: type[Setti
 
 def _serve_http(server: EvidenceServer, build: Callable[[SettingsT], EvidenceServer], settings: SettingsT) -> None:
     from midwatch_kit.access import guarded_app  # noqa: PLC0415 - a start on stdio need not wait for it
+    from midwatch_kit.serving import serve_until_signalled  # noqa: PLC0415 - nor for this
 
     try:
         app = guarded_app(server, build, settings, PATH)
@@ -60,16 +62,12 @@ def _serve_http(server: EvidenceServer, build: Callable[[SettingsT], EvidenceSer
         at = f"{settings.host} port {settings.port}"
         _leave(1, f"{server.name} cannot listen on {at}: {error.strerror}; choose another")
     host, port = listening.getsockname()[:2]
-    config = uvicorn.Config(
-        app,
-        http="h11",  # httptools, if it is there, keeps the blanks around a header's value
-        log_level=settings.log_level.lower(),
-        timeout_graceful_shutdown=LAST_CALLS_SECONDS,
-        log_config=None,
-    )
     _collect_from_here_on()
     sys.stderr.write(f"{server.name} listens on http://{f'[{host}]' if ':' in host else host}:{port}{PATH}\n")
-    anyio.run(uvicorn.Server(config).serve, [listening])
+    serve = functools.partial(serve_until_signalled, log_level=settings.log_level.lower())
+    anyio.run(serve, app, listening, GRACE_SECONDS)
+    sys.stderr.flush()
+    os._exit(0)  # a query that nobody waits for any more may still run in its thread
 
 
 def _collect_from_here_on() -> None:
