@@ -105,6 +105,17 @@ EXAMPLES = [
         labels={"alertname": "High memory usage", "team": "blue", "zone": "us-1"}, values=None, panelURL=None,
         annotations={"description": "memory", "summary": "us-1 has used more than 95%"}), {
         "service": "High memory usage", "title": "us-1 has used more than 95%", "severity": "medium"}),
+    Example("grafana", "of a panel", "grafana.com/docs/grafana/v8.5/alerting/old-alerting/notifications", {
+        "dashboardId": 1, "evalMatches": [{"value": 1, "metric": "Count", "tags": {"app": "search"}}], "imageUrl": "",
+        "message": "slow", "orgId": 1, "panelId": 2, "ruleId": 7, "ruleName": "Latency", "state": "alerting",
+        "ruleUrl": "https://grafana.example.com/d/abc", "tags": {"team": "web"}, "title": "[Alerting] Latency"}, {
+        "external_id": "rule:7", "action": "created", "service": "search", "started_at": NOW,
+        "description": "slow\nCount = 1", "links": ("https://grafana.example.com/d/abc",)}),
+    Example("grafana", "test of a panel", "grafana.com/docs/grafana/v8.5/alerting/old-alerting/notifications", {
+        "evalMatches": [{"value": 100, "metric": "High value", "tags": None}], "ruleId": 0, "state": "ok",
+        "ruleName": "Test notification", "title": "[OK] Test notification"}, {"action": "resolved"}),
+    Example("grafana", "panel that is paused", "grafana.com/docs/grafana/v8.5/alerting/old-alerting/notifications", {
+        "ruleId": 7, "state": "paused"}, None),
     Example("grafana", "no data", _GRAFANA, _grafana(annotations={}, labels={
         "alertname": "DatasourceNoData", "datasource_uid": "abc", "ref_id": "A", "rulename": "High latency"}), {
         "service": "High latency", "title": "DatasourceNoData: High latency"}),

@@ -126,6 +126,13 @@ def test_an_incident_that_is_opened_again_begins_anew() -> None:
     assert again.started_at == BEGAN + timedelta(minutes=7, milliseconds=169)
 
 
+def test_an_incident_of_servicenow_that_is_opened_again_begins_anew_and_ends_as_that() -> None:
+    reopened = {**SERVICENOW, "operation": "update", "state": "2", "reopened_at": "2026-11-20 02:59:00"}
+    (first,), (again,), (over,) = (alerts("servicenow", b) for b in (SERVICENOW, reopened, {**reopened, "state": "6"}))
+    assert first.id != again.id == over.id
+    assert (again.external_id, again.started_at) == (first.external_id, BEGAN + timedelta(minutes=11))
+
+
 @pytest.mark.parametrize(
     ("source", "body", "said"),
     [

@@ -49,6 +49,7 @@ GOOD = [
     ("synthetic", {"x-checkly-signature": BARE[FIRST]}),
     ("grafana", {GRAFANA: BARE[FIRST]}),
     ("grafana", {GRAFANA: TIMED, f"{GRAFANA}-timestamp": AT}),
+    ("grafana", {GRAFANA: TIMED, "x-grafana-alerting-timestamp": AT}),
     ("devops-agent", {"x-amzn-event-signature": AGENT, "x-amzn-event-timestamp": ISO}),
     ("devops-agent", {"authorization": "Bearer first-secret", "x-amzn-event-timestamp": ISO}),
     ("generic", {"x-midwatch-signature": f"v0={SLACK_LIKE}", "x-midwatch-timestamp": AT}),

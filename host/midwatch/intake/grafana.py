@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue
 
 from midwatch.intake.alertmanager import left_out
 from midwatch.intake.parts import (
+    Action,
     Began,
     Draft,
     Labels,
@@ -18,8 +19,10 @@ from midwatch.intake.parts import (
     alone,
     each_finished,
     ended,
+    finished,
     runbook,
     severity,
+    validated,
     validated_group,
 )
 from midwatch.records import Alert
@@ -51,8 +54,30 @@ class _Message(Shape):
     alerts: list[_One] = Field(min_length=1, max_length=10_000)
 
 
+class _Match(Shape):
+    metric: Text = ""
+    value: Text = ""
+    tags: Labels = Field(default_factory=dict)
+
+
+class _Panel(Shape):
+    """An alert of a dashboard's panel, as Grafana before 9 sends it unless told otherwise, and 10 still can."""
+
+    rule_id: Text = Field(alias="ruleId")
+    rule_name: Text = Field("", alias="ruleName")
+    rule_url: Text = Field("", alias="ruleUrl")
+    image_url: Text = Field("", alias="imageUrl")
+    title: Text = ""
+    message: Text = ""
+    state: Text = Field(min_length=1)
+    tags: Labels = Field(default_factory=dict)
+    matches: list[_Match] = Field([], alias="evalMatches")
+
+
 def from_grafana(body: JsonValue, told: Told) -> list[Alert]:
     """Return the alerts of Grafana's webhook contact point; raises `BadAlert`, and `PartlyBad` for a part of them."""
+    if isinstance(body, dict) and "alerts" not in body and "ruleId" in body:
+        return _of_panel(validated(_Panel, body), body, told)
     message, numbers, faults = validated_group(_Message, body)
     drafts = (_draft(alert, number, message, body) for number, alert in zip(numbers, message.alerts, strict=True))
     return each_finished(drafts, told, [*faults, *left_out(message.truncated)])
@@ -79,3 +104,26 @@ def _draft(alert: _One, number: int, message: _Message, body: JsonValue) -> Draf
         place=f"alerts.{number}.labels",
         runbook=runbook(labels, annotations),
     )
+
+
+def _of_panel(panel: _Panel, body: JsonValue, told: Told) -> list[Alert]:
+    """Return the alert of a panel; none of one that is paused or waits."""
+    actions: dict[str, Action] = {"alerting": "created", "no_data": "created", "ok": "resolved"}
+    if panel.state not in actions:
+        return []
+    labels = {key: value for match in panel.matches for key, value in match.tags.items()} | panel.tags
+    values = ", ".join(f"{match.metric} = {match.value}" for match in panel.matches)
+    draft = Draft(
+        source="grafana",
+        external=f"rule:{panel.rule_id}",
+        title=panel.rule_name or panel.title,
+        started_at=told.now,
+        raw=body,
+        labels=labels,
+        action=actions[panel.state],
+        description="\n".join(text for text in (panel.message, values) if text),
+        severity=severity(labels.get("severity") or labels.get("priority", "")),
+        links=(panel.rule_url, panel.image_url),
+        runbook=runbook(labels),
+    )
+    return [finished(draft, told)]

@@ -53,6 +53,7 @@ class _Incident(Shape):
     cmdb_ci: _Shown = ""
     service: _Shown = ""
     opened_at: Annotated[MaybeBegan, BeforeValidator(_stored)] = None
+    reopened_at: Annotated[MaybeBegan, BeforeValidator(_stored)] = None
     resolved_at: Annotated[MaybeBegan, BeforeValidator(_stored)] = None
     url: Text = ""
     runbook_url: Text = ""
@@ -67,7 +68,7 @@ def from_servicenow(body: JsonValue, told: Told) -> list[Alert]:
         source="servicenow",
         external=incident.number,
         title=incident.short_description or incident.number,
-        started_at=incident.opened_at or told.now,
+        started_at=incident.reopened_at or incident.opened_at or told.now,
         ended_at=incident.resolved_at,
         raw=body,
         labels=labels,
@@ -77,7 +78,7 @@ def from_servicenow(body: JsonValue, told: Told) -> list[Alert]:
         service=incident.business_service or incident.cmdb_ci,
         links=(incident.url,),
         runbook=incident.runbook_url or runbook(labels),
-        once="",
+        once=incident.reopened_at.isoformat() if incident.reopened_at else "",
     )
     return [finished(draft, told)]
 

@@ -18,6 +18,8 @@ from midwatch.errors import HostError
 
 Secrets = Sequence[bytes]
 _MOST_SIGNATURES = 32
+_GRAFANA_TIMES = ("X-Grafana-Alerting-Signature-Timestamp", "X-Grafana-Alerting-Timestamp")
+"""The header with the time has no name of its own: Grafana's documentation uses one of these."""
 
 
 class Refused(HostError):
@@ -114,10 +116,11 @@ def checkly(sent: Sent, secrets: Secrets) -> Proof | None:
 
 def grafana(sent: Sent, secrets: Secrets) -> Proof | None:
     """`X-Grafana-Alerting-Signature: HEX` over the body, or over `TIME:BODY` where Grafana is set to send the time."""
-    if "x-grafana-alerting-signature-timestamp" not in sent.headers:
-        return _plain(sent, secrets, "X-Grafana-Alerting-Signature")
     name = "X-Grafana-Alerting-Signature"
-    return _timed(sent, secrets, name, f"{name}-Timestamp", lambda secret, time: _hex(secret, time + b":" + sent.body))
+    timed = next((each for each in _GRAFANA_TIMES if each.lower() in sent.headers), None)
+    if timed is None:
+        return _plain(sent, secrets, name)
+    return _timed(sent, secrets, name, timed, lambda secret, time: _hex(secret, time + b":" + sent.body))
 
 
 def devops_agent(sent: Sent, secrets: Secrets) -> Proof | None:
