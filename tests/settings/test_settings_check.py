@@ -113,6 +113,12 @@ def test_settings_that_contradict_each_other_in_one_table_are_told_by_that_table
     assert said == "midwatch.toml:1:11: channels.notes: give either username and password, or token"
 
 
+def test_a_kind_that_has_the_name_of_a_key_is_no_step_on_the_way_to_a_setting(folder: Path) -> None:
+    (folder / "midwatch.toml").write_text('[channels.chat]\nkind = "teams"\nurl = "https://example.org/hook"\n')
+    (said,) = faults()
+    assert said.startswith("midwatch.toml:3:7: channels.chat.url: a secret does not stand in a settings file")
+
+
 def test_nothing_wrong_is_said_too(folder: Path) -> None:
     assert ran("config", "check") == (0, "the settings are right\n")
     (folder / "mine.toml").write_text("call_seconds = 5\n")

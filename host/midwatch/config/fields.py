@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -31,8 +31,11 @@ def as_written(model: type[BaseModel], path: Sequence[str | int], *, to_the_end:
     annotations: list[object] = [model]
     steps: list[str | int] = []
     for number, key in enumerate(path, 1):
+        if len(among := [*_models(annotations)]) > 1 and (of_kind := [each for each in among if key in _kinds(each)]):
+            annotations = [*of_kind]  # a kind may have the name of a key, as teams has
+            continue
         stepped = [inside for each in annotations for inside in _step(each, key)]
-        is_kind = not stepped and len([*_models(annotations)]) > 1 and not (to_the_end and number == len(path))
+        is_kind = not stepped and len(among) > 1 and not (to_the_end and number == len(path))
         annotations = stepped or annotations
         steps += [] if is_kind else [key]
     return tuple(steps)
@@ -84,6 +87,12 @@ def _tables(annotation: object) -> Iterator[tuple[tuple[str, ...], type[BaseMode
 def _field(model: type[BaseModel], key: str | int) -> FieldInfo | None:
     by_alias = {field.alias: field for field in model.model_fields.values() if field.alias}
     return by_alias.get(str(key)) or model.model_fields.get(str(key))
+
+
+def _kinds(model: type[BaseModel]) -> tuple[object, ...]:
+    """Return the names by which a model is told from the others that may stand in its place."""
+    field = model.model_fields.get("kind")
+    return get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
 
 
 def _models(annotations: Sequence[object]) -> Iterator[type[BaseModel]]:
