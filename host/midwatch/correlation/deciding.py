@@ -15,10 +15,11 @@ from midwatch.correlation.likeness import Match, Part, Seen, different_faults, m
 from midwatch.correlation.neighbourhood import Neighbourhood
 from midwatch.correlation.ongoing import Known, Ongoing, Outage, fingerprint, moment_key, service_id
 from midwatch.correlation.rules import Rules
-from midwatch.correlation.weights import LINK, RELATED
+from midwatch.correlation.weights import LINK, NEARLY, NOTICED_SECONDS, RELATED, SPREAD_SECONDS
 from midwatch.correlation.words import plain
 from midwatch.records import Alert, Severity, Status
 from midwatch.settings.correlation import CorrelationSettings
+from midwatch_kit.records import EntityId
 
 Verb = Literal["new", "linked", "repeat", "resolves", "skipped", "recurrence", "late"]
 _MOST_RELATED = 3
@@ -110,6 +111,8 @@ def _comes_back(alert: Alert, known: Known, around: Circumstances) -> Decision |
         return None
     if alert.started_at < latest.start:
         return _earlier_time(alert, known, outage, around)
+    if _effect_of_another(alert, known, outage, around):
+        return None
     flapping = around.rules.flapping(alert)
     times = known.starts_within(60 * flapping.minutes, alert.started_at)
     said = f"it fires for the {_nth(times)} time within {flapping.minutes:g} minutes" if times > 1 else "it fires anew"
@@ -120,6 +123,16 @@ def _comes_back(alert: Alert, known: Known, around: Circumstances) -> Decision |
     if comes_and_goes:
         return Decision("repeat", outage.id, f"{said}: it is flapping, no incident is opened for it", flapping=True)
     return _right_after(alert, outage, around, "the same alert")
+
+
+def _effect_of_another(alert: Alert, known: Known, outage: Outage, around: Circumstances) -> bool:
+    """Return whether an alert that fires anew is an effect of another outage, which is open, rather than of its own."""
+    for found in _matches(alert, known, around):
+        if found.outage is outage and not outage.over:
+            return False
+        if found.is_effect and found.score >= LINK and not found.kept_apart and not found.outage.over:
+            return found.outage is not outage
+    return False
 
 
 def _earlier_time(alert: Alert, known: Known, outage: Outage, around: Circumstances) -> Decision | None:
@@ -180,7 +193,7 @@ def _opens(
 
 def _into(alert: Alert, best: Match, fitting: list[Match], around: Circumstances) -> Decision | None:
     outage = best.outage
-    why = f"{best.score:.2f} of 1: " + "; ".join(str(part) for part in best.parts)
+    why = f"{best.score:.2f} of 1: " + "; ".join(str(part) for part in best.parts) + _as_well(best, fitting)
     decision = Decision("linked", outage.id, why, best.parts, joins=True)
     settled = outage.over and outage.over_at is not None
     if settled:
@@ -188,18 +201,37 @@ def _into(alert: Alert, best: Match, fitting: list[Match], around: Circumstances
         if back is None:
             return None
         decision = replace(back, why=f"{back.why}; {why}", parts=best.parts)
-    tied = [other for other in fitting if other is not best and _one_cause(best, other, alert.started_at)]
+    tied = [other for other in fitting if other is not best and _one_cause(best, other, alert.started_at, around.area)]
     if not tied:
         return decision
     stays, *others = sorted([outage.id, *(other.outage.id for other in tied)])  # whoever works on it goes on with it
     return replace(decision, incident=stays, merges=tuple(others))
 
 
-def _one_cause(one: Match, other: Match, at: datetime) -> bool:
+def _as_well(best: Match, fitting: list[Match]) -> str:
+    """Return in words which other outages would explain an alert nearly as well: it may be an effect of any of them."""
+    near = [f"{other.outage.id} ({other.score:.2f})" for other in fitting if other.rank >= best.rank - NEARLY]
+    others = [said for said in near if not said.startswith(best.outage.id)]
+    return f"; nearly as well explained by {', '.join(others[:_MOST_RELATED])}" if best.is_effect and others else ""
+
+
+def _one_cause(one: Match, other: Match, at: datetime, area: Neighbourhood) -> bool:
     """Return whether one component that alerts would explain two outages that went on then, so that they are one."""
     if not (one.outage.went_on(at) and other.outage.went_on(at)) or different_faults(one.outage, other.outage):
         return False
-    return bool(one.common & other.common & {one.entity, *one.outage.places, *other.outage.places})
+    for cause in one.common & other.common & {one.entity, *one.outage.places, *other.outage.places}:
+        places = (each.outage.places.get(cause) for each in (one, other))
+        noticed = min((place.starts[0] for place in places if place), default=at.timestamp())
+        if all(_comes_of(each.outage, cause, noticed, area) for each in (one, other)):
+            return True
+    return False
+
+
+def _comes_of(outage: Outage, cause: EntityId, noticed: float, area: Neighbourhood) -> bool:
+    """Return whether an outage began when a cause that was noticed at a moment would have come to where it began."""
+    start, first = min((place.starts[0], name) for name, place in outage.places.items())
+    hops = max(1, area.upstream(first).get(cause, 0))
+    return -NOTICED_SECONDS <= start - noticed <= hops * SPREAD_SECONDS
 
 
 def _matches(alert: Alert, known: Known | None, around: Circumstances) -> list[Match]:
@@ -223,7 +255,7 @@ def _matches(alert: Alert, known: Known | None, around: Circumstances) -> list[M
             found.append(Match(entity, outage, (by_hand,)))
         elif (matched := match(seen, outage, around.area, window)) is not None:
             found.append(matched)
-    return sorted(found, key=lambda each: (bool(each.kept_apart), -each.score, each.outage.id))
+    return sorted(found, key=lambda each: (bool(each.kept_apart), -each.rank, -each.score, each.outage.id))
 
 
 def _name(alert: Alert, known: Known | None) -> str:

@@ -13,7 +13,7 @@ from midwatch.records.incident import Category
 
 
 class Kind(NamedTuple):
-    """A category, what of it (`disk`), and whether it is only said to come (`expires in 14 days`)."""
+    """A category, what of it (`disk`), and whether it hurts nobody yet (`expires in 14 days`, `backup failed`)."""
 
     category: Category
     aspect: str = ""
@@ -26,11 +26,13 @@ class Kind(NamedTuple):
 
     def __str__(self) -> str:
         said = f"{self.category} ({self.aspect})" if self.aspect else str(self.category)
-        return f"{said}, ahead of time" if self.ahead else said
+        return f"{said}, which hurts nobody yet" if self.ahead else said
 
 
 _FAULTS = frozenset({Category.SATURATION, Category.CERTIFICATE, Category.ACCESS, Category.DATA})
-_AHEAD = re.compile(r"expir\w* (in|soon|within)|\bwill (fill|expire|run out|exhaust)|predict|forecast|days? left")
+_AHEAD = re.compile(
+    r"expir\w* (in|soon|within)|\bwill (fill|expire|run out|exhaust)|predict|forecast|days? left|\bbackups?\b"
+)
 _WORDS: tuple[tuple[Category, str, re.Pattern[str]], ...] = tuple(
     (category, aspect, re.compile(words))
     for category, aspect, words in (

@@ -15,7 +15,9 @@ from midwatch.correlation.weights import (
     CAUSE_IS_SILENT,
     HALF_LIFE_AT_ONE_PLACE_SECONDS,
     HALF_LIFE_SECONDS,
+    HOPS,
     NO_CAUSE,
+    TOGETHER_SECONDS,
     WEIGHTS,
 )
 from midwatch_kit.records import EntityId, Record
@@ -37,7 +39,8 @@ class Part(Record):
 class Match:
     """How well an alert at an entity goes with one outage.
 
-    `kept_apart` says what rules it out, whatever the rest weighs; `common` is what would explain it and the outage.
+    `kept_apart` says what rules it out, whatever the rest weighs; `common` is what would explain it and the outage;
+    `is_effect` whether one of that alerts elsewhere, so that the alert may be what comes of it.
     """
 
     entity: EntityId
@@ -45,6 +48,15 @@ class Match:
     parts: tuple[Part, ...]
     kept_apart: str = ""
     common: AbstractSet[EntityId] = frozenset()
+    is_effect: bool = False
+
+    @property
+    def rank(self) -> float:
+        """What says to which of several outages it goes: where and when.
+
+        The words and the kind of an alert are those of its rule, whichever outage it is an effect of.
+        """
+        return sum(part.points for part in self.parts if part.name not in ("kind", "text"))
 
     @property
     def score(self) -> float:
@@ -72,10 +84,11 @@ def match(seen: Seen, outage: Outage, area: Neighbourhood, window: float) -> Mat
     common = (outage.causes or frozenset()) & area.upstream(seen.entity).keys()
     cause = _explained(seen, outage, area, common)
     shared = seen.marks & outage.marks
+    is_effect = not shared and any(name in outage.places for name in common if name != seen.entity)
     best: tuple[Part, ...] = ()
     for entity, place in outage.places.items():
         gap = place.gap(seen.start)
-        if gap > window:
+        if gap > window or (entity != seen.entity and not _goes_with(seen, place)):
             continue
         if shared:
             label, value = min(shared)
@@ -83,16 +96,18 @@ def match(seen: Seen, outage: Outage, area: Neighbourhood, window: float) -> Mat
         elif not (tie := area.tie(seen.entity, entity)).weight:
             continue
         same = entity == seen.entity or bool(shared)
+        if same and is_effect and gap > TOGETHER_SECONDS:  # it says no more than any other effect
+            tie = Tie(HOPS[1], tie.said)
         near = _nearness(tie, place, seen, (1.0, "") if same else cause)
         parts = (
             near,
-            _time(gap, HALF_LIFE_AT_ONE_PLACE_SECONDS if same else HALF_LIFE_SECONDS),
+            _time(gap, HALF_LIFE_AT_ONE_PLACE_SECONDS if same and not is_effect else HALF_LIFE_SECONDS),
             _kind(seen, place),
             _text(seen, place),
         )
         if sum(part.points for part in parts) > sum(part.points for part in best):
             best = parts
-    return Match(seen.entity, outage, best, apart, common) if best else None
+    return Match(seen.entity, outage, best, apart, common, is_effect) if best else None
 
 
 def _nearness(tie: Tie, place: Place, seen: Seen, cause: tuple[float, str]) -> Part:
@@ -106,6 +121,11 @@ def _nearness(tie: Tie, place: Place, seen: Seen, cause: tuple[float, str]) -> P
 def _time(gap: float, half_life: float) -> Part:
     said = f"began {gap / 60:.0f} min from the nearest" if gap >= 60 else f"began {gap:.0f} s from the nearest"
     return _part("time", 0.5 ** (gap / half_life), WEIGHTS.time, said)
+
+
+def _goes_with(seen: Seen, place: Place) -> bool:
+    """Return whether an alert's kind goes with anything here at all: what hurts nobody yet explains nothing."""
+    return any(kinds.likeness(seen.kind, kind) for kind in place.kinds)
 
 
 def _kind(seen: Seen, place: Place) -> Part:
@@ -131,7 +151,7 @@ def _explained(seen: Seen, outage: Outage, area: Neighbourhood, common: Abstract
         return CAUSE_ALERTS, f"{_name(alerting[0])} would explain all"
     if silent := sorted(name for name in common if not area.is_broad(name)):
         return CAUSE_IS_SILENT, f"{_name(silent[0])}, which is silent, would explain all"
-    if common:
+    if common and outage.causes.isdisjoint(outage.places):
         return CAUSE_IS_BROAD, f"only {_name(min(common))} would explain all, and on that depends very much"
     return NO_CAUSE, "no one component would explain all"
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from midwatch.correlation.kinds import Kind, kind_of
 from midwatch.correlation.neighbourhood import Neighbourhood
+from midwatch.correlation.weights import TOGETHER_SECONDS
 from midwatch.correlation.words import plain
 from midwatch.records import Alert, Severity, Status
 from midwatch_kit.records import EntityId
@@ -22,8 +23,6 @@ OVER = frozenset({Status.RESOLVED, Status.LINKED, Status.SKIPPED, Status.FAILED,
 _EPISODES = 16
 _STARTS, _TITLES = 64, 8
 """How many starts and titles of one component an outage remembers."""
-_TOGETHER_SECONDS = 30
-"""Starts that are no further apart are remembered as one."""
 
 
 def service_id(name: str) -> EntityId:
@@ -101,7 +100,7 @@ class Known:
         at = alert.started_at
         latest = next((e for e in reversed(self.episodes) if e.ended is None and e.start <= at), None)
         tells_beginning = alert.ended_at is not None and at < alert.ended_at
-        if latest and tells_beginning and at - latest.start > timedelta(seconds=_TOGETHER_SECONDS):
+        if latest and tells_beginning and at - latest.start > timedelta(seconds=TOGETHER_SECONDS):
             return None
         return latest
 
@@ -133,7 +132,7 @@ class Place:
         self.kinds.add(kind)
         if len(self.titles) < _TITLES:
             self.titles.add(title)
-        if not self.starts or self.gap(start) > _TOGETHER_SECONDS:
+        if not self.starts or self.gap(start) > TOGETHER_SECONDS:
             insort(self.starts, start)
             if len(self.starts) > _STARTS:
                 del self.starts[1]  # the first start stays: it says when the outage came here
