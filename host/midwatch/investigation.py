@@ -26,7 +26,7 @@ from midwatch.builtin.planning import plan_for, sealed
 from midwatch.builtin.scene import Scene
 from midwatch.claude.models import Models
 from midwatch.declared import declared_topology
-from midwatch.errors import UnknownIncident, first_of, stopping
+from midwatch.errors import first_of, stopping
 from midwatch.inquiry import Inquiry, Limits
 from midwatch.last_words import last_words, worth_asking
 from midwatch.mcp_client.toolbox import Eyes, Hands
@@ -467,17 +467,6 @@ def becomes(journal: Journal, incident: Incident, status: Status, reason: str = 
         later = latest.model_copy(update={"status": status, "reason": reason, "version": latest.version + 1})
         if journal.note(incident.id, "incident", str(later.version), later) == later:  # else alerts came in between
             return later
-
-
-def find_incident(journal: Journal, name: str) -> Incident:
-    """Return the incident whose id begins or ends so, or the latest for none or `latest`; raises `UnknownIncident`."""
-    part = "" if name.casefold() == "latest" else name.upper()
-    known = journal.incidents()
-    matching = [found for found in known if found.id.startswith(part) or found.id.endswith(part)]
-    if not matching or (part and len(matching) > 1):
-        listed = ", ".join(found.id for found in known[-5:]) or "none"
-        raise UnknownIncident(f"{name or 'the latest incident'} is not on record, or not alone; the last are: {listed}")
-    return matching[-1]
 
 
 def _without(seen: Sequence[Observation], noise: Sequence[Observation]) -> list[Observation]:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from midwatch.cli import app
-from midwatch.cli.app import settings_or_fail
+from midwatch.cli.shared import settings_or_fail
 from midwatch.records import Message
 from midwatch.storage.database import Database
 from midwatch.storage.journal import Journal

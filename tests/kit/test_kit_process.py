@@ -15,7 +15,7 @@ import pytest
 from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from pydantic import JsonValue
 
-import midwatch_kit
+from midwatch_kit.evidence import canonical
 
 SCRIPT = '''
 """A server that counts, and collects no garbage while it is imported, as those of the suite."""
@@ -141,7 +141,7 @@ def is_counting(process: subprocess.Popen[str]) -> None:
 def ask(process: subprocess.Popen[str], number: int, method: str, **params: Any) -> None:
     assert process.stdin
     request: dict[str, JsonValue] = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-    process.stdin.write(midwatch_kit.evidence.canonical(request).decode() + "\n")
+    process.stdin.write(canonical(request).decode() + "\n")
     process.stdin.flush()
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from tests.settings.conftest import ran
 
-from midwatch.cli.app import settings_or_fail
+from midwatch.cli.shared import settings_or_fail
 from midwatch.config.fields import every_field, is_secret
 from midwatch.errors import BadSettings
 from midwatch.settings import Settings

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from midwatch_kit.errors import NotFound
 from midwatch_kit.records import Basis, Binding, Entity, EntityId, Relation, Signal, TopologyFragment
 from midwatch_topology.claims import NEVER, Claim, Key, RelationKey, agreed, implied, joined, relation_key
 from midwatch_topology.harm import HarmPath, harm_graph, harm_paths, hurt_by, that_hurt
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from midwatch_topology.harm import HarmGraph
 
 
-class UnknownEntity(KeyError):
+class UnknownEntity(NotFound, KeyError):
     """Raised when an entity is asked for that the topology does not have; the message names near ones."""
 
     def __init__(self, name: str, known: Iterable[EntityId]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from midwatch.cli.app import Json, fail, print_json
+from midwatch.cli.shared import Json, fail, print_json
 from midwatch_bench.accuracy.measured import Measured
 from midwatch_bench.accuracy.report import write_report
 from midwatch_bench.accuracy.running import Run, run_cases

@@ -16,9 +16,9 @@ import duckdb
 from midwatch.cases.manifest import NAME, read_manifest
 from midwatch.cases.snapshot import Source, take
 from midwatch.errors import BadSnapshot
-from midwatch.investigation import find_incident
 from midwatch.settings import Settings
 from midwatch.storage.journal import Journal
+from midwatch.storage.named import find_incident
 from midwatch_bench.played.desk import Desk
 from midwatch_kit.evidence import EvidenceStore
 

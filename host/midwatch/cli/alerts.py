@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from midwatch.cli.app import app, fail, print_json, settings_or_fail, told
+from midwatch.cli.app import app
+from midwatch.cli.shared import fail, print_json, settings_or_fail, told
 from midwatch.intake import SOURCES
 from midwatch.intake.strict_json import parsed
 from midwatch.settings.intake import IntakeSettings

@@ -1,6 +1,7 @@
 """The command that tells of the HTTP API."""
 
-from midwatch.cli.app import app, print_json
+from midwatch.cli.app import app
+from midwatch.cli.shared import print_json
 
 
 @app.command()

@@ -1,39 +1,119 @@
-"""The application that commands register with, and what commands share: settings, journal, errors, printing."""
+"""The application: which commands there are, in which module each is, and where all of them begin and end.
+
+A module is imported when one of its commands is called: who looks at a packet at night need not wait for all the rest.
+"""
 
 import gc
-import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Final
 
-import anyio
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
+from typer.core import TyperCommand, TyperGroup
 
 from midwatch.cli.output import ready_streams
-from midwatch.errors import BadSettings, HostError, first_of
-from midwatch.settings import Settings
-from midwatch.settings.file import VARIABLE
-from midwatch.storage.journal import Journal
-from midwatch.storage.state import journal_of
-from midwatch_kit.errors import KitError
-from midwatch_topology import UnknownEntity
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "investigate": ("investigating", "Investigate one incident, once, and say what was found."),
+    "report": ("incidents", "Show what an investigation found, or verify that its evidence still stands."),
+    "incidents": ("incidents", "List the incidents on record, the latest last."),
+    "alerts": ("triage", "List alerts with what became of them and why, the latest last."),
+    "ask": ("chat", "Ask about an investigation, or about the environment; every line says what it rests on."),
+    "chat": ("chat", "Hold a conversation, a line a question, until Ctrl-D; /help says what else can be typed."),
+    "show": ("show", "Open what an answer cites: stored bytes, a place in them, or a record."),
+    "approve": ("incidents", "Approve a plan, as a whole, by its digest."),
+    "reject": ("incidents", "Reject a plan by its digest."),
+    "steer": (
+        "steer",
+        "Tell a running or finished investigation when to look, what is noise, or which cause to test.",
+    ),
+    "feedback": ("cases", "Put on record what the cause really was."),
+    "up": ("system", "Run the store, the host and its webhook; takes up what was unfinished."),
+    "mcp": ("mcp", "Serve investigations to an MCP client: start, follow, steer, ask, read."),
+    "demo": ("system", "Break a small real application and watch it being investigated, mitigated and proven healthy."),
+    "topology": (
+        "system",
+        "Draw what the application is made of: as the servers see it now, or as an incident's investigation did.",
+    ),
+    "doctor": (
+        "system",
+        "Look at the settings, the database, the address, the channels and every server, and say what to do.",
+    ),
+    "login": ("login", "Log in at a server, in a browser on this machine; the login is kept, and renewed."),
+    "snapshot": ("cases", "Keep all that an investigation looked at as one portable directory or file."),
+    "replay": (
+        "cases",
+        "Investigate a snapshot again, the same way every time; asks nobody and changes nothing.",
+    ),
+    "diff": (
+        "cases",
+        "Show what changed between two conclusions on the same case; exit code 1 when something did.",
+    ),
+    "export": (
+        "keeping",
+        "Write an investigation into one file: its records, and all evidence; whatever is on record is in it.",
+    ),
+    "import": (
+        "keeping",
+        "Take an exported investigation in, once it is found whole; it can be read here, and nobody goes on with it.",
+    ),
+    "keep": ("keeping", "Keep an investigation whatever its age."),
+    "prune": (
+        "keeping",
+        "Let go what is older than MIDWATCH_RETENTION__DAYS, and evidence that no record names.",
+    ),
+    "schema": ("system", "Print the JSON Schema of every record type."),
+    "openapi": ("api", "Print the OpenAPI document of the HTTP API."),
+    "alert": ("alerts", "Alerts, before there is an incident."),
+    "bench": ("bench", "Measure midwatch."),
+    "case": ("cases", "Incidents kept as tests: save one, check many."),
+    "config": ("config", "The settings: check them, show what holds, describe them to an editor."),
+    "db": ("db", "The database: which revision its tables are of, and bringing them to another."),
+    "notify": ("notify", "The places where people are told."),
+    "recommendations": ("recommendations", "What would have prevented incidents, and what became of it."),
+    "server": ("server", "Check MCP servers, and see what may be used of them."),
+    "steering": ("steering", "Files that tell midwatch what a team knows of its own systems."),
+    "token": ("token", "Tokens: who may do what over HTTP."),
+    "triage": ("triage", "Decide by hand what alerts are part of."),
+}
+"""Each command with its module in this folder, and what `midwatch --help` says of it."""
+_INTERRUPTED: Final = 130
+
+
+class _Commands(TyperGroup):
+    """Knows every command by its line of help, and the command itself once its module is imported."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        listed = {name: TyperCommand(name, help=said) for name, (_, said) in COMMANDS.items()}
+        self.commands = {**listed, **self.commands}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import the module of the command that is called."""
+        if args and args[0] in COMMANDS:
+            import_module(f"midwatch.cli.{COMMANDS[args[0]][0]}")
+            self.commands[args[0]] = typer.main.get_group(app).commands[args[0]]
+            _collect_from_here_on()
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
-    name="midwatch", help="Investigates production incidents.", no_args_is_help=True, add_completion=False
+    name="midwatch",
+    help="Investigates production incidents.",
+    no_args_is_help=True,
+    add_completion=False,
+    cls=_Commands,
 )
-ResultT = TypeVar("ResultT")
-Json = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
-_INTERRUPTED = 130
-_WIDEST = 400
-_NARROW = 100
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - it takes longer than all the rest
+
+        typer.echo(f"midwatch {version('midwatch')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -41,16 +121,17 @@ def _before(
     config: Annotated[
         Path | None, typer.Option(help="settings file, TOML; else MIDWATCH_CONFIG, midwatch.toml")
     ] = None,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="say which version this is, and end")
+    ] = False,
 ) -> None:
     """Investigates production incidents."""
     if config:
-        os.environ[VARIABLE] = str(config)
+        os.environ["MIDWATCH_CONFIG"] = str(config)
 
 
 def main() -> None:
     """Run the command line; exits with 0 when all is well, 1 with a clear line when not, 130 when interrupted."""
-    gc.freeze()  # what was imported stays: no later collection need walk through it
-    gc.enable()
     ready_streams()
     try:
         app()
@@ -58,102 +139,8 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
 
 
-@contextmanager
-def told() -> Iterator[None]:
-    """Turn the errors that are for people into one line and exit code 1, however deep in a group they are."""
-    said = ""
-    try:
-        yield
-    except* (HostError, KitError, UnknownEntity) as group:
-        said = str(first_of(group))
-    if said:
-        fail(said)
-
-
-@contextmanager
-def open_journal() -> Iterator[Journal]:
-    """Hold the journal that the settings name."""
-    with told(), closing(journal_of(settings_or_fail())) as journal:
-        yield journal
-
-
-def settings_or_fail(**said: object) -> Settings:
-    """Return the settings as `settings_as_said` does, with the store that `midwatch up` keeps in the data folder.
-
-    So every command looks at what `up` looks at, unless a store is named, or none is to run.
-    """
-    settings = settings_as_said(**said)
-    if settings.store is None and settings.run_store and settings.own_store.is_dir():
-        return settings.model_copy(update={"store": settings.own_store})
-    return settings
-
-
-def settings_as_said(**said: object) -> Settings:
-    """Return the settings, or end with every fault, each with its line or variable.
-
-    What the command line `said` goes before all else, unless it is None.
-    """
-    given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
-    try:
-        return Settings(**given)
-    except BadSettings as error:
-        fail(str(error))
-    except ValidationError as error:
-        from midwatch.config.faults import of_settings, origins  # noqa: PLC0415 - only needed where something is wrong
-
-        faults = [str(fault) for fault in of_settings(error.errors(include_url=False), origins())]
-        fail("these settings cannot be used: " + "; ".join(faults) + " (midwatch config check)")
-
-
-@told()
-def run_async(work: Callable[..., Awaitable[ResultT]], *arguments: object) -> ResultT:
-    """Run asynchronous work to its end."""
-    return anyio.run(work, *arguments)
-
-
-def fail(text: str) -> NoReturn:
-    """End with one line for a person and exit code 1."""
-    typer.echo(f"midwatch: {text}", err=True)
-    raise typer.Exit(1)
-
-
-def console_for(*, as_json: bool) -> Console:
-    """Return where the live view goes: beside the JSON, not into it."""
-    return Console(stderr=as_json)
-
-
-def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table of which nothing is cut.
-
-    Where it goes to no terminal it is as wide as its words are; where it does not fit a narrow one, each row is a
-    few lines.
-    """
-    table, said = Table(), [tuple(row) for row in rows]
-    for name in head:
-        table.add_column(name, overflow="fold")
-    for row in said:
-        table.add_row(*map(Text, row))
-    console = Console()
-    wanted = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=max(console.width, wanted))
-    if wanted > console.width and console.width < _NARROW:
-        _print_rows(console, head, said)
-    else:
-        console.print(table)
-
-
-def _print_rows(console: Console, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print each row as its first two cells, with what has no heading before them, and a line for each other cell."""
-    for row in rows:
-        marks = [cell for name, cell in zip(head, row, strict=True) if not name]
-        console.print(Text(" ".join([*marks, *row[:2]]), style="bold"))
-        for name, cell in list(zip(head, row, strict=True))[2:]:
-            if name and cell:
-                for line in Text(f"{name}: {cell}").wrap(console, console.width - 2, overflow="fold"):
-                    console.print(f"  {line.plain.rstrip()}", highlight=False, markup=False)
-
-
-def print_json(value: object) -> None:
-    """Print a value for programs."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+def _collect_from_here_on() -> None:
+    """Begin to collect garbage, where `__main__` put it off."""
+    if not gc.isenabled():
+        gc.freeze()  # what was imported stays: no later collection need walk through it
+        gc.enable()

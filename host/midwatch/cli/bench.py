@@ -12,7 +12,8 @@ from typer.core import TyperGroup
 
 from midwatch.accuracy.robots import Case, Result, known_faults, run_cases
 from midwatch.accuracy.table import as_markdown
-from midwatch.cli.app import Json, app, fail, print_json, run_async
+from midwatch.cli.app import app
+from midwatch.cli.shared import Json, fail, print_json, run_async
 
 
 class _Sets(TyperGroup):

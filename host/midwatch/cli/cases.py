@@ -14,14 +14,15 @@ from midwatch.cases.archive import is_archive
 from midwatch.cases.replay import replay as replay_snapshot
 from midwatch.cases.sending import telemetry_of
 from midwatch.cases.snapshot import Source, take
-from midwatch.cli.app import Json, app, fail, open_journal, print_json, settings_or_fail, told
+from midwatch.cli.app import app
+from midwatch.cli.shared import Json, fail, open_journal, print_json, settings_or_fail, told
 from midwatch.correlation import service_id
 from midwatch.errors import BadSnapshot
-from midwatch.investigation import find_incident
 from midwatch.reading.differences import as_text, differences
 from midwatch.reading.findings import Findings, findings_in, findings_of
 from midwatch.records import Feedback, HypothesisKind, Incident, NamedCause, Outcome
 from midwatch.storage.journal import Journal
+from midwatch.storage.named import find_incident
 from midwatch.storage.state import evidence_of
 
 case_app = typer.Typer(help="Incidents kept as tests: save one, check many.", no_args_is_help=True)

@@ -1,4 +1,4 @@
-"""Commands for questions: ask one, hold a conversation, open what an answer cites."""
+"""Commands for questions: ask one, hold a conversation."""
 
 import os
 import stat
@@ -12,16 +12,16 @@ from typing import Annotated, Final
 import anyio
 import typer
 
-from midwatch.chat.handles import names_record, opened
 from midwatch.chat.talk import Reply, Talk
-from midwatch.cli.app import Json, app, open_journal, print_json, run_async, settings_or_fail, told
+from midwatch.cli.app import app
+from midwatch.cli.shared import Json, print_json, run_async, settings_or_fail, told
 from midwatch.errors import HostError, UnknownIncident
 from midwatch.host import Host, open_host
-from midwatch.investigation import find_incident
 from midwatch.records import Incident
 from midwatch.settings import Settings
 from midwatch.steering.steers import meaning, tell
 from midwatch.storage.journal import Journal
+from midwatch.storage.named import find_incident
 from midwatch.storage.snapshots import snapshot_of
 from midwatch.storage.state import evidence_of, journal_of
 from midwatch.telling import Fields
@@ -74,21 +74,8 @@ def chat(
     """Hold a conversation, a line a question, until Ctrl-D; /help says what else can be typed."""
     settings = settings_or_fail()
     with closing(journal_of(settings)) as journal:
-        found = find_incident(journal, _name(incident)) if incident else None
+        found = find_incident(journal, incident) if incident else None
         run_async(_converse, settings, journal, found, look, model)
-
-
-@app.command()
-@told()
-def show(
-    handle: Annotated[str, typer.Argument(help="what a line cites: 0656d7f6/rows/1, r37, or E3 of a packet")],
-    incident: Annotated[str, typer.Option(help="whose record it is; the latest when left out")] = "",
-) -> None:
-    """Open what an answer cites: stored bytes, a place in them, or a record."""
-    with open_journal() as journal:
-        kept = evidence_of(settings_or_fail(), journal)
-        found = find_incident(journal, _name(incident)) if names_record(handle) else None
-        print_json(opened(handle, kept, journal, found))
 
 
 async def _asked(
@@ -175,10 +162,6 @@ def _meant(journal: Journal, words: Sequence[str]) -> tuple[Incident | None, str
             if len(rest) == 1 and " " in rest[0]:  # the question was put in quotes, so what is before it is a name
                 raise
     return None, " ".join(words)
-
-
-def _name(incident: str) -> str:
-    return "" if incident == LATEST else incident
 
 
 def _as_json(reply: Reply, incident: Incident | None) -> dict[str, object]:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from midwatch.cli.app import Json, app, print_json, settings_as_said
+from midwatch.cli.app import app
+from midwatch.cli.shared import Json, print_json, settings_as_said
 from midwatch.settings import Settings
 from midwatch.settings.file import VARIABLE
 

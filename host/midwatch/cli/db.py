@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from midwatch.cli.app import app, settings_or_fail, told
+from midwatch.cli.app import app
+from midwatch.cli.shared import settings_or_fail, told
 from midwatch.storage.database import Database
 from midwatch.storage.state import where_of
 from midwatch.storage.tables import REVISION

@@ -1,59 +1,19 @@
-"""Commands about incidents: investigate, read, decide."""
+"""Commands about incidents on record: read, decide."""
 
-import json
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from midwatch.cases.replay import received_in
-from midwatch.cases.snapshot import ALERTS
-from midwatch.cli.app import (
-    Json,
-    app,
-    console_for,
-    fail,
-    open_journal,
-    print_json,
-    run_async,
-    settings_or_fail,
-    told,
-)
-from midwatch.errors import BadAlert, HostError
-from midwatch.host import Host, open_host
-from midwatch.intake import alerts_from, from_sentence
-from midwatch.investigation import find_incident
-from midwatch.mitigation.approvals import AtTheTerminal, decide_by_name
-from midwatch.reading.live import LiveView
+from midwatch.cli.app import app
+from midwatch.cli.shared import Json, open_journal, print_json, settings_or_fail
+from midwatch.errors import HostError
+from midwatch.mitigation.approvals import decide_by_name
 from midwatch.reading.packet import packet
-from midwatch.records import Alert, Conclusion, Report
-from midwatch.settings import Settings
+from midwatch.records import Conclusion, Report
 from midwatch.storage.audit import audit
-from midwatch.storage.claim import claim
 from midwatch.storage.journal import Journal
-from midwatch.storage.snapshots import read_from_snapshot
+from midwatch.storage.named import find_incident
 from midwatch.storage.state import evidence_of
-from midwatch_kit.window import parse_time, resolve_window
-
-
-@app.command()
-@told()
-def investigate(
-    what: Annotated[str, typer.Argument(help="an alert file, a snapshot directory, or a sentence naming a service")],
-    as_json: Json = False,
-) -> None:
-    """Investigate one incident, once, and say what was found."""
-    settings, path = settings_or_fail(), Path(what)
-    if path.is_dir():
-        known = received_in(path)
-        settings, alerts, seen = settings.model_copy(update={"store": path}), [*known.received], known.seen_at
-    else:
-        alerts = _alerts_in(path) if path.suffix == ".json" else []
-        seen = _first_seen(path) if alerts else datetime.now(UTC)
-    incident_id, text = run_async(_investigate_once, settings, alerts or what, seen, console_for(as_json=as_json))
-    _show(text, incident_id, as_json=as_json)
 
 
 @app.command()
@@ -71,7 +31,7 @@ def report(
         if not check:
             key = _look_of_version(journal, found.id, version) if version else ""
             said = journal.recall(found.id, "report", key, Report) if key else None
-            _show(said.packet if said else packet(found, journal), found.id, as_json=as_json, look=key)
+            show_packet(said.packet if said else packet(found, journal), found.id, as_json=as_json, look=key)
             return
         kept = evidence_of(settings_or_fail(), journal)
         checked = audit(found.id, journal, kept)
@@ -111,48 +71,6 @@ def reject(incident: str, digest: str, by: Annotated[str, typer.Option(help="who
     _decide(incident, digest, by, approved=False)
 
 
-async def _investigate_once(
-    settings: Settings, trigger: list[Alert] | str, seen: datetime, console: Console
-) -> tuple[str, str]:
-    async with open_host(settings) as host:
-        host.journal.listeners.append(LiveView(console).show)
-        alerts = [await _from_sentence(host, trigger)] if isinstance(trigger, str) else trigger
-        if not (incidents := host.receive(alerts, seen)):
-            raise BadAlert("the alert is over, and no incident on record is the one that it ended")
-        incident = incidents[0]
-        if settings.store and (settings.store / ALERTS).exists():
-            read_from_snapshot(host.journal, incident.id, settings.store.absolute())
-        with claim(
-            settings.data_dir / "claims", host.journal.database, incident.id
-        ):  # so that who steers it knows that it runs
-            done = await host.investigation(incident, AtTheTerminal(console)).run()
-    return incident.id, done.packet
-
-
-def _alerts_in(path: Path) -> list[Alert]:
-    try:
-        return alerts_from(json.loads(path.read_text(encoding="utf-8")))
-    except HostError as error:
-        fail(f"{path}: {error}")
-    except OSError as error:
-        fail(f"cannot read an alert from {path}: {error.strerror}")
-    except ValueError as error:
-        fail(f"cannot read an alert from {path}: it is not JSON: {error}")
-
-
-def _first_seen(path: Path) -> datetime:
-    """Return when the alert in a file was seen: as its field `seen_at` says, or now."""
-    body = json.loads(path.read_text(encoding="utf-8"))
-    told = body.get("seen_at") if isinstance(body, dict) else None
-    return parse_time(told, datetime.now(UTC)) if isinstance(told, str) else datetime.now(UTC)
-
-
-async def _from_sentence(host: Host, sentence: str) -> Alert:
-    now = datetime.now(UTC)
-    known = await host.topology(resolve_window("-1h", "now", now))
-    return from_sentence(sentence, {e.name for e in known.entities.values() if e.kind == "service"}, now)
-
-
 def _decide(incident: str, digest: str, by: str, *, approved: bool) -> None:
     with open_journal() as journal:
         found = find_incident(journal, incident)
@@ -171,7 +89,7 @@ def _look_of_version(journal: Journal, incident: str, version: int) -> str:
     return [key for key, conclusion in known.items() if conclusion.version == version][-1] if version < latest else ""
 
 
-def _show(text: str, incident: str, *, as_json: bool, look: str = "") -> None:
+def show_packet(text: str, incident: str, *, as_json: bool, look: str = "") -> None:
     """Print a packet, or for programs the latest conclusion, plan and report, or those of one look."""
     if not as_json:
         typer.echo(text)

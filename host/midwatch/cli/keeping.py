@@ -8,9 +8,10 @@ import typer
 
 from midwatch.cases.sending import export, receive
 from midwatch.cases.snapshot import Source
-from midwatch.cli.app import app, fail, open_journal, settings_or_fail, told
-from midwatch.investigation import find_incident
+from midwatch.cli.app import app
+from midwatch.cli.shared import fail, open_journal, settings_or_fail, told
 from midwatch.retention import keep, prune
+from midwatch.storage.named import find_incident
 from midwatch.storage.state import evidence_of
 
 AnIncident = Annotated[str, typer.Argument(help="its id, or the end of it; '' is the latest")]

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from midwatch.cli.app import app, run_async, settings_or_fail
+from midwatch.cli.app import app
+from midwatch.cli.shared import run_async, settings_or_fail
 from midwatch.mcp_server.server import serve
 
 

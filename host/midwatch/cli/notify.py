@@ -6,7 +6,8 @@ import typer
 
 from midwatch.channels.letters import Undelivered
 from midwatch.channels.opening import check_channels, send_test
-from midwatch.cli.app import Json, app, fail, print_json, print_table, run_async, settings_or_fail, told
+from midwatch.cli.app import app
+from midwatch.cli.shared import Json, fail, print_json, print_table, run_async, settings_or_fail, told
 
 notify = typer.Typer(help="The places where people are told.", no_args_is_help=True)
 app.add_typer(notify, name="notify")

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from midwatch.cli.app import Json, app, open_journal, print_json
+from midwatch.cli.app import app
+from midwatch.cli.shared import Json, open_journal, print_json
 from midwatch.reading.handout import handout
 from midwatch.reading.recommendations import decide, find, in_short, standing
 from midwatch.reading.recommendations import told as in_lines

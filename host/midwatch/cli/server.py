@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import anyio
 import typer
 
-from midwatch.cli.app import Json, app, print_json, print_table, run_async, settings_or_fail, told
+from midwatch.cli.app import app
+from midwatch.cli.shared import Json, print_json, print_table, run_async, settings_or_fail, told
 from midwatch.conformance import Plan, Report, check_server
 from midwatch.errors import HostError, Unreachable
 from midwatch.host import open_host

@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from midwatch.cli.app import Json, app, console_for, open_journal, print_json, run_async, settings_or_fail
+from midwatch.cli.app import app
+from midwatch.cli.shared import Json, console_for, open_journal, print_json, run_async, settings_or_fail
 from midwatch.host import open_host
-from midwatch.investigation import find_incident
 from midwatch.mitigation.approvals import AtTheTerminal
 from midwatch.reading.live import LiveView
 from midwatch.records import Hypothesis, Incident, Steer
 from midwatch.settings import Settings
 from midwatch.steering.steers import meaning, tell
 from midwatch.storage.claim import claim
+from midwatch.storage.named import find_incident
 from midwatch.storage.snapshots import snapshot_of
 from midwatch.telling import Fields
 from midwatch.understanding import understand

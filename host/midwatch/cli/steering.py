@@ -17,7 +17,8 @@ from midwatch.cases.trial import NO_LIMIT, Paid, Trial, Tried
 from midwatch.claude.day import DayPurse
 from midwatch.claude.models import open_models
 from midwatch.claude.purse import Purse
-from midwatch.cli.app import Json, app, console_for, fail, print_json, run_async, settings_or_fail, told
+from midwatch.cli.app import app
+from midwatch.cli.shared import Json, console_for, fail, print_json, run_async, settings_or_fail, told
 from midwatch.errors import BadSettings, BadSteering
 from midwatch.mcp_client.servers import server_specs
 from midwatch.settings import Settings

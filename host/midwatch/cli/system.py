@@ -12,9 +12,10 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from midwatch.accuracy.robots import known_faults
-from midwatch.cli.app import (
+from midwatch.cli.app import app
+from midwatch.cli.output import losing
+from midwatch.cli.shared import (
     Json,
-    app,
     console_for,
     open_journal,
     print_json,
@@ -23,17 +24,16 @@ from midwatch.cli.app import (
     settings_or_fail,
     told,
 )
-from midwatch.cli.output import losing
 from midwatch.demo import Show, Shown
 from midwatch.demo import demo as run_demo
 from midwatch.doctor import Finding, examine
 from midwatch.errors import HostError, first_of
 from midwatch.host import open_host
-from midwatch.investigation import find_incident
 from midwatch.mitigation.approvals import AtTheTerminal
 from midwatch.reading.packet import drawn
 from midwatch.records import BODIES
 from midwatch.settings import Settings
+from midwatch.storage.named import find_incident
 from midwatch.up import up as run_up
 from midwatch_kit.errors import KitError
 from midwatch_kit.window import resolve_window

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from midwatch.api.tokens import BadToken, Scope, Token, Tokens
-from midwatch.cli.app import Json, app, open_journal, print_json, print_table
+from midwatch.cli.app import app
+from midwatch.cli.shared import Json, open_journal, print_json, print_table
 from midwatch_kit.errors import BadInput
 from midwatch_kit.window import parse_time, rfc3339
 

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from midwatch.cli.app import Json, app, open_journal, print_json, settings_or_fail
-from midwatch.investigation import find_incident
+from midwatch.cli.app import app
+from midwatch.cli.shared import Json, open_journal, print_json, settings_or_fail
 from midwatch.reception.by_hand import ByHand, Done
 from midwatch.reception.rows import listed
 from midwatch.records import Status
+from midwatch.storage.named import find_incident
 from midwatch.storage.state import evidence_of
 from midwatch_kit.window import rfc3339
 

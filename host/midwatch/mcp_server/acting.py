@@ -16,7 +16,6 @@ from pydantic import Field, JsonValue
 
 from midwatch.correlation import new_incident
 from midwatch.errors import BadAlert
-from midwatch.investigation import find_incident
 from midwatch.mcp_server.asking import Approval, NotAsked, question, who_is_at
 from midwatch.mcp_server.following import Say, wait_until_settled
 from midwatch.mcp_server.looking import IncidentName
@@ -29,6 +28,7 @@ from midwatch.reading.packet import packet
 from midwatch.records import HypothesisKind, Incident
 from midwatch.steering.steers import meaning
 from midwatch.steering.steers import tell as tell_investigation
+from midwatch.storage.named import find_incident
 from midwatch.storage.snapshots import read_from_snapshot
 from midwatch.telling import Fields
 from midwatch.understanding import understand

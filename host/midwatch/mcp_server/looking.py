@@ -11,7 +11,6 @@ from pydantic import Field
 
 from midwatch.chat.handles import is_evidence, names_record, opened
 from midwatch.chat.questions import LONGEST
-from midwatch.investigation import find_incident
 from midwatch.mcp_server.asking import who_is_at
 from midwatch.mcp_server.following import wait_for_news
 from midwatch.mcp_server.reply import BUDGET_CHARS, fitting, offered, tell
@@ -27,6 +26,7 @@ from midwatch.reading.lines import (
 from midwatch.reading.packet import drawn, packet
 from midwatch.reading.recommendations import find, in_short, standing
 from midwatch.records import Incident, Plan, RecordType
+from midwatch.storage.named import find_incident
 from midwatch_kit.errors import BadInput
 from midwatch_kit.strict import StrictTool
 from midwatch_kit.window import resolve_window

@@ -11,10 +11,10 @@ from pydantic import Field
 from midwatch.chat.answers import from_the_journal
 from midwatch.chat.handles import line
 from midwatch.errors import UnknownIncident
-from midwatch.investigation import find_incident
 from midwatch.mcp_server.running import Running
 from midwatch.reading.lines import conclusion_lines, plan_lines, stands
 from midwatch.reading.packet import packet
+from midwatch.storage.named import find_incident
 
 IncidentName = Annotated[str, Field(description="an incident's id, or its end; the latest when left out")]
 _MOST_CHARS = 12_000

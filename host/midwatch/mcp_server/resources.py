@@ -14,13 +14,13 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from pydantic import JsonValue
 
 from midwatch.errors import HostError, UnknownIncident, UnknownRecommendation
-from midwatch.investigation import find_incident
 from midwatch.mcp_server.running import Running
 from midwatch.reading.handout import handout
 from midwatch.reading.packet import packet
 from midwatch.reading.recommendations import find, standing
 from midwatch.records import Conclusion, Plan
 from midwatch.storage.journal import Journal
+from midwatch.storage.named import find_incident
 from midwatch_kit.errors import BadInput, KitError, NotFound
 
 PAGE_RECORDS = 50

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 from midwatch.correlation import new_incident
 from midwatch.errors import CannotTriage
-from midwatch.investigation import find_incident
 from midwatch.reception import rows
 from midwatch.records import Alert, Incident, Message, Status
 from midwatch.storage.journal import Journal, Notes
+from midwatch.storage.named import find_incident
 from midwatch.storage.tables import alerts, incidents, triage
 from midwatch_kit.errors import BadInput
 from midwatch_kit.evidence import EvidenceStore, canonical
