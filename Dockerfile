@@ -2,7 +2,7 @@
 # while it is built, and are not in it.
 FROM python:3.11-slim
 RUN apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --user-group midwatch \
+    && useradd --uid 1000 --create-home --user-group midwatch \
     # A volume takes after the folder that it covers, owner included.
     && install -d -o midwatch -g midwatch /journal /robots /telemetry
 ARG UV_COMPILE_BYTECODE=1

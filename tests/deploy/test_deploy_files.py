@@ -210,4 +210,5 @@ def test_the_service_gives_the_program_time_and_signals_it_alone() -> None:
     said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     assert int(said["TimeoutStopSec"]) > Settings.model_fields["grace_seconds"].default
     assert said["KillMode"] == "mixed"
+    assert (said["Restart"], said["StartLimitIntervalSec"]) == ("on-failure", "0")  # it comes back, however late
     assert said["ExecStart"] == "/opt/midwatch/bin/midwatch up"

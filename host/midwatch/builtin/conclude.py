@@ -150,7 +150,7 @@ def _next_checks(
         return
     for signal in sorted(scene.blind):
         yield NextCheck(
-            what=f"bring the {signal} server back and investigate again",
+            what=f"see why {signal} could not be looked at, mend it, and investigate again",
             why=f"without {signal} rivals cannot be told apart",
             cost="a minute",
         )
