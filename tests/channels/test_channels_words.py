@@ -191,6 +191,13 @@ def test_markdown_shows_foreign_text_and_neither_links_nor_mentions(opens: Opene
     assert "javascript" in body, "it is shown all the same"
 
 
+def test_a_card_of_teams_shows_foreign_text_and_neither_links_nor_mentions_nor_backslashes(opens: Opened) -> None:
+    teams = open_channel("x", settings_of(kind="teams", url="https://t?sig=1"))
+    texts = [each["text"] for each in _nodes(teams.content(letter(evil(opens(title=EVIL)), said=True)), "TextBlock")]
+    assert not [text for text in texts if re.search(r"[\\<>\[\]*`]|@\w|https?:", text)]
+    assert any("javascript" in text for text in texts), "it is shown all the same"
+
+
 def test_a_comment_of_jira_holds_foreign_text_in_text_nodes_alone(opens: Opened) -> None:
     jira = open_channel("x", settings_of(kind="jira", url="https://j", token="t", projects=["A"]))
     document: Any = jira.content(letter(evil(opens(title=EVIL))))
@@ -215,6 +222,7 @@ def test_no_text_whatever_gets_markup_into_a_medium(text: str) -> None:
     assert not re.search(r"[<>]|@\w", escaping.slack(text))
     assert not re.search(r"[<>\"']", escaping.html(text))
     assert not re.search(r"(?<!\\)[*_`\[\]<>]|@\w", escaping.markdown(text))
+    assert not re.search(r"[\\*_`\[\]<>~|]|@\w|^\s*([#+=-]|\d+[.)])", escaping.card(text))
     assert "\n" not in escaping.one_line(text)
     assert not re.search(r"[\x00-\x08\u202a-\u202e]", escaping.clean(text))
 
@@ -279,7 +287,7 @@ def test_a_plan_that_does_not_fit_has_no_buttons(story: Story) -> None:
     assert "cannot be approved here" in json.dumps(cut)
 
 
-@pytest.mark.parametrize("words", ["long words ", "#<&@", "😀"])
+@pytest.mark.parametrize("words", ["long words ", "#<&@", "_*_", "😀"])
 def test_what_is_told_is_small_enough_for_every_place(words: str) -> None:
     notice = _grown(words, 4000, 70)
     labels = {f"label{n}": words * 300 for n in range(3000)}

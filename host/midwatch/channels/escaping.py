@@ -13,6 +13,8 @@ _GAP: Final = "\u200b"
 _SLACK_MARKS: Final = re.compile(r"([*_~`])")
 _MENTION: Final = re.compile(r"@(?=\w)")
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")
+_CARD_MARKS: Final = re.compile(r"[&<>\\`*_\[\]~|]")
+_CARD_BLOCK: Final = re.compile(r"^(?=\s*(?:[#+=-]|\d+[.)]))")
 _ADDRESS: Final = re.compile(r"(?i)\b(https?|ftp|mailto|www)(:|\.)")
 _REFERENCE: Final = re.compile(r"(?i)\b(GH)(?=-|\\-)")
 
@@ -38,8 +40,18 @@ def html(text: str) -> str:
     return escape(clean(text), quote=True)
 
 
+def card(text: str) -> str:
+    """Return a text for Markdown as cards of Teams have it: no markup, link or mention.
+
+    By entities, since Teams on telephones shows the backslashes that Markdown escapes with.
+    """
+    safe = _CARD_MARKS.sub(lambda found: f"&#{ord(found[0])};", clean(text).replace("\n", " "))
+    safe = _ADDRESS.sub(rf"\1{_GAP}\2", safe)
+    return _MENTION.sub(f"@{_GAP}", _CARD_BLOCK.sub(_GAP, safe))
+
+
 def markdown(text: str) -> str:
-    """Return a text for Markdown as GitHub, and cards of Teams, have it: no markup, link, mention or reference."""
+    """Return a text for Markdown as GitHub has it: no markup, link, mention or reference."""
     safe = _MARKDOWN.sub(r"\\\1", clean(text).replace("\n", " "))
     safe = safe.replace("&", "&amp;").replace("\\<", "&lt;").replace("\\>", "&gt;")
     safe = _REFERENCE.sub(rf"\1{_GAP}", _ADDRESS.sub(rf"\1{_GAP}\2", safe))

@@ -9,15 +9,16 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from midwatch.channels import wording
-from midwatch.channels.escaping import clean, cut, markdown
+from midwatch.channels.escaping import card, cut
 from midwatch.channels.http import Client
 from midwatch.channels.letters import CannotBeAsked, Letter, Style
 from midwatch.channels.notices import Notice
 from midwatch.settings.channels import TeamsSettings
 from midwatch_kit.evidence import canonical
 
-_SIZES: Final = ((12, 2000), (4, 500), (1, 200))
+_SIZES: Final = ((12, 2000), (4, 500), (1, 200), (1, 60))
 """How many lines of each part are shown, and how much of each: less, until the message is small enough."""
+_MOST_FACT: Final = 500
 _MOST_BYTES: Final = 25_000
 """Teams takes 28 KB."""
 
@@ -61,26 +62,26 @@ class Teams:
 
 
 def _message(letter: Letter, lines: int, most: int) -> dict[str, Any]:
-    card = {
+    shown = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "msteams": {"width": "Full"},
         "body": [
-            *_head(letter),
+            *_head(letter, min(most, _MOST_FACT)),
             *_body(letter, lines, most),
             _text(wording.signature(letter), isSubtle=True, size="Small"),
         ],
     }
-    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": shown}
     return {"type": "message", "attachments": [attachment]}
 
 
-def _head(letter: Letter) -> list[dict[str, Any]]:
+def _head(letter: Letter, most: int) -> list[dict[str, Any]]:
     notice = letter.notice
     mark = wording.MARKS[notice.stage]
-    facts = [{"title": name, "value": cut(markdown(value), 500)} for name, value in wording.facts(notice)]
-    said = [_text(f"{point.at:%H:%M:%S} UTC  {point.text}") for point in letter.points[-8:]]
+    facts = [{"title": name, "value": card(cut(value, most))} for name, value in wording.facts(notice)]
+    said = [_text(f"{point.at:%H:%M:%S} UTC  {cut(point.text, most)}") for point in letter.points[-8:]]
     return [
         _text(f"{mark} {wording.title(notice)}", weight="Bolder", size="Medium"),
         *said,
@@ -100,4 +101,4 @@ def _body(letter: Letter, lines: int, most: int) -> list[dict[str, Any]]:
 
 
 def _text(text: str, **more: Any) -> dict[str, Any]:
-    return {"type": "TextBlock", "text": markdown(clean(text)), "wrap": True, **more}
+    return {"type": "TextBlock", "text": card(text), "wrap": True, **more}
