@@ -13,6 +13,7 @@ from tests.api.conftest import Served, Serving
 
 from midwatch.api.hub import Hub
 from midwatch.api.over import api_over
+from midwatch.api.tokens import Scope
 from midwatch.errors import DatabaseDown
 from midwatch.records import Message
 from midwatch.storage.database import Database
@@ -195,7 +196,7 @@ async def test_who_follows_goes_on_when_the_database_was_away(tmp_path: Path) ->
             return super().settled(patience)
 
     with closing(Journal(tmp_path / "journal.db")) as journal:
-        hub = Hub(Away(journal.database), most=1, buffer=5)
+        hub = Hub(Away(journal.database), most=1, buffer=5, each=1)
         with anyio.fail_after(10):
             async with anyio.create_task_group() as group:
                 group.start_soon(hub.keep_looking)
@@ -264,6 +265,34 @@ async def test_no_more_follow_than_may_and_a_place_is_free_when_one_goes(serving
             await _followed(served)
             served.note(incident, "again")
             assert (await anext(events)).body["key"] == "again"
+
+
+async def test_no_token_takes_the_places_of_all(serving: Serving) -> None:
+    async with serving(api={"streams_per_token": 1}) as served:
+        robin, ada = served.token(Scope.READ, name="robin"), served.token(Scope.READ, name="ada")
+        async with served.client.stream("GET", "/v1/stream", headers=robin):
+            refused = await served.client.get("/v1/stream", headers=robin)
+            async with served.client.stream("GET", "/v1/stream", headers=ada) as other:
+                assert other.status_code == 200
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+        assert refused.json()["detail"] == "robin follows 1 streams already: end one of them"
+
+
+async def test_who_is_still_told_what_is_on_record_has_a_place_too(serving: Serving) -> None:
+    async with serving(api={"streams": 1}) as served:
+        served.note(served.incident(), "word 0")
+        app, hub = api_over(served.host, local=True)
+        slow, late = SlowReader(), SlowReader()
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as group:
+                group.start_soon(app, slow.scope, slow.receive, slow.send)
+                while b"word 0" not in slow.said:  # noqa: ASYNC110 - until it takes no more
+                    await anyio.sleep(0.01)
+                assert (hub.taken, len(hub)) == (1, 0)
+                await app(late.scope, late.receive, late.send)
+                group.cancel_scope.cancel()
+    assert b"1 streams are followed already" in late.said
+    assert hub.taken == 0
 
 
 @pytest.mark.parametrize("last", ["x", "-1", "9" * 30])

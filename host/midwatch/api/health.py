@@ -39,7 +39,7 @@ def readyz(api: Shared, response: Response) -> Ready:
 @in_thread
 def metrics(_: Reader, api: Shared) -> Response:
     """In the text format of Prometheus; it takes a token like any reading."""
-    api.figures.streams.set(len(api.hub))
+    api.figures.streams.set(api.hub.taken)
     return Response(api.figures.text(), media_type=MEDIA_TYPE)
 
 

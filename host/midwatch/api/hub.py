@@ -4,8 +4,9 @@ Whoever does not take what is there is let go, and told so: they can come back w
 """
 
 import functools
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -13,6 +14,7 @@ import anyio
 import anyio.to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from midwatch.api.problems import too_many
 from midwatch.errors import JournalDamaged
 from midwatch.storage.feed import MOST, Feed, Placed
 
@@ -39,7 +41,9 @@ class Hub:
     feed: Feed
     most: int
     buffer: int
+    each: int
     closed: bool = False
+    _taken: Counter[str] = field(default_factory=Counter)
     _followers: set[Follower] = field(default_factory=set)
     _position: int = 0
     _wanted: anyio.Event = field(default_factory=anyio.Event)
@@ -49,9 +53,23 @@ class Hub:
         return len(self._followers)
 
     @property
-    def full(self) -> bool:
-        """Whether nobody more can follow."""
-        return len(self._followers) >= self.most
+    def taken(self) -> int:
+        """How many streams there are, those among them that are still told what is on record."""
+        return self._taken.total()
+
+    @contextmanager
+    def place(self, name: str) -> Generator[None]:
+        """Take a place for a stream of somebody, from its first word to its last; raises `Problem` without one."""
+        if self.taken >= self.most:
+            raise too_many(f"{self.most} streams are followed already")
+        if self._taken[name] >= self.each:
+            raise too_many(f"{name} follows {self.each} streams already: end one of them")
+        self._taken[name] += 1
+        try:
+            yield
+        finally:
+            self._taken[name] -= 1
+            self._taken += Counter()  # who follows nothing any more is not kept
 
     @asynccontextmanager
     async def following(self, wanted: Callable[[Placed], bool] = lambda _: True) -> AsyncGenerator[Follower]:

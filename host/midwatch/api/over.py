@@ -49,7 +49,7 @@ def api_over(host: Host, more: Sequence[BaseRoute] = (), *, local: bool) -> tupl
     figures.registry.register(Standing(lambda: _standing(host.journal)))
     figures.running.set_function(lambda: len(host.at_work))
     host.journal.listeners.append(figures.note)
-    hub = Hub(Feed(host.journal.database), settings.streams, settings.buffer)
+    hub = Hub(Feed(host.journal.database), settings.streams, settings.buffer, settings.streams_per_token)
     app = application(Api(host, tokens, hub, figures, intake_of(host, local=local), settings, local))
     app.router.routes.extend(more)
     return app, hub

@@ -5,6 +5,7 @@ Each event has an id, its place in the order that is followed; a client that com
 
 import functools
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -12,11 +13,11 @@ import anyio
 from fastapi import APIRouter, Header, Path, Query
 from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
-from midwatch.api.access import Reader
+from midwatch.api.access import Caller, Reader
 from midwatch.api.hub import Follower
-from midwatch.api.problems import Problem, documented, too_many
+from midwatch.api.problems import Problem, documented
 from midwatch.api.state import Api, Shared, read
 from midwatch.storage.feed import MOST, Placed
 
@@ -43,13 +44,18 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 
 
 class Events(StreamingResponse):
-    """A stream whose source is closed as soon as it ends, and not when somebody collects it."""
+    """A stream that has a place as long as it goes on, and whose source is closed as soon as it ends."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, told: AsyncGenerator[bytes]) -> None:
+    def __init__(self, told: AsyncGenerator[bytes], place: AbstractContextManager[None]) -> None:
         super().__init__(told, headers={"x-accel-buffering": "no"})
-        self._told = told
+        self._told, self._place = told, place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, if there is a place; raises `Problem`."""
+        with self._place:
+            await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
         """Send what there is to send."""
@@ -72,14 +78,14 @@ class _Order:
 
 @routes.get("/stream", summary="Follow all investigations", status_code=200, response_class=Events, responses=_EVENTS)
 async def stream(
-    _: Reader, api: Shared, after: After = None, last_event_id: LastEventId = "", follow: Follow = True
+    who: Reader, api: Shared, after: After = None, last_event_id: LastEventId = "", follow: Follow = True
 ) -> Events:
     """Every record that is noted, by any process; an event's id is its place among all records."""
     order = _Order(lambda record: record.position, lambda _: True, api.hub.feed.after)
     begin = _begin(after, last_event_id)
     if begin is None:
         begin = await read(lambda: api.hub.feed.settled(_PATIENCE))
-    return _events(api, order, begin, follow=follow)
+    return _events(api, who, order, begin, follow=follow)
 
 
 @routes.get(
@@ -91,7 +97,7 @@ async def stream(
 )
 async def stream_of_incident(
     id: IncidentId,
-    _: Reader,
+    who: Reader,
     api: Shared,
     after: After = 0,
     last_event_id: LastEventId = "",
@@ -105,17 +111,15 @@ async def stream_of_incident(
         return [record for record in api.hub.feed.of(id, at, MOST) if record.position <= until]
 
     order = _Order(lambda record: record.seq, lambda record: record.investigation == id, page)
-    return _events(api, order, _begin(after, last_event_id) or 0, follow=follow)
+    return _events(api, who, order, _begin(after, last_event_id) or 0, follow=follow)
 
 
 def _begin(after: int | None, last: str) -> int | None:
     return int(last) if last else after
 
 
-def _events(api: Api, order: _Order, begin: int, *, follow: bool) -> Events:
-    if api.hub.full:
-        raise too_many(f"{api.hub.most} streams are followed already")
-    return Events(_told(api, order, begin, follow=follow))
+def _events(api: Api, who: Caller, order: _Order, begin: int, *, follow: bool) -> Events:
+    return Events(_told(api, order, begin, follow=follow), api.hub.place(who.name))
 
 
 async def _told(api: Api, order: _Order, begin: int, *, follow: bool) -> AsyncGenerator[bytes]:

@@ -15,6 +15,7 @@ class ApiSettings(BaseModel):
     hosts: tuple[str, ...] = Field((), description="names by which it may be asked, beside those of this machine")
     first_token: Secret | None = Field(None, description="a token with every scope, made by whoever deploys")
     streams: int = Field(64, gt=0, description="streams that are followed at the same time")
+    streams_per_token: int = Field(16, gt=0, description="streams that are followed with one token at the same time")
     buffer: int = Field(1000, gt=0, description="records that wait for the reader of one stream before it is dropped")
     heartbeat_seconds: float = Field(15, gt=0, description="the longest silence on a stream")
 
