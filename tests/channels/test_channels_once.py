@@ -115,13 +115,16 @@ async def test_throttling_bad_credentials_and_errors_are_gaps_and_then_it_is_tol
         assert all(gap.startswith("telling ops: ") for gap in story.gaps())
 
 
-@pytest.mark.parametrize("place", [PLACES[0], PLACES[-1]], ids=lambda place: place.kind)
+@each_kind_of_place
 async def test_a_channel_that_will_never_take_it_is_left_alone(
     place: Place, opens: Opened, journal: Journal, kept: EvidenceStore
 ) -> None:
     async with scene(place, opens) as (vendor, story):
         begins(story, place)
-        bad = Fault(200, body={"ok": False, "error": "msg_too_long"}) if place.kind == "slack" else Fault(400)
+        bad = {
+            "slack": Fault(200, body={"ok": False, "error": "msg_too_long"}),
+            "github": Fault(403, body={"message": "Unable to create comment because issue is locked."}),
+        }.get(place.kind, Fault(400))
         vendor.fails(*[bad] * 4)
         async with telling(journal, kept, ops=place.told(vendor.url)) as now:
             await now.settles(story)

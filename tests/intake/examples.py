@@ -235,6 +235,8 @@ EXAMPLES = [
         **DYNATRACE, "PID": "{PID}", "ProblemSeverity": "{ProblemSeverity}", "Tags": "{Tags}", "ImpactedEntities": "",
         "ImpactedEntity": "{ImpactedEntity}", "ProblemDetailsText": "{ProblemDetailsText}"}, {
         "external_id": "P-26111234", "service": "Failure rate increase", "description": "", "severity": "medium"}),
+    Example("dynatrace", "of several entities that are not told", _DYNATRACE, {
+        **DYNATRACE, "ImpactedEntities": None, "Tags": ""}, {"service": "Failure rate increase"}),
     Example("servicenow", "opened", _SERVICENOW, SERVICENOW, {
         "external_id": "INC0012345", "action": "created", "title": "customers cannot pay", "service": "payments",
         "severity": "high", "started_at": BEGAN}),

@@ -68,7 +68,12 @@ class GitHub:
     async def send(self, letter: Letter) -> str:
         """Write the comment; returns the path under which it is changed."""
         target = await self._place(letter.notice)
-        told = await self._http.ask("POST", _comments(target), sent={"body": _comment(letter)})
+        try:
+            told = await self._http.ask("POST", _comments(target), sent={"body": _comment(letter)})
+        except Undelivered as error:
+            if error.refused and "is locked" in str(error):  # that issue, and no other
+                raise Undelivered(str(error), hopeless=True) from None
+            raise
         return self._path(target, told)
 
     async def change(self, place: str, letter: Letter) -> None:

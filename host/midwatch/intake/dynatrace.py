@@ -34,6 +34,7 @@ _SEVERITIES = {
     "INFO": Severity.INFO,
 }
 _PLACEHOLDER = re.compile(r"\{[A-Za-z]\w*\}")
+_SEVERAL = re.compile(r"\d+ impacted entities")
 _CONTEXT = re.compile(r"^\[[^\]]*\]")
 
 
@@ -103,7 +104,8 @@ def from_dynatrace(body: JsonValue, told: Told) -> list[Alert]:
 
 def _service(problem: _Problem) -> str:
     services = [each.name for each in problem.entities if each.type.upper() == "SERVICE"]
-    return next((name for name in (*services, *(each.name for each in problem.entities), problem.entity) if name), "")
+    one = "" if _SEVERAL.fullmatch(problem.entity.strip()) else problem.entity
+    return next((name for name in (*services, *(each.name for each in problem.entities), one) if name), "")
 
 
 def _action(state: str) -> Action:
