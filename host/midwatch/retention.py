@@ -32,7 +32,8 @@ _KEEP, _RELEASE = "keep:", "release:"
 _OPEN: Final = {Status.TRIAGING, Status.INVESTIGATING, Status.AWAITING_APPROVAL, Status.MITIGATING}
 _RESTS_ON: Final = ("proposed", "accepted")
 _RECORDS_A_STEP: Final = 5_000
-_FIRST_SECONDS, _PAUSE_SECONDS, _EVERY_SECONDS = 60.0, 0.05, 6 * 3600.0
+FIRST_SECONDS, EVERY_SECONDS = 60.0, 6 * 3600.0
+_PAUSE_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 _ID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
@@ -161,11 +162,11 @@ def _prune_evidence(
 async def keep_pruning(journal: Journal, kept: EvidenceStore, settings: Settings) -> None:
     """Let go what is old, step by step, now and then, until cancelled; what breaks is tried again the next time."""
     while True:
-        await anyio.sleep(_FIRST_SECONDS)
+        await anyio.sleep(FIRST_SECONDS)
         steps = prune(journal, kept, settings, datetime.now(UTC), dry=False)
         try:
             while await anyio.to_thread.run_sync(next, steps, None):  # noqa: ASYNC110 - work, and pauses for others
                 await anyio.sleep(_PAUSE_SECONDS)
         except (HostError, KitError, OSError) as error:
             _log.warning("retention goes on later: %s", error)
-        await anyio.sleep(_EVERY_SECONDS)
+        await anyio.sleep(EVERY_SECONDS)

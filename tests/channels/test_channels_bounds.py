@@ -1,4 +1,4 @@
-"""What has an end: how long one thing is tried, how long a pause gets, and for how long nobody else tells the same."""
+"""What has an end: how long one thing is tried, how long a pause gets, how long nobody else tells the same."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ import anyio
 import pytest
 import sqlalchemy as sa
 from tests.channels.conftest import FAST, Opened, settings_of, telling
-from tests.channels.places import WHSEC
+from tests.channels.places import PLACES, WHSEC
 from tests.channels.vendors import Fault, Sink
 
 from midwatch.channels.notifier import GIVE_UP, Pace
@@ -78,3 +78,17 @@ def test_a_lease_runs_out_and_only_whoever_has_it_now_gives_it_back(journal: Jou
     assert not third.take(*LEASE, 60.0), "what the first one gives back is not its own any more"
     next_one.release(*LEASE)
     assert third.take(*LEASE, 60.0)
+
+
+async def test_what_was_taken_though_a_gateway_says_that_it_failed_is_not_said_again(
+    opens: Opened, journal: Journal, kept: EvidenceStore
+) -> None:
+    place = next(each for each in PLACES if each.kind == "github")
+    vendor = place.vendor()
+    async with vendor.running():
+        story = opens(**place.alert_at(vendor.url))
+        vendor.fails(Fault(504, taken=True))
+        async with telling(journal, kept, ops=place.told(vendor.url)) as now:
+            await now.settles(story)
+    assert len(vendor.said()) == len(story.told()) == 1
+    assert any("answers 504" in gap for gap in story.gaps())

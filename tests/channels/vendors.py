@@ -21,13 +21,14 @@ Json = Any
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one request."""
+    """What goes wrong with one request; `taken` says that what it asks is done all the same, as behind a gateway."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: Json = None
     hang_up: str = ""
     hold: bool = False
+    taken: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Vendor:
         if (special := await self.special(request, asked)) is not None:
             return special
         fault = self.faults.popleft() if self.faults and self.writes(asked) else None
-        if fault and fault.status:
+        if fault and fault.status and not fault.taken:
             return web.json_response(fault.body, status=fault.status, headers=fault.headers)
         if fault and fault.hang_up == "before":
             return _hang_up(request)
@@ -113,8 +114,8 @@ class Vendor:
             answered = await self.answer(asked)
         except Refused as error:
             return web.json_response(error.body, status=error.status)
-        if fault and fault.hang_up == "after":
-            return _hang_up(request)
+        if fault and (fault.taken or fault.hang_up == "after"):
+            return web.json_response(fault.body, status=fault.status) if fault.taken else _hang_up(request)
         if fault and fault.hold:
             self.held.set()
             await asyncio.sleep(60)

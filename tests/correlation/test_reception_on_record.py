@@ -12,7 +12,7 @@ from tests.correlation.stage import an_alert, at
 from midwatch.host import Host
 from midwatch.investigation import becomes
 from midwatch.reception.batch import Received
-from midwatch.records import Alert, Incident, Outcome, Report, Status, Steer
+from midwatch.records import Alert, Incident, Outcome, Report, Severity, Status, Steer
 from midwatch.storage.journal import Entry, Journal
 from midwatch.work.waiting import unfinished
 
@@ -67,6 +67,22 @@ async def test_an_incident_whose_plan_is_being_carried_out_is_not_made_part_of_a
         older.id: Status.TRIAGING,
         younger.id: Status.MITIGATING,
     }
+
+
+@pytest.mark.parametrize("severity", [each for each in Severity if each is not Severity.INFO])
+async def test_whatever_is_not_for_information_alone_has_an_incident(host: Host, severity: Severity) -> None:
+    (incident,) = await receive(host, an_alert("a", "cart", severity=severity))
+    assert incident.severity is severity
+
+
+async def test_alerts_of_one_sender_with_the_same_labels_are_over_when_each_of_them_is(host: Host) -> None:
+    one, other = (an_alert(name, "cart", labels={"zone": "a"}) for name in ("disk 1", "disk 2"))
+    (incident, _) = await receive(host, one, other)
+    said = []
+    for alert in (one, other):
+        await receive(host, alert.model_copy(update={"action": "resolved", "ended_at": at(5)}), minutes=5)
+        said.append([e.key for e in host.journal.entries(incident.id, kind="message") if e.key.endswith(":over")])
+    assert [len(keys) for keys in said] == [0, 1]
 
 
 async def test_who_listens_to_the_journal_hears_what_alerts_make_of_incidents(host: Host) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -17,7 +18,14 @@ from rich.console import Console
 
 from midwatch.builtin.planning import digest
 from midwatch.errors import HostError
-from midwatch.mitigation.approvals import AtTheTerminal, ThroughTheJournal, decide_by_name, plan_text
+from midwatch.mitigation.approvals import (
+    AtTheTerminal,
+    InTheirOwnTime,
+    Resting,
+    ThroughTheJournal,
+    decide_by_name,
+    plan_text,
+)
 from midwatch.records import Call, Decision, Expectation, Incident, Plan, Step
 from midwatch.storage.journal import Journal
 
@@ -199,6 +207,15 @@ async def test_a_decision_made_in_another_process_is_seen(
 async def test_no_decision_in_time_is_a_no(journal: Journal, incident: Incident, waiting: Plan) -> None:
     decision = await ThroughTheJournal(journal, 0.1).decide(incident, waiting)
     assert (decision.approved, decision.reason) == (False, "no answer within 0.1 s")
+
+
+async def test_a_plan_that_rests_waits_no_longer_than_it_may(
+    journal: Journal, incident: Incident, waiting: Plan
+) -> None:
+    with pytest.raises(Resting):
+        await InTheirOwnTime(journal, timedelta(hours=1)).decide(incident, waiting)
+    decision = await InTheirOwnTime(journal, timedelta(0)).decide(incident, waiting)
+    assert (decision.approved, decision.by, decision.reason) == (False, "nobody", "no answer within 0 s")
 
 
 @pytest.mark.parametrize("wrong", ["", "0" * 64, a_plan().digest[:7], a_plan().digest + "0"])

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,9 @@ from midwatch.storage.database import Database
 from midwatch.storage.journal import Entry, Journal
 from midwatch.storage.migrating import migrate, revisions
 from midwatch.storage.state import evidence_of, journal_of
-from midwatch.storage.tables import REVISION, tables
+from midwatch.storage.tables import REVISION, evidence, tables
 from midwatch_kit.errors import BadInput, NotFound
+from midwatch_kit.window import rfc3339
 
 on_postgresql = pytest.mark.xdist_group("postgresql")
 
@@ -134,6 +135,27 @@ def test_what_is_noted_together_is_there_as_a_whole_or_not_at_all(database: Data
     assert (journal.check("one"), journal.check("two")) == (2, 1)
 
 
+def test_who_listens_hears_of_a_record_once_everybody_can_read_it(where: Path | str) -> None:
+    with closing(Journal(Database(where))) as journal, closing(Journal(Database(where))) as other:
+        read: list[Entry] = []
+        journal.listeners.append(lambda noted: read.extend(other.entries(noted.investigation)))
+        journal.note("one", "message", "a", Message(text="hello"))
+        assert [entry.key for entry in read] == ["a"]
+
+
+def test_in_a_file_every_commit_is_on_the_disk_and_others_are_waited_for_within_bounds(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "journal.db")) as database, database.reading() as connection:
+        told = [connection.execute(sa.text(f"PRAGMA {name}")).scalar() for name in ("synchronous", "busy_timeout")]
+    assert told == [2, 1000 * one_file.BUSY_SECONDS], "2 is FULL: a power failure takes nothing that was answered"
+
+
+@on_postgresql
+def test_a_server_is_told_how_long_anything_may_be_waited_for(postgresql: str) -> None:
+    with closing(Database(postgresql)) as database, database.reading() as connection:
+        told = [connection.execute(sa.text(f"SHOW {name}")).scalar() for name in ("lock_timeout", "statement_timeout")]
+    assert told == [f"{one_file.BUSY_SECONDS:.0f}s", "1min"]
+
+
 def test_an_incident_stands_as_its_latest_version_says_and_is_due_until_it_is_reported(
     database: Database, incident: Incident
 ) -> None:
@@ -183,6 +205,19 @@ def test_evidence_is_found_by_its_hash_also_by_a_host_on_another_machine(where: 
             read.named("0" * 8)
         with pytest.raises(BadInput, match="is not an evidence id"):
             read.named("%%%%%%%%")
+
+
+@on_postgresql
+def test_evidence_that_is_put_again_is_as_young_as_if_it_were_new(postgresql: str, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    with closing(Journal(Database(postgresql))) as journal:
+        kept = evidence_of(settings(postgresql, tmp_path), journal)
+        name = kept.put(b"{}")
+        with journal.database.writing() as connection:
+            connection.execute(sa.update(evidence).values(kept_at=rfc3339(now - timedelta(days=9))))
+        assert kept.untouched_since(now - timedelta(days=7), name[:2]) == [name]
+        kept.put(b"{}")
+        assert kept.untouched_since(now - timedelta(days=7), name[:2]) == []
 
 
 def test_tables_and_revisions_are_the_same(where: Path | str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import httpx2
 from starlette.applications import Starlette
 
-from midwatch.intake.routes import Taken, intake_routes
+from midwatch.intake.routes import Receive, Taken, intake_routes
 from midwatch.intake.sns import Fetch, fetched
 from midwatch.records import Alert
 from midwatch.settings.intake import IntakeSettings
@@ -35,7 +35,7 @@ class Receiver:
 
 @asynccontextmanager
 async def asking(
-    receiver: Receiver, settings: IntakeSettings | None = None, *, loopback: bool = True, fetch: Fetch = fetched
+    receiver: Receive, settings: IntakeSettings | None = None, *, loopback: bool = True, fetch: Fetch = fetched
 ) -> AsyncGenerator[httpx2.AsyncClient]:
     """Yield a client of the routes; an error that they do not answer is raised here."""
     routes = intake_routes(settings or IntakeSettings(), receiver, loopback=loopback, fetch=fetch)

@@ -6,19 +6,23 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import anyio
+import anyio.from_thread
 import pytest
 import sqlalchemy as sa
 
+from midwatch import retention
 from midwatch.correlation import Decision
+from midwatch.errors import DatabaseDown
 from midwatch.investigation import becomes
 from midwatch.reading.recommendations import decide, put_on_record, standing
 from midwatch.reception.rows import listed, payload_of, put
 from midwatch.records import Alert, Conclusion, Incident, Message, Outcome, Severity, Status
 from midwatch.records.recommendation import Fix, Recommendation
-from midwatch.retention import GONE, keep, prune
+from midwatch.retention import GONE, keep, keep_pruning, prune
 from midwatch.settings import Settings
 from midwatch.storage.database import Database
-from midwatch.storage.journal import Journal
+from midwatch.storage.journal import Journal, Place
 from midwatch.storage.state import SharedEvidence
 from midwatch.storage.tables import payloads
 from midwatch_kit.evidence import EvidenceStore, canonical
@@ -212,7 +216,7 @@ def test_what_a_sender_sent_again_lately_is_kept_for_the_alert_that_came_with_it
     for incident, came in (("01OLD", NOW), ("02OPEN", LATER)):
         with archive.journal.database.writing() as connection:
             put(connection, archive.journal.database, [(alert, Decision("new", incident, "as tests say"), came, None)])
-        archive.prunes()
+    archive.prunes()
     with archive.journal.database.reading() as connection:
         (row,) = [row for row in listed(connection, None, 10) if row["incident"] == "02OPEN"]
         assert payload_of(connection, row["payload"]) == {"the": "same"}
@@ -226,6 +230,30 @@ def test_an_incident_whose_alert_came_lately_stays(archive: Archive) -> None:
     with archive.journal.database.writing() as connection:
         put(connection, archive.journal.database, [(alert, Decision("repeat", "01OLD", "again"), LATER, None)])
     assert archive.prunes() == {"01OLD": "stays 01OLD  an alert of it came since"}
+
+
+async def test_a_journal_that_is_away_when_the_time_has_come_is_pruned_the_next_time(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.has("01OLD")
+    places, gone = archive.journal.places, anyio.Event()
+
+    def away_once(before: datetime) -> list[Place]:
+        monkeypatch.setattr(archive.journal, "places", places)
+        raise DatabaseDown("it restarts")
+
+    monkeypatch.setattr(archive.journal, "places", away_once)
+    monkeypatch.setattr(retention, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(retention, "EVERY_SECONDS", 0.01)
+    loop = anyio.from_thread.BlockingPortal()
+    settings = Settings.model_validate({"retention": {"days": 1e-9}, "watch": {"seconds": 1e-3}})
+    async with loop, anyio.create_task_group() as group:
+        archive.journal.listeners.append(lambda _: loop.start_task_soon(gone.set))
+        group.start_soon(keep_pruning, archive.journal, archive.kept, settings)
+        with anyio.fail_after(20):
+            await gone.wait()
+        group.cancel_scope.cancel()
+    assert archive.names == set()
 
 
 @pytest.mark.xdist_group("postgresql")

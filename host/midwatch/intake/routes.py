@@ -29,7 +29,7 @@ from midwatch.records import Alert
 from midwatch.settings.intake import IntakeSettings, SnsSettings, SourceSettings
 from midwatch_kit.window import rfc3339
 
-_RECEIVE_SECONDS = 30.0
+RECEIVE_SECONDS = 30.0
 _NOBODY = Proof("nobody")
 _log = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ class Intake:
                 said = await self._sns.confirm(content)
             return Answer(source.answers, {"incidents": [], "alerts": [], "message": said})
         try:
-            with anyio.fail_after(_RECEIVE_SECONDS):
+            with anyio.fail_after(RECEIVE_SECONDS):
                 taken = await self.receive(alerts)
         except Busy as error:
             return _busy(error.retry_after, str(error))
