@@ -22,7 +22,7 @@ from midwatch.records.recommendation import Fix, Recommendation
 from midwatch.retention import GONE, keep, keep_pruning, prune
 from midwatch.settings import Settings
 from midwatch.storage.database import Database
-from midwatch.storage.journal import Journal, Place
+from midwatch.storage.journal import Entry, Journal, Place
 from midwatch.storage.state import SharedEvidence
 from midwatch.storage.tables import payloads
 from midwatch_kit.evidence import EvidenceStore, canonical
@@ -242,13 +242,16 @@ async def test_a_journal_that_is_away_when_the_time_has_come_is_pruned_the_next_
         monkeypatch.setattr(archive.journal, "places", places)
         raise DatabaseDown("it restarts")
 
+    def hear(_: Entry) -> None:
+        loop.start_task_soon(gone.set)
+
     monkeypatch.setattr(archive.journal, "places", away_once)
     monkeypatch.setattr(retention, "FIRST_SECONDS", 0.0)
     monkeypatch.setattr(retention, "EVERY_SECONDS", 0.01)
     loop = anyio.from_thread.BlockingPortal()
     settings = Settings.model_validate({"retention": {"days": 1e-9}, "watch": {"seconds": 1e-3}})
     async with loop, anyio.create_task_group() as group:
-        archive.journal.listeners.append(lambda _: loop.start_task_soon(gone.set))
+        archive.journal.listeners.append(hear)
         group.start_soon(keep_pruning, archive.journal, archive.kept, settings)
         with anyio.fail_after(20):
             await gone.wait()

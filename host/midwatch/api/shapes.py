@@ -43,9 +43,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 Rfc3339 = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_in_utc)]
 """A moment as RFC 3339 writes it, and in no other way."""
-AN_INCIDENT = "01KAQ2V6WR7Q4MZ1T0E3X5Y9AB"
 A_DIGEST = "9f0c1a52d8" + "0" * 54
-Words = Field(min_length=1, max_length=1000)
 Reason = Field("", max_length=500, description="why, for the record")
 
 

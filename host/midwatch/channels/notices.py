@@ -36,7 +36,6 @@ from midwatch_kit.records import EntityId, Moment, Record
 READ: Final[tuple[RecordType, ...]] = ("incident", "conclusion", "verdict", "plan", "decision", "action", "health")
 """The types of record that a notice is made of."""
 _CLOSED: Final = {Status.LINKED: "linked to another incident", Status.SKIPPED: "skipped", Status.CANCELLED: "cancelled"}
-_AT_WORK: Final = {Status.TRIAGING, Status.INVESTIGATING}
 _MOST: Final = 6
 _LONG: Final = 400
 _BRIEF: Final = 180

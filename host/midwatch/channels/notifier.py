@@ -7,7 +7,7 @@ with growing pauses, and a gap says so. What a crash cut off is asked for, befor
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
@@ -262,8 +262,3 @@ def _is_for(line: Line, notice: Notice, *, began: bool) -> bool:
     if notice.over and not began:
         return False
     return line.settings.concerns(notice.severity, notice.service, notice.owner) and line.channel.has_place(notice)
-
-
-def waiting(lines: Iterable[Line]) -> int:
-    """Return how many incidents wait to be told of, over all channels."""
-    return sum(len(line.waiting) + len(line.busy) for line in lines)

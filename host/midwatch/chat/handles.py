@@ -26,7 +26,6 @@ _ROW: Final = 3
 """Parts of the name of a row: the document, `rows`, and its number."""
 _RECORD: Final = re.compile(r"r(\d+)")
 _OF_PACKET: Final = re.compile(r"E\d+")
-FORMS: Final = "0656d7f6 or 0656d7f6/rows/1 (evidence, a place in it), r37 (a record), E3 (of the packet)"
 
 
 def is_evidence(handle: str) -> bool:

@@ -44,8 +44,8 @@ def new_incident(alert: Alert, now: datetime) -> Incident:
 def raised(severity: Severity, places: Collection[EntityId], area: Neighbourhood) -> tuple[Severity, str]:
     """Return how bad an outage at these places is, and why that is worse than its worst alert says; '' when it isn't.
 
-    It is one step worse when it reaches five services or more, those that alert and those that depend on them, or when
-    all entry points of an application of several depend on it. What is only for information is never raised.
+    It is one step worse when it reaches five services or more, those that alert and those that depend on them. What is
+    only for information is never raised.
     """
     if severity in (Severity.CRITICAL, Severity.INFO):
         return severity, ""

@@ -3,7 +3,7 @@
 A reading of the topology, with what was worked out kept: a storm asks for the same pairs again and again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from midwatch.correlation.weights import BROAD, BROAD_AT_LEAST, HOPS, REACH, SHARED
@@ -59,10 +59,6 @@ class Neighbourhood:
     def services(self) -> int:
         """How many services there are."""
         return len(self._services)
-
-    def entry_points(self, among: Iterable[EntityId]) -> list[EntityId]:
-        """Return those of some services that no other service depends on: where users come in."""
-        return sorted(name for name in among if name.startswith("service:") and not self.radius(name))
 
     def tie(self, entity: EntityId, member: EntityId) -> Tie:
         """Return how an alert's entity is tied to one that alerts already."""

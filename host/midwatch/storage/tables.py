@@ -94,12 +94,10 @@ deliveries = sa.Table(
 )
 """What was meant to be said to a channel, and what came of it: where it is now, and the digest of what it says."""
 
-_NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-
 alerts = sa.Table(
     "alerts",
     tables,
-    sa.Column("seq", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("seq", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("received_at", TEXT, nullable=False),
     sa.Column("alert", TEXT, nullable=False),
     sa.Column("fingerprint", TEXT, nullable=False),
@@ -136,7 +134,7 @@ payloads = sa.Table(
 triage = sa.Table(
     "triage",
     tables,
-    sa.Column("seq", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("seq", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("at", TEXT, nullable=False),
     sa.Column("by", TEXT, nullable=False),
     sa.Column("verb", TEXT, nullable=False),
