@@ -20,7 +20,7 @@ def declared_topology(settings: Settings) -> Topology:
     if path is None:
         return Topology()
     try:
-        fragment = TopologyFragment.model_validate_json(path.read_text(encoding="utf-8"))
+        fragment = TopologyFragment.model_validate_json(path.read_text(encoding="utf-8-sig"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"

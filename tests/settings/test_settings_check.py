@@ -178,6 +178,16 @@ def test_what_is_wrong_in_a_file_that_settings_name_has_its_line(
     assert [line[: len(said)] for line in faults()] == [said]
 
 
+def test_an_address_in_place_of_a_name_is_found_and_a_byte_order_mark_is_none(folder: Path) -> None:
+    text = '[api]\nhosts = ["https://midwatch.example.com/"]\n[channels]\nops = 1\n'
+    (folder / "midwatch.toml").write_text(text, encoding="utf-8-sig")
+    assert [line.partition(":")[0] + line.partition(": ")[2] for line in faults()] == [
+        "midwatch.tomlapi.hosts: 'https://midwatch.example.com/' is no name alone: write it as midwatch.example.com, "
+        "without https:// or a port (names by which it may be asked, beside those of this machine)",
+        "midwatch.tomlchannels.ops: 1 must be a table",
+    ]
+
+
 def test_a_variable_that_cannot_be_meant_is_quoted_only_where_no_secret_can_stand(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

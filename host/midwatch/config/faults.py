@@ -31,6 +31,10 @@ _WORDS = {
     "string_pattern_mismatch": "must fit {pattern}",
     "tuple_type": _LIST,
     "list_type": _LIST,
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "too_short": "must name at least {min_length}",
     _NO_SUCH_KIND: "is no kind; there are {expected_tags}",
     "union_tag_not_found": "the key {discriminator} is missing, which says what kind it is",
 }

@@ -30,7 +30,7 @@ def in_named_files(settings: Settings, origins: Origins) -> Iterator[Fault]:
         path: Path | None = getattr(settings, name)
         if path is not None:
             try:
-                yield from reader(path, path.read_text(encoding="utf-8"))
+                yield from reader(path, path.read_text(encoding="utf-8-sig"))
             except OSError as error:
                 yield _of_setting(name, origins, f"cannot read {path}: {error.strerror}")
             except UnicodeError:

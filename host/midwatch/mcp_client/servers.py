@@ -93,7 +93,7 @@ def server_specs(settings: Settings) -> dict[str, ServerSpec]:
     if settings.servers_file is None:
         return _suite(settings)
     try:
-        text = settings.servers_file.read_text(encoding="utf-8")
+        text = settings.servers_file.read_text(encoding="utf-8-sig")
         file = ServersFile.model_validate_json(text)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)]

@@ -57,7 +57,7 @@ def read_settings_file() -> SettingsFile | None:
     if path is None:
         return None
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BadSettings(f"cannot read the settings file {path}: {error.strerror}") from None
     except UnicodeError:
