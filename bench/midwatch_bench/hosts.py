@@ -44,14 +44,17 @@ class Measured:
 
 @contextmanager
 def up(folder: Path, url: str, answer_seconds: float, within: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
-    """Run a host while the block runs, and yield it once it is up; `within` are words that go before its command."""
-    folder.mkdir()
+    """Run a host while the block runs, and yield it once it is up; `within` are words that go before its command.
+
+    Without a `url` its journal is a file.
+    """
+    folder.mkdir(exist_ok=True)
     server = {"command": sys.executable, "args": ["-m", "midwatch_bench.slow_server"], "suite": True}
     server["env"] = {"MIDWATCH_ANSWER_SECONDS": str(answer_seconds)}
     (folder / "servers.json").write_text(json.dumps({"mcpServers": {"slow": server}}), encoding="utf-8")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("MIDWATCH_")},
-        "MIDWATCH_DATABASE_URL": url,
+        **({"MIDWATCH_DATABASE_URL": url} if url else {}),
         "MIDWATCH_DATA_DIR": str(folder / "data"),
         "MIDWATCH_SERVERS_FILE": str(folder / "servers.json"),
         "MIDWATCH_STEERING_DIR": str(folder / "steering"),

@@ -67,6 +67,9 @@ def _database(settings: Settings) -> list[Finding]:
             return [*_revision(database), *_clock(database)]
     except DatabaseDown as error:
         return [_ill("database", "connection", error.what, error.do)]
+    except BadSettings as error:
+        what, _, do = str(error).partition("; ")
+        return [_ill("database", "connection", what, do)]
     except HostError as error:
         return [_ill("database", "connection", str(error), _INSTEAD)]
 
@@ -88,6 +91,9 @@ def _revision(database: Database) -> Iterator[Finding]:
 
 def _can_write(database: Database, revision: str | None) -> bool:
     """Return whether records can be written; a file that cannot be written raises `DatabaseDown` with the reason."""
+    if not database.shared and revision == REVISION:
+        database.try_writing()
+        return True
     with database.writing() as connection:  # nothing is: this is how SQLite tells
         if not database.shared or revision is None:
             return True

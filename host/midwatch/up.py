@@ -1,10 +1,8 @@
 """`midwatch up`: the store, the servers, the webhook and the investigations, until it is told to stop."""
 
-import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import anyio
 from rich.console import Console
@@ -12,12 +10,12 @@ from rich.console import Console
 from midwatch import webhook
 from midwatch.channels.running import telling
 from midwatch.demo import store_process
-from midwatch.errors import BadSettings
 from midwatch.host import Host, open_host
 from midwatch.reading.live import LiveView
 from midwatch.retention import keep_pruning
 from midwatch.serving import handed_over, listen
 from midwatch.settings import Settings
+from midwatch.storage.one_file import make_folder
 from midwatch.tracing import tracing
 from midwatch.work.alone import work_alone
 from midwatch.work.waiting import unfinished
@@ -34,7 +32,7 @@ async def up(settings: Settings, console: Console) -> None:
     first: list[_Work] = []
     async with _until_signalled(first, settings.grace_seconds), AsyncExitStack() as parts:
         parts.enter_context(listening)
-        _make_folder(settings.data_dir)
+        make_folder(settings.data_dir)
         if settings.run_store:
             folder = settings.store or settings.own_store
             settings = settings.model_copy(update={"store": folder})
@@ -55,17 +53,6 @@ async def up(settings: Settings, console: Console) -> None:
         for incident in unfinished(host.journal):  # some of them may be another host's
             _say(console, f"unfinished {incident.id}: {incident.title}")
         await _work(host)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the data folder for our user alone, since it holds what the API gives to tokens alone."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(0, "nothing can be written there by this user")
-    except OSError as error:
-        do = "name another with MIDWATCH_DATA_DIR, or data_dir in the settings file"
-        raise BadSettings(f"cannot use the data folder {folder}: {error.strerror}; {do}") from None
 
 
 def _say(console: Console, text: str, style: str | None = None) -> None:

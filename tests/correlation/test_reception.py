@@ -163,6 +163,32 @@ async def test_a_host_that_starts_anew_decides_as_if_it_had_never_ended(journal:
     whole.close()
 
 
+@pytest.mark.parametrize("anew", [False, True])
+async def test_a_repeat_says_when_the_same_came_first(journal: Journal, tmp_path: Path, *, anew: bool) -> None:
+    host = a_host(journal, tmp_path)
+    fires, ends = an_alert("a", "web"), an_alert("a", "web", action="resolved")
+    told = []
+    for alert, minute in [(fires, 1.0), (fires, 3.0), (fires, 4.0), (ends, 5.0), (ends, 6.0), (fires, 7.0)]:
+        host = a_host(journal, tmp_path) if anew else host
+        (receipt,) = await host.reception.receive([alert], later(minute))
+        told.append((receipt.decision, receipt.first))
+    assert told == [
+        ("new", None),
+        ("repeat", later(1)),
+        ("repeat", later(1)),
+        ("resolves", None),
+        ("repeat", later(5)),
+        ("repeat", later(1)),
+    ]
+
+
+async def test_when_a_repeat_came_first_is_not_made_up_where_it_was_forgotten(journal: Journal, tmp_path: Path) -> None:
+    for minute, known in ((0, None), (1, later(0)), (600, None)):
+        host = a_host(journal, tmp_path, correlation={"remember_hours": 1})
+        (receipt,) = await host.reception.receive([an_alert("a", "web")], later(minute))
+        assert receipt.first == known
+
+
 async def test_an_alert_that_was_forgotten_still_has_its_history(journal: Journal, tmp_path: Path) -> None:
     host = a_host(journal, tmp_path, correlation={"remember_hours": 1})
     (first,) = await receive(host, an_alert("a", "web"))

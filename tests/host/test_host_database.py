@@ -1,12 +1,13 @@
 """The database: one journal and one set of tables, whether it is a file or a server, new, old, or gone."""
 
 import json
+import resource
 import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -320,6 +321,32 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path) -> None:
         with pytest.raises(DatabaseDown, match="database or disk is full"):
             journal.note("one", "message", "b", Message(text="x" * 500_000))
         assert journal.check("one") == 1
+
+
+def test_whether_anything_can_be_written_is_tried_by_writing(where: Path | str) -> None:
+    with closing(Database(where)) as database:
+        database.try_writing()
+        with database.reading() as connection:
+            assert connection.execute(sa.select(sa.func.count()).select_from(tables.tables["spending"])).scalar() == 0
+
+
+def test_a_disk_that_is_full_is_no_disk_that_can_be_written(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "journal.db")) as database, a_full_disk(tmp_path):
+        with pytest.raises(DatabaseDown, match=r"; (make room on|see whether) the disk of"):
+            database.try_writing()
+        with pytest.raises(DatabaseDown):
+            Journal(database).note("one", "message", "a", Message(text="meanwhile"))
+
+
+@contextmanager
+def a_full_disk(folder: Path) -> Iterator[None]:
+    """Let no file of this process become larger than the largest of a folder is."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max(file.stat().st_size for file in folder.iterdir()), most[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
 
 
 async def test_a_file_that_somebody_has_locked_is_waited_for_in_the_event_loop_once_and_not_for_long(

@@ -69,6 +69,7 @@ async def test_a_signature_that_comes_again_says_what_it_repeats_and_does_nothin
     assert again.json()["incidents"] == first.json()["incidents"]
     assert [each.json()["alerts"][0]["became"] for each in (first, again)] == ["new", "repeat"]
     assert "the same signature was taken at" in again.json()["repeats"]
+    assert again.json()["alerts"][0]["first_received_at"] in again.json()["repeats"]
     assert len(receiver.kept) == 1
 
 

@@ -32,7 +32,8 @@ class Decision:
     """What became of one alert.
 
     `incident` is the one it is part of, if of any; `history` the one that comes back with it; `merges` names incidents
-    that turn out to be part of it too; `joins` says whether the alert tells something new of its incident.
+    that turn out to be part of it too; `joins` says whether the alert tells something new of its incident; `first` of a
+    repeat when the same came first, by our clock, and None where that is not known any more.
     """
 
     verb: Verb
@@ -46,6 +47,7 @@ class Decision:
     opens: bool = False
     reopens: bool = False
     flapping: bool = False
+    first: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def _resolves(alert: Alert, known: Known | None, around: Circumstances) -> Decis
         return Decision("resolves", None, "it is over, and its beginning never came; kept in case that is late")
     incident = around.ongoing.target(episode.incident) if episode.incident else None
     if episode.ended is not None:
-        return Decision("repeat", incident, "it was resolved before")
+        return Decision("repeat", incident, "it was resolved before", first=episode.end_came)
     return Decision("resolves", incident, "it is over" + ("" if incident else ", and was part of no incident"))
 
 
@@ -100,7 +102,8 @@ def _sent_before(alert: Alert, known: Known, around: Circumstances) -> Decision 
     if episode is None or episode.incident is None:
         return None
     over = ", and is over by now" if episode.ended else ""
-    return Decision("repeat", around.ongoing.target(episode.incident), f"the same alert was sent before{over}")
+    incident = around.ongoing.target(episode.incident)
+    return Decision("repeat", incident, f"the same alert was sent before{over}", first=episode.came)
 
 
 def _comes_back(alert: Alert, known: Known, around: Circumstances) -> Decision | None:
@@ -119,9 +122,15 @@ def _comes_back(alert: Alert, known: Known, around: Circumstances) -> Decision |
     comes_and_goes = times >= flapping.times
     if not outage.over:
         why = f"{said}, in an incident that is open" + (": it is flapping" if comes_and_goes else "")
-        return Decision("repeat", outage.id, why, joins=True, flapping=comes_and_goes)
+        return Decision("repeat", outage.id, why, joins=True, flapping=comes_and_goes, first=known.came)
     if comes_and_goes:
-        return Decision("repeat", outage.id, f"{said}: it is flapping, no incident is opened for it", flapping=True)
+        return Decision(
+            "repeat",
+            outage.id,
+            f"{said}: it is flapping, no incident is opened for it",
+            flapping=True,
+            first=known.came,
+        )
     return _right_after(alert, outage, around, "the same alert")
 
 

@@ -56,13 +56,16 @@ def worse(one: Severity, other: Severity) -> Severity:
 class Episode:
     """One time that an alert fired: from its start until it was resolved, by the sender's clock.
 
-    `incident` is the one that it was part of that time; None for none, and while only its end came.
+    `incident` is the one that it was part of that time; None for none, and while only its end came. `came` and
+    `end_came` are when its beginning and its end came here first, by our clock; None where that is not known.
     """
 
     alert: str
     start: datetime
     ended: datetime | None = None
     incident: str | None = None
+    came: datetime | None = None
+    end_came: datetime | None = None
 
 
 @dataclass
@@ -81,6 +84,11 @@ class Known:
     def latest(self) -> Episode | None:
         """The latest episode that is part of an incident."""
         return next((episode for episode in reversed(self.episodes) if episode.incident), None)
+
+    @property
+    def came(self) -> datetime | None:
+        """When the first that is known of it came here."""
+        return min((episode.came for episode in self.episodes if episode.came), default=None)
 
     def episode(self, alert: Alert) -> Episode | None:
         """Return the episode that an alert tells of: by its id, or of another sender by its start."""
@@ -254,12 +262,14 @@ class Ongoing:
         *,
         root: str = "",
         joins: bool = True,
+        again: bool = False,
     ) -> Outage | None:
         """Remember a firing alert, and what it says of its incident; `root` when that begins with it.
 
-        One that does not join tells nothing new of the incident: it only is heard of.
+        One that does not join tells nothing new of the incident: it only is heard of. One that came `again` does not
+        tell when it came first.
         """
-        known = self._remember(alert, incident, now)
+        known = self._remember(alert, incident, now, None if again else now)
         if incident is None:
             return None
         outage = self.outage(incident)
@@ -287,8 +297,9 @@ class Ongoing:
         known = self._heard(alert, now)
         episode = known.ended_by(alert)
         if episode is None:
-            known.add(Episode(alert.id, alert.started_at, ended))
+            known.add(Episode(alert.id, alert.started_at, ended, end_came=now))
             return
+        episode.end_came = episode.end_came or (now if episode.ended is None else None)
         episode.ended = episode.ended or ended
         if outage := self.outage(episode.incident):
             outage.fired(episode.start, episode.ended)
@@ -381,12 +392,13 @@ class Ongoing:
                 if outage := self.outage(episode.incident):
                     outage.firing.discard(known.name)
 
-    def _remember(self, alert: Alert, incident: str | None, now: datetime) -> Known:
+    def _remember(self, alert: Alert, incident: str | None, now: datetime, came: datetime | None) -> Known:
         known = self._heard(alert, now)
         if episode := known.episode(alert):
             episode.incident = incident
+            episode.came = episode.came or (came if episode.end_came else None)  # its end was here before it
         else:
-            known.add(Episode(alert.id, alert.started_at, incident=incident))
+            known.add(Episode(alert.id, alert.started_at, incident=incident, came=came))
         return known
 
     def _heard(self, alert: Alert, now: datetime) -> Known:

@@ -27,6 +27,7 @@ from midwatch.intake.strict_json import parsed
 from midwatch.intake.verify import Proof, Refused, Repeats, Sent, verified
 from midwatch.records import Alert
 from midwatch.settings.intake import IntakeSettings, SnsSettings, SourceSettings
+from midwatch_kit.records import Moment
 from midwatch_kit.window import rfc3339
 
 RECEIVE_SECONDS = 30.0
@@ -44,6 +45,9 @@ class Taken(BaseModel):
     became: Literal["new", "joined", "repeat", "resolved", "ignored"]
     incident: str | None = None
     why: str = ""
+    first_received_at: Moment | None = Field(
+        None, description="of a repeat: when the same came first, if that is known"
+    )
 
 
 Receive = Callable[[Sequence[Alert]], Awaitable[Sequence[Taken]]]
@@ -182,7 +186,7 @@ class Intake:
             _log.exception("alerts of %s were not put on disk", source.name)
             return _wrong(503, "the host could not put this on disk: send it again", {"Retry-After": "5"})
         incidents: list[JsonValue] = list(dict.fromkeys(each.incident for each in taken if each.incident))
-        told: list[JsonValue] = [each.model_dump(mode="json") for each in taken]
+        told: list[JsonValue] = [_told(each) for each in taken]
         answer: dict[str, JsonValue] = {"incidents": incidents, "alerts": told, "message": "webhook received"}
         return Answer(source.answers, answer | ({"refused": refused} if refused else {}))
 
@@ -245,12 +249,19 @@ def _kind(content: JsonValue) -> JsonValue:
     return content.get("Type") if isinstance(content, dict) else None
 
 
+def _told(taken: Taken) -> dict[str, JsonValue]:
+    """Return what became of an alert, without what only a repeat has."""
+    return taken.model_dump(mode="json", exclude=set() if taken.first_received_at else {"first_received_at"})
+
+
 def _repeat(at: datetime, answer: object) -> dict[str, JsonValue]:
     """Return what was answered before, as a repeat of that."""
     before: dict[str, JsonValue] = answer if isinstance(answer, dict) else {}
     alerts = before.get("alerts")
     again: list[JsonValue] = [
-        {**each, "became": "repeat"} if isinstance(each, dict) else each
+        {**each, "became": "repeat", "first_received_at": each.get("first_received_at") or rfc3339(at)}
+        if isinstance(each, dict)
+        else each
         for each in (alerts if isinstance(alerts, list) else [])
     ]
     said = f"the same signature was taken at {rfc3339(at)}; nothing was done again"

@@ -35,5 +35,6 @@ def _taken(receipt: Receipt) -> Taken:
             "became": _BECAME[receipt.decision],
             "incident": receipt.incident,
             "why": receipt.why,
+            "first_received_at": receipt.first,
         }
     )

@@ -113,7 +113,8 @@ class Batch:
         decision = decide(alert, Circumstances(ongoing, self.area, self.rules, self.settings, now, again=True))
         outage = ongoing.outage(decision.incident)
         was_over = outage.over if outage else False
-        ongoing.learn(alert, decision.incident, self.area, self.rules.marks(alert), now, joins=decision.joins)
+        marks = self.rules.marks(alert)
+        ongoing.learn(alert, decision.incident, self.area, marks, now, joins=decision.joins, again=True)
         for merged in decision.merges:
             ongoing.join(merged, decision.incident or "")
         rows.decide_anew(self.notes.connection, numbers, decision, apart.because)

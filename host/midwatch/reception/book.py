@@ -22,13 +22,17 @@ from midwatch_kit.evidence import EvidenceStore
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of one alert: the decision, the incident that it is part of (None: of none), and why."""
+    """What became of one alert: the decision, the incident that it is part of (None: of none), and why.
+
+    `first` is, of a repeat, when the same came first; None where that is not known any more.
+    """
 
     alert: str
     external_id: str
     decision: str
     incident: str | None
     why: str
+    first: datetime | None = None
 
 
 @dataclass
@@ -93,8 +97,8 @@ class AlertBook:
 
 def _receipt(alert: Alert, decision: Decision, _: datetime, own: str | None) -> Receipt:
     if own is None:
-        return Receipt(alert.id, alert.external_id, decision.verb, decision.incident, decision.why)
+        return Receipt(alert.id, alert.external_id, decision.verb, decision.incident, decision.why, decision.first)
     verb = decision.verb if decision.verb in ("repeat", "resolves") else "new"
     into = f" {decision.incident}" if decision.incident and decision.incident != own else ""
     why = f"shadow mode; it would have been {decision.verb}{into}: {decision.why}"
-    return Receipt(alert.id, alert.external_id, verb, own, why)
+    return Receipt(alert.id, alert.external_id, verb, own, why, decision.first if verb == "repeat" else None)

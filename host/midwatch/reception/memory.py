@@ -79,7 +79,8 @@ def replay(memory: Memory, row: Row, area: Neighbourhood, rules: Rules) -> None:
         memory.ongoing.resolve(row.alert, row.received_at)
         return
     marks = rules.marks(row.alert)
-    memory.ongoing.learn(row.alert, row.incident, area, marks, row.received_at, joins=row.joins)
+    again = row.decision == "repeat" and not row.joins
+    memory.ongoing.learn(row.alert, row.incident, area, marks, row.received_at, joins=row.joins, again=again)
     if row.own:
         memory.own[fingerprint(row.alert)] = row.own
 

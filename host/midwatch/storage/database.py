@@ -14,12 +14,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from midwatch.errors import BadSettings, DatabaseDown, JournalDamaged
 from midwatch.storage.advice import what_to_do
-from midwatch.storage.one_file import BUSY_SECONDS, LogTakenAway, OneFile
+from midwatch.storage.one_file import BUSY_SECONDS, LogTakenAway, OneFile, make_folder
 from midwatch.storage.pulse import SILENT, Pulse
-from midwatch.storage.tables import REVISION, oldest_reader, revision, tables
+from midwatch.storage.tables import REVISION, oldest_reader, revision, spending, tables
 
 _OUTDATED_READERS = 2
 _NO_DRIVER = "database_url needs PostgreSQL's driver: install midwatch's extra postgresql, see docs/deploy.md"
+_NO_DAY = "0000-00-00"
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 _DOWN = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, TimeoutError, LogTakenAway)
@@ -40,8 +41,8 @@ class Database:
     """One database, with the tables of `tables.py` in it; without `prepare` its tables are left as they are.
 
     `where` is a file, the URL of a PostgreSQL (`postgresql://user:password@host/name`), or None for memory. Raises
-    `DatabaseDown` when it does not answer, `BadSettings` for a URL that is none, `JournalDamaged` for what is no such
-    database or one of a newer midwatch.
+    `DatabaseDown` when it does not answer, `BadSettings` for a URL that is none or a folder that cannot be written,
+    `JournalDamaged` for what is no such database or one of a newer midwatch.
     """
 
     def __init__(self, where: Path | str | None, *, prepare: bool = True) -> None:
@@ -59,9 +60,8 @@ class Database:
         self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT") if self.shared else self.engine
         self._pulse = Pulse(self.engine) if self.shared else None
         self._file = None if isinstance(where, str) else OneFile(self.engine, where)
-        with self.translated():
-            if isinstance(where, Path):
-                where.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # log lines are in it
+        if isinstance(where, Path):
+            make_folder(where.parent)
         if prepare:
             try:
                 self.migrate(REVISION)
@@ -86,6 +86,17 @@ class Database:
                 self._file.begin(connection)
             self.lock(connection, lock)
             yield connection
+
+    def try_writing(self) -> None:
+        """Write something that nobody reads, and take it back; raises what keeps alerts from being put on record.
+
+        A transaction alone would not tell: a full disk shows in what is written, a standby of PostgreSQL in a statement
+        that writes, though it be nothing.
+        """
+        with self.writing() as connection:
+            if not self.shared:
+                connection.execute(sa.insert(spending).values(day=_NO_DAY, usd=0.0))
+            connection.execute(sa.delete(spending).where(spending.c.day == _NO_DAY))
 
     def lock(self, connection: sa.Connection, name: str) -> None:
         """Take one more lock in a transaction of PostgreSQL; only whoever holds one that others wait for takes several.

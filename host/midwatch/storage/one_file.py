@@ -1,12 +1,15 @@
 """A file of SQLite among those who use it: whose turn it is to write, and whether its log is still there."""
 
 import asyncio
+import os
 import sqlite3
 import time
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
+
+from midwatch.errors import BadSettings
 
 BUSY_SECONDS: Final = 15.0
 _IN_THE_LOOP_SECONDS: Final = 5.0
@@ -70,6 +73,17 @@ class OneFile:
         self._open -= 1
         if self._open == 0:
             self._number = None  # SQLite itself takes the log away with the last connection
+
+
+def make_folder(folder: Path) -> None:
+    """Make the data folder for our user alone, since log lines are in it; raises `BadSettings` where none can be."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(0, "nothing can be written there by this user")
+    except OSError as error:
+        do = "name another with MIDWATCH_DATA_DIR, or data_dir in the settings file"
+        raise BadSettings(f"cannot use the data folder {folder}: {error.strerror}; {do}") from None
 
 
 def _number(file: Path) -> int:
