@@ -25,13 +25,13 @@ async def work_alone(host: Host) -> None:
     """Work on whatever is due, until cancelled; a database that is away is waited for."""
     decided: _Running = {}
     others: _Running = {}
-    trouble = Trouble(_log, "what is due")
+    trouble, begun = Trouble(_log, "what is due"), Trouble(_log, "what was begun")
     async with anyio.create_task_group() as group:
         while True:
             try:
                 for incident, beside in _next(host, decided, others):
                     beside[incident.id] = incident
-                    group.start_soon(_work_on, host, incident, beside)
+                    group.start_soon(_work_on, host, incident, beside, begun)
                 trouble.over()
             except DatabaseDown as error:
                 trouble.met(error)
@@ -53,13 +53,14 @@ def _next(host: Host, decided: _Running, others: _Running) -> Iterator[tuple[Inc
         yield incident, others
 
 
-async def _work_on(host: Host, incident: Incident, beside: _Running) -> None:
+async def _work_on(host: Host, incident: Incident, beside: _Running, trouble: Trouble) -> None:
     try:
         with claim(host.settings.data_dir / "claims", host.journal.database, incident.id) as ours:
             if ours:  # else another process works on it
                 await investigate(host, incident)
+                trouble.over()
     except DatabaseDown as error:
-        _log.warning("%s goes on later: %s", incident.id, error)
+        trouble.met(error)
         await anyio.sleep(_DOWN_SECONDS)
     finally:
         del beside[incident.id]
