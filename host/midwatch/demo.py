@@ -108,7 +108,8 @@ async def store_process(folder: Path, logs: Path, port: int = 0) -> AsyncGenerat
     Port 0 means any free one. Raises `BadSettings` when the port is taken, and `HostError` with the receiver's own
     words when it does not start.
     """
-    with listen("127.0.0.1", port) as free:  # a port that is taken is told before anything is started
+    # A port that is taken is told before anything is started.
+    with listen("127.0.0.1", port, "--store-port or MIDWATCH_STORE_PORT") as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "midwatch_store", "serve", "--dir", str(folder), "--port", str(port)]
     log = logs / "store.log"

@@ -12,8 +12,8 @@ _WAITING = 4096
 """Connections that may wait to be taken; the system's own limit may be lower."""
 
 
-def listen(address: str, port: int) -> socket.socket:
-    """Return a bound socket; raises `BadSettings` when the port is taken."""
+def listen(address: str, port: int, said_with: str = "") -> socket.socket:
+    """Return a bound socket; raises `BadSettings` when the port is taken, naming what another one is said with."""
     listening = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer after the first is 40 ms late
@@ -22,7 +22,8 @@ def listen(address: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         why = error.strerror if isinstance(error, OSError) else error
-        raise BadSettings(f"cannot listen on {address}:{port}: {why}; choose another port") from None
+        how = f" with {said_with}" if said_with else ""
+        raise BadSettings(f"cannot listen on {address}:{port}: {why}; choose another port{how}") from None
     listening.listen(_WAITING)
     return listening
 

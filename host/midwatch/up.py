@@ -20,6 +20,7 @@ from midwatch.tracing import tracing
 from midwatch.work.alone import work_alone
 from midwatch.work.waiting import unfinished
 
+_OUR_PORT = "--port or MIDWATCH_LISTEN_PORT"
 _Work = Callable[[], Awaitable[None]]
 
 
@@ -28,7 +29,7 @@ async def up(settings: Settings, console: Console) -> None:
 
     Without the store, servers read whatever they are set to read.
     """
-    listening = handed_over() or listen(settings.listen_address, settings.listen_port)
+    listening = handed_over() or listen(settings.listen_address, settings.listen_port, _OUR_PORT)
     first: list[_Work] = []
     async with _until_signalled(first, settings.grace_seconds), AsyncExitStack() as parts:
         parts.enter_context(listening)

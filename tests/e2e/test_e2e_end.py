@@ -101,7 +101,8 @@ def test_a_port_of_the_webhook_that_is_taken_is_told_in_one_line(desk: Desk, tak
     done = desk.run("up", "--no-store", "--port", str(taken))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"midwatch: cannot listen on 127.0.0.1:{taken}: Address already in use; choose another port\n"
+        f"midwatch: cannot listen on 127.0.0.1:{taken}: Address already in use; choose another port "
+        "with --port or MIDWATCH_LISTEN_PORT\n"
     )
 
 
@@ -109,6 +110,7 @@ def test_a_port_of_the_store_that_is_taken_is_told_with_its_number(desk: Desk, t
     done = desk.run("up", "--port", "0", "--store-port", str(taken))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"midwatch: cannot listen on 127.0.0.1:{taken}: Address already in use; choose another port\n"
+        f"midwatch: cannot listen on 127.0.0.1:{taken}: Address already in use; choose another port "
+        "with --store-port or MIDWATCH_STORE_PORT\n"
     )
     assert desk.left_behind() == []
