@@ -1,5 +1,6 @@
 """What has an end: how long one thing is tried, how long a pause gets, how long nobody else tells the same."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -9,8 +10,10 @@ from tests.channels.conftest import FAST, Opened, settings_of, telling
 from tests.channels.places import PLACES, WHSEC
 from tests.channels.vendors import Fault, Sink
 
+from midwatch.channels.http import pause_of
 from midwatch.channels.notifier import GIVE_UP, Pace
 from midwatch.channels.outbox import Outbox
+from midwatch.errors import DatabaseDown
 from midwatch.settings.channels import ChannelSettings
 from midwatch.storage.journal import Journal
 from midwatch.storage.tables import deliveries
@@ -92,3 +95,55 @@ async def test_what_was_taken_though_a_gateway_says_that_it_failed_is_not_said_a
             await now.settles(story)
     assert len(vendor.said()) == len(story.told()) == 1
     assert any("answers 504" in gap for gap in story.gaps())
+
+
+async def test_a_database_that_is_away_when_what_is_left_over_is_looked_for_ends_nothing(
+    opens: Opened, journal: Journal, kept: EvidenceStore
+) -> None:
+    class AwayOnce(Outbox):
+        asked = 0
+
+        def unseen(self, since: datetime, channels: Iterable[str]) -> list[tuple[str, str]]:
+            self.asked += 1
+            if self.asked == 1:
+                raise DatabaseDown("it restarts")
+            return super().unseen(since, channels)
+
+    sink, story = Sink(), opens()
+    async with sink.running(), telling(journal, kept, outbox=AwayOnce(journal.database), ops=hook(sink.url)) as now:
+        await now.until(lambda: sink.taken)
+    assert story.gaps() == []
+
+
+async def test_a_place_that_refuses_the_credentials_is_left_alone_as_a_whole(
+    opens: Opened, journal: Journal, kept: EvidenceStore
+) -> None:
+    sink, stories = Sink(), [opens(external_id=f"a{number}") for number in range(20)]
+    async with sink.running():
+        sink.fails(*[Fault(401)] * 1000)
+        settings = hook(sink.url)
+        async with telling(journal, kept, pace=Pace(gather=0.0, sweep=0.01, pause=10.0), ops=settings) as now:
+            line = now.notifier.lines["ops"]
+            await now.until(lambda: line.waiting and not line.busy and any(story.gaps() for story in stories))
+            assert line.ready(anyio.current_time() + 200) == []
+    assert len(sink.asked) <= settings.at_once
+
+
+async def test_what_is_secret_is_not_carried_to_another_address(
+    opens: Opened, journal: Journal, kept: EvidenceStore
+) -> None:
+    sink, elsewhere, story = Sink(), Sink(), opens()
+    async with sink.running(), elsewhere.running():
+        sink.fails(Fault(307, {"location": f"{elsewhere.url}/hook"}))
+        async with telling(journal, kept, ops=hook(sink.url)) as now:
+            await now.settles(story)
+    assert elsewhere.asked == []
+    assert any("answers 307" in gap for gap in story.gaps())
+
+
+def test_a_place_may_ask_for_an_hour_at_the_most() -> None:
+    assert [pause_of({"retry-after": said}) for said in ("7", "999999", "Fri, 31 Dec 2100 23:59:59 GMT")] == [
+        7.0,
+        3600.0,
+        3600.0,
+    ]

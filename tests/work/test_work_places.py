@@ -1,13 +1,14 @@
 """Places: limits that hold over all hosts on one database, and end with the host that held them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 
 from midwatch.storage.database import Database
+from midwatch.storage.locks import Locks
 from midwatch.storage.places import NoPlace, Places
 
 on_postgresql = pytest.mark.xdist_group("postgresql")
@@ -79,3 +80,13 @@ async def test_what_has_no_limit_waits_for_nobody(tmp_path: Path) -> None:
         with pytest.raises(NoPlace, match=r"all 1 places of server logs were taken for 0\.1 s"):
             async with host.holding("server logs", 1, 0.1), host.holding("server logs", 1, 0.1):
                 pass
+
+
+@on_postgresql
+def test_locks_are_free_once_their_holder_lets_go_though_the_process_goes_on(postgresql: str) -> None:
+    with closing(Database(postgresql)) as here, closing(Database(postgresql)) as there, closing(Locks(there)) as other:
+        mine = Locks(here)
+        assert mine.take("a")
+        assert not other.take("a")
+        mine.close()
+        assert other.take("a")
