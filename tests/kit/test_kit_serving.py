@@ -1,6 +1,7 @@
 """Serving over HTTP, with each of uvicorn's parsers: what comes too slowly or too large, who takes nothing, the end."""
 
 import contextlib
+import resource
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -237,3 +238,19 @@ async def test_at_the_end_an_answer_that_is_a_stream_is_told_to_its_end_and_a_st
     assert b"data: 2" in told
     assert b"data: 2" not in followed
     assert followed.endswith(b"0\r\n\r\n")
+
+
+async def test_more_connections_than_there_are_files_for_are_turned_away_and_those_that_are_open_go_on(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (4, 4))
+    async with start() as served:
+        with connected(served) as first, connected(served), connected(served, ASK) as third:
+            with contextlib.suppress(ConnectionResetError):
+                assert await run_sync(heard, third) == b""
+            first.sendall(ASK)
+            assert b"now" in await run_sync(heard, first, b"now")
+        await anyio.sleep(0.1)
+        with connected(served, ASK) as again:
+            assert b"now" in await run_sync(heard, again, b"now")
+    assert caplog.messages == []

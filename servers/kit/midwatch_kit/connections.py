@@ -30,6 +30,7 @@ class _At(Enum):
     HEAD = "a head is on its way"
     REQUEST = "a request is being answered"
     UNREAD = "the rest of a body comes that nobody wanted"
+    AWAY = "there are too many already"
 
 
 class Connection(asyncio.Protocol):
@@ -44,10 +45,11 @@ class Connection(asyncio.Protocol):
         *,
         inner: Callable[..., Any],
         every: set["Connection"],
+        most: int,
     ) -> None:
         state = {**app_state, NAME: self}
         self._inner = inner(config=config, server_state=server_state, app_state=state, _loop=_loop)
-        self._every = every
+        self._every, self._most = every, most
         self._transport: asyncio.Transport
         self._at, self._came, self._waits, self._taken = _At.IDLE, 0, 0, False
         self._late: asyncio.Handle | None = None
@@ -57,6 +59,10 @@ class Connection(asyncio.Protocol):
         """Begin to wait for the first head."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a socket's is
         self._transport = transport
+        if len(self._every) >= self._most:
+            self._at = _At.AWAY
+            transport.abort()
+            return
         self._every.add(self)
         self._inner.connection_made(transport)
         self._expect(_At.HEAD, HEAD_SECONDS)
@@ -64,6 +70,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came, unless it is more than there may be."""
+        if self._at is _At.AWAY:
+            return
         if self._at is _At.IDLE:
             self._expect(_At.HEAD, HEAD_SECONDS)
         if self._at is _At.HEAD:
@@ -81,6 +89,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
+        if self._at is _At.AWAY:
+            return
         self._every.discard(self)
         for timer in (self._late, self._look):
             if timer is not None:
@@ -89,7 +99,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         """Pass it on."""
-        kept: bool | None = self._inner.eof_received()
+        kept: bool | None = None if self._at is _At.AWAY else self._inner.eof_received()
         return kept
 
     def pause_writing(self) -> None:

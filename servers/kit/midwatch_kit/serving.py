@@ -7,6 +7,7 @@ import asyncio
 import functools
 import signal
 import socket
+import sys
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, Literal, cast
@@ -20,8 +21,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from midwatch_kit.connections import Connection
 from midwatch_kit.requests import Requests
 
+if sys.platform != "win32":
+    import resource
+
 WAITING: Final = 4096
 """Connections that may wait to be taken; the system's own limit may be lower."""
+_MOST_ANYWHERE: Final = 10_000
 _LAST_CALLS_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 1.0
 _LOOK_EVERY: Final = 0.02
@@ -46,7 +51,7 @@ class Serving:
         self._requests = Requests(application)
         self._connections: set[Connection] = set()
         self._grace_seconds = grace_seconds
-        made = functools.partial(Connection, inner=_PARSERS[parser], every=self._connections)
+        made = functools.partial(Connection, inner=_PARSERS[parser], every=self._connections, most=_most())
         config = uvicorn.Config(
             self._requests,
             http=cast("type[asyncio.Protocol]", made),
@@ -175,6 +180,14 @@ def _signalled() -> Iterator[anyio.Event]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _most() -> int:
+    """Return how many connections there may be: half of the files that may be open, the rest is for what is served."""
+    if sys.platform == "win32":
+        return _MOST_ANYWHERE
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_ANYWHERE if files == resource.RLIM_INFINITY else min(max(files // 2, 1), _MOST_ANYWHERE)
 
 
 def _url(listening: socket.socket) -> str:
