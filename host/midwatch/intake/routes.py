@@ -171,7 +171,8 @@ class Intake:
                 raise
             alerts, refused = error.good, str(error)
         if not alerts:
-            said = "nothing in it is an alert"
+            told_of = _told_of(sent.headers, content)
+            said = "nothing in it is an alert" + (f": it tells of {told_of}" if told_of else "")
             if signed and is_envelope(content) and _kind(content) != "Notification":
                 said = await self._sns.confirm(content)
             return Answer(source.answers, {"incidents": [], "alerts": [], "message": said})
@@ -252,6 +253,14 @@ def _kind(content: JsonValue) -> JsonValue:
 def _told(taken: Taken) -> dict[str, JsonValue]:
     """Return what became of an alert, without what only a repeat has."""
     return taken.model_dump(mode="json", exclude=set() if taken.first_received_at else {"first_received_at"})
+
+
+def _told_of(headers: Mapping[str, str], content: JsonValue) -> str:
+    """Return what a sender says that it tells of, for people; '' where it says nothing."""
+    event = content.get("event") if isinstance(content, dict) else None
+    kind = event.get("event_type") if isinstance(event, dict) else None
+    named = headers.get("x-github-event") or headers.get("sentry-hook-resource") or kind
+    return repr(named[:80]) if isinstance(named, str) and named else ""
 
 
 def _repeat(at: datetime, answer: object) -> dict[str, JsonValue]:
