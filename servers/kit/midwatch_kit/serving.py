@@ -26,6 +26,8 @@ if sys.platform != "win32":
 
 WAITING: Final = 4096
 """Connections that may wait to be taken; the system's own limit may be lower."""
+_AT_ONCE: Final = 16
+"""Connections that asyncio takes before it looks at any of them: uvicorn's backlog is both numbers."""
 _MOST_ANYWHERE: Final = 10_000
 _LAST_CALLS_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 1.0
@@ -60,7 +62,7 @@ class Serving:
             log_config=None,
             lifespan=lifespan,
             server_header=False,
-            backlog=WAITING,
+            backlog=_AT_ONCE,
             timeout_graceful_shutdown=max(1, round(grace_seconds)),
         )
         self._server = Quiet(config)
@@ -156,7 +158,13 @@ async def serve_until_signalled(
 
 
 class Quiet(uvicorn.Server):
-    """Leaves signals alone: they belong to the command that serves."""
+    """Leaves signals alone: they belong to the command that serves. Lets many wait, and takes a few at a time."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve."""
+        await super().startup(sockets)
+        for each in sockets or ():
+            each.listen(WAITING)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
