@@ -115,13 +115,21 @@ class Ward:
         path = self.state.with_suffix(".calls")
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def concludes(self, name: str = "01WATCHED", *, mitigated: bool = False, share: float = 0.3) -> str:
+    def concludes(
+        self,
+        name: str = "01WATCHED",
+        *,
+        mitigated: bool = False,
+        share: float = 0.3,
+        signal: Signal = Signal.TRACES,
+    ) -> str:
         """Put an incident on record that was investigated, and is watched from now on."""
         end = self.clock.at
         window = Window(start=end - timedelta(minutes=5), end=end)
         baseline = Window(start=end - timedelta(hours=1), end=window.start)
-        counts = {"requests": "1000", "errors": str(round(1000 * share))}
-        scope = scope_of_a_failure(window, baseline, Signal.TRACES, attributes=counts)
+        counts = {"attributes": {"requests": "1000", "errors": str(round(1000 * share))}}
+        told = counts if signal is Signal.TRACES else {"magnitude": 100 * share, "unit": "%"}
+        scope = scope_of_a_failure(window, baseline, signal, **told)
         opened = Incident(
             id=name,
             title="Error rate of gateway",
