@@ -152,13 +152,14 @@ def test_a_resolved_alert_resolves_its_incident_once() -> None:
     assert desk.receive(an_alert("a", "stock"), 7).why == "the same alert was sent before, and is over by now"
 
 
-def test_a_resolve_that_comes_before_its_beginning_opens_nothing_and_neither_does_the_beginning() -> None:
+def test_a_resolve_that_comes_before_its_beginning_opens_nothing_and_the_beginning_an_incident_that_was_over() -> None:
     desk = Desk()
     over = desk.receive(an_alert("a", "stock"), 5, over=True)
     assert (over.verb, over.incident) == ("resolves", None)
     late = desk.receive(an_alert("a", "stock"), 6)
-    assert (late.verb, late.incident) == ("skipped", None)
-    assert late.why == "it was over before it came, and goes with no incident"
+    assert (late.verb, late.why) == ("new", "nothing that is going on is close to it; it was over before it came")
+    assert desk.ongoing.outages[late.incident or ""].over
+    assert desk.receive(an_alert("b", "cart", 1), 7).incident == late.incident  # of the same outage
 
 
 def test_a_beginning_that_comes_after_its_end_joins_the_outage_it_was_of() -> None:

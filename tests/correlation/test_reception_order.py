@@ -137,6 +137,16 @@ async def test_an_end_before_its_beginning_is_of_the_same_incident_on_record(hos
     assert where(host.journal)["a@0 end"] == first
 
 
+async def test_an_outage_that_was_over_before_any_of_it_was_told_has_an_incident_that_says_so(host: Host) -> None:
+    await receive(host, end("a", "cart", 0, 20), end("b", "web", 1, 20))
+    first, second = await receive(host, an_alert("a", "cart"), an_alert("b", "web", 1))
+    assert where(host.journal) == dict.fromkeys(("a@0", "a@0 end", "b@1", "b@1 end"), first)
+    assert second == first
+    said = [str(entry.body) for entry in host.journal.entries(first or "")]
+    assert any("it was over before it came" in text for text in said)
+    assert any("every alert of it is over" in text for text in said)
+
+
 FIRST_TIME = [an_alert("a", "cart"), an_alert("b", "web", 1), end("a", "cart", 0, 20), end("b", "web", 1, 20)]
 SECOND_TIME = [an_alert("a", "cart", 90), an_alert("c", "web", 91), end("a", "cart", 90, 110), end("c", "web", 91, 110)]
 

@@ -52,17 +52,13 @@ class Decision:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Everything that a decision rests on, beside the alert.
-
-    `again` is for one that was part of an incident which proves to have been over before it began.
-    """
+    """Everything that a decision rests on, beside the alert."""
 
     ongoing: Ongoing
     area: Neighbourhood
     rules: Rules
     settings: CorrelationSettings
     now: datetime
-    again: bool = False
 
 
 def incident_id(alert: Alert, now: datetime) -> str:
@@ -174,8 +170,6 @@ def _placed(alert: Alert, known: Known | None, around: Circumstances) -> Decisio
     for best in fitting:
         if decision := _into(alert, best, fitting, around):
             return decision
-    if known and not around.again and (over := known.episode(alert)) and over.ended:
-        return Decision("skipped", None, "it was over before it came, and goes with no incident")
     if alert.severity is Severity.INFO:
         return Decision("skipped", None, "its severity is info, and it goes with no incident")
     related = tuple(found.outage.id for found in matches if found.score >= RELATED or found.kept_apart)[:_MOST_RELATED]
@@ -189,15 +183,18 @@ def _opens(
     alert: Alert, known: Known | None, matches: list[Match], opened: Decision, around: Circumstances
 ) -> Decision:
     incident = incident_id(alert, around.now)
+    early = known.episode(alert) if known else None
+    over = "; it was over before it came" if early and early.ended else ""
     if known and (latest := known.latest) and latest.incident:
         past = around.ongoing.target(latest.incident)
-        why = f"the same alert was part of {past}, which is over: it comes back"
+        why = f"the same alert was part of {past}, which is over: it comes back{over}"
         return replace(opened, verb="recurrence", incident=incident, why=why, history=past)
     nearest = max(matches, key=lambda found: found.score, default=None)
     if nearest is None:
-        return replace(opened, incident=incident, why="nothing that is going on is close to it")
+        return replace(opened, incident=incident, why=f"nothing that is going on is close to it{over}")
     reason = nearest.kept_apart or f"{nearest.score:.2f} of 1, and {LINK:g} would be needed"
-    return replace(opened, incident=incident, why=f"apart from {nearest.outage.id}: {reason}", parts=nearest.parts)
+    why = f"apart from {nearest.outage.id}: {reason}{over}"
+    return replace(opened, incident=incident, why=why, parts=nearest.parts)
 
 
 def _into(alert: Alert, best: Match, fitting: list[Match], around: Circumstances) -> Decision | None:

@@ -80,10 +80,12 @@ def match(seen: Seen, outage: Outage, area: Neighbourhood, window: float) -> Mat
 
     `window` is how many seconds starts may lie apart.
     """
+    shared = seen.marks & outage.marks
+    if not shared and not any(area.tie(seen.entity, entity).weight for entity in outage.places):
+        return None
     apart = _another_fault(seen, outage)
     common = (outage.causes or frozenset()) & area.upstream(seen.entity).keys()
     cause = _explained(seen, outage, area, common)
-    shared = seen.marks & outage.marks
     is_effect = not shared and any(name in outage.places for name in common if name != seen.entity)
     best: tuple[Part, ...] = ()
     for entity, place in outage.places.items():

@@ -248,8 +248,9 @@ class Ongoing:
     def near(self, alert: Alert, seconds: float) -> Iterator[Outage]:
         """Yield the outages in whose time an alert began, give or take so many seconds."""
         around = timedelta(seconds=seconds)
+        since, until = alert.started_at - around, alert.started_at + around
         for outage in self.outages.values():
-            if outage.first - around <= alert.started_at <= outage.last + around:
+            if outage.first <= until and outage.last >= since:
                 yield outage
 
     def learn(

@@ -110,7 +110,7 @@ class Batch:
 
     def _decide_anew(self, alert: Alert, numbers: Sequence[int], apart: Apart, now: datetime) -> Decision:
         ongoing = self.memory.ongoing
-        decision = decide(alert, Circumstances(ongoing, self.area, self.rules, self.settings, now, again=True))
+        decision = decide(alert, Circumstances(ongoing, self.area, self.rules, self.settings, now))
         outage = ongoing.outage(decision.incident)
         was_over = outage.over if outage else False
         marks = self.rules.marks(alert)
