@@ -53,6 +53,17 @@ async def test_once_there_is_a_token_nothing_but_health_goes_without_one(serving
         assert await status(served, "GET", "/v1/incidents", reader) == 200
 
 
+async def test_what_needed_a_token_is_not_open_again_when_the_last_token_has_ended(serving: Serving) -> None:
+    async with serving() as served:
+        admin = served.token(Scope.ADMIN, name="chief")
+        reader = served.token(Scope.READ, name="robin")
+        assert await status(served, "DELETE", "/v1/tokens/robin", admin) == 200
+        Tokens(served.host.journal.database).revoke("chief")
+        for headers in (None, reader, admin):
+            assert await status(served, "GET", "/v1/incidents", headers) == 401
+        assert await status(served, "POST", "/alerts", None, **ALERT) == 401
+
+
 @pytest.mark.parametrize("scope", [*Scope])
 async def test_a_token_does_what_its_scopes_say_and_no_more(serving: Serving, scope: Scope) -> None:
     async with serving() as served:

@@ -284,6 +284,13 @@ def test_an_address_that_is_none_is_refused_without_being_quoted(url: str) -> No
     assert "geheim" not in str(told.value)
 
 
+@on_postgresql
+def test_the_short_name_that_postgresql_itself_takes_is_taken(postgresql: str) -> None:
+    database = Database(postgresql.replace("postgresql://", "postgres://", 1))
+    assert database.shared
+    database.close()
+
+
 def test_a_driver_that_is_not_installed_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(BadSettings, match="midwatch's extra postgresql"):

@@ -16,7 +16,7 @@ from midwatch.api.state import Api, Shared, read
 from midwatch.api.tokens import Scope, Token
 
 OPEN: Final = frozenset({Scope.READ, Scope.ALERTS})
-"""What may be done without a token on this machine, as long as none was made."""
+"""What may be done without a token on this machine, until the first is made; not again when the last one ends."""
 REALM: Final = 'Bearer realm="midwatch"'
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 _bearer = HTTPBearer(auto_error=False, description="a token of `midwatch token create`", scheme_name="token")
@@ -63,7 +63,7 @@ async def is_open(request: Request, api: Api, scope: Scope) -> bool:
     direct = request.client is not None and not any(name in request.headers for name in _FORWARDED)
     if scope not in OPEN or not api.local or not direct:  # behind a socket of files is a proxy, as a rule
         return False
-    return not await read(lambda: api.tokens.is_one_alive(datetime.now(UTC)))
+    return not await read(api.tokens.every)
 
 
 def _unauthorized(detail: str) -> Problem:

@@ -33,7 +33,7 @@ def create(
     """Make a token and print it, this once: it is kept as a hash."""
     with _tokens() as tokens:
         now = datetime.now(UTC)
-        first = not tokens.is_one_alive(now)
+        first = not tokens.every()
         made = tokens.create(name, scope, _moment(expires, now))
     if as_json:
         print_json(made.model_dump(mode="json"))

@@ -209,7 +209,7 @@ class Settings(ModelSettings):
     @classmethod
     def _is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
         kind = url.get_secret_value().partition("://")[0].partition("+")[0] if url else "postgresql"
-        if kind != "postgresql":
+        if kind not in ("postgresql", "postgres"):
             raise ValueError("must be an address like postgresql://user:password@host:5432/name")
         return url
 

@@ -166,7 +166,7 @@ class Database:
 def _postgresql(text: str) -> sa.URL:
     try:
         url = sa.make_url(text)
-        if url.get_backend_name() != "postgresql":
+        if url.get_backend_name() not in ("postgresql", "postgres"):
             raise ValueError
     except (sa.exc.ArgumentError, ValueError):
         raise BadSettings("database_url is no address like postgresql://user:password@host:5432/name") from None
