@@ -2,16 +2,20 @@
 
 import json
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 from tests.api.conftest import ALERT, AT, Served, Serving
 
 from midwatch.api.app import document
+from midwatch.api.readiness import HOLDS_SECONDS
 from midwatch.api.refusals import Refusals
 from midwatch.api.tokens import Scope
+from midwatch.clocks import steady
 from midwatch.records import Action, Conclusion, Outcome, Report, Severity, Status, ToolCall
 from midwatch_kit.window import rfc3339
 
@@ -164,6 +168,22 @@ async def test_it_is_ready_while_its_database_can_be_written(serving: Serving) -
         (served.host.settings.data_dir / "journal.db").chmod(0o400)
         assert ready.json() == {"ready": True, "database": "ok", "servers_missing": {}}
         assert (await served.client.get("/healthz")).json() == {"ok": True, "servers_missing": {}}
+
+
+async def test_whoever_asks_whether_it_is_ready_has_it_write_once_a_second_at_most(serving: Serving) -> None:
+    written: list[float] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT"):
+            written.append(steady())
+
+    async with serving() as served:
+        sa.event.listen(served.host.journal.database.engine, "before_cursor_execute", note)
+        until = steady() + 1.5
+        while steady() < until:
+            assert (await served.client.get("/readyz")).status_code == 200
+    assert len(written) >= 2
+    assert all(later - earlier >= HOLDS_SECONDS for earlier, later in pairwise(written))
 
 
 async def test_figures_tell_of_what_was_done(serving: Serving) -> None:

@@ -8,9 +8,9 @@ from pydantic import JsonValue
 from midwatch.api import problems
 from midwatch.api.access import Reader
 from midwatch.api.figures import MEDIA_TYPE
+from midwatch.api.readiness import OK
 from midwatch.api.shapes import Alive, Ready
-from midwatch.api.state import Api, Shared, in_thread
-from midwatch.errors import HostError
+from midwatch.api.state import Shared, in_thread
 
 routes = APIRouter(tags=["health"])
 _TEXT: dict[int | str, dict[str, Any]] = {
@@ -30,9 +30,9 @@ async def healthz(api: Shared) -> Alive:
 @in_thread
 def readyz(api: Shared, response: Response) -> Ready:
     """Ready when the database can be written; it takes no token. Servers that are missing are told of."""
-    told = _database(api)
-    response.status_code = 200 if told == "ok" else 503
-    return Ready(ready=told == "ok", database=told, servers_missing=api.host.eyes.missing())
+    told = api.readiness.of(api.host.journal.database)
+    response.status_code = 200 if told == OK else 503
+    return Ready(ready=told == OK, database=told, servers_missing=api.host.eyes.missing())
 
 
 @routes.get("/metrics", response_class=Response, responses=_TEXT, summary="Figures about itself")
@@ -49,12 +49,3 @@ async def problem(
 ) -> dict[str, JsonValue]:
     """What the `type` of a problem leads to."""
     return problems.as_json(name)
-
-
-def _database(api: Api) -> str:
-    """Return ok when something can be put on record, or why not."""
-    try:
-        api.host.journal.database.try_writing()
-    except HostError as error:
-        return str(error)
-    return "ok"

@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from midwatch.api.figures import Figures
 from midwatch.api.hub import Hub
 from midwatch.api.problems import Problem, too_many
+from midwatch.api.readiness import Readiness
 from midwatch.api.refusals import Refusals
 from midwatch.api.tokens import Tokens
 from midwatch.host import Host
@@ -39,6 +40,7 @@ class Api:
     settings: ApiSettings
     local: bool
     refusals: Refusals = field(default_factory=Refusals)
+    readiness: Readiness = field(default_factory=Readiness)
     work: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(AT_WORK))
     """Places for what asks servers or a model."""
 
