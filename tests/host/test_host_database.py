@@ -277,6 +277,25 @@ def test_evidence_that_only_the_database_has_is_not_thrown_away_by_going_back(da
     _same_tables(database)
 
 
+def test_who_reads_an_incident_to_change_it_is_the_next_to_change_it(where: Path | str, incident: Incident) -> None:
+    journal, other = Journal(Database(where)), Journal(Database(where))
+    journal.note("one", "incident", "1", incident)
+    linked, begun = (
+        incident.model_copy(update={"status": each, "version": 2}) for each in (Status.LINKED, Status.INVESTIGATING)
+    )
+    came_second: list[Incident] = []
+    with journal.transaction() as notes:
+        assert notes.incident("one") == incident
+        begins = threading.Thread(target=lambda: came_second.append(other.note("one", "incident", "2", begun)))
+        begins.start()
+        begins.join(0.3)  # time in which it would be first, were it let
+        notes.note("one", "incident", "2", linked)
+    begins.join()
+    assert (journal.incident("one"), came_second) == (linked, [linked])
+    journal.close()
+    other.close()
+
+
 @pytest.mark.parametrize("url", ["mysql://a:geheim@b/c", "geheim", "postgresql:/geheim"])
 def test_an_address_that_is_none_is_refused_without_being_quoted(url: str) -> None:
     with pytest.raises(BadSettings, match="postgresql://user:password@host") as told:

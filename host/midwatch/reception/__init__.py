@@ -25,7 +25,7 @@ _MOST_AT_ONCE: Final = 2000
 _PATIENCE_SECONDS: Final = 25.0
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
     alerts: Sequence[Alert]
     now: datetime

@@ -18,7 +18,7 @@ from midwatch.reception import rows
 from midwatch.records import Alert, Incident, Message, Status
 from midwatch.storage.journal import Journal, Notes
 from midwatch.storage.named import find_incident
-from midwatch.storage.tables import alerts, incidents, triage
+from midwatch.storage.tables import alerts, triage
 from midwatch_kit.errors import BadInput
 from midwatch_kit.evidence import EvidenceStore, canonical
 from midwatch_kit.window import rfc3339
@@ -83,7 +83,7 @@ class ByHand:
             self._note(notes, "link", row, before, target.id, _root(notes.connection, target.id))
             self._say(notes, target.id, f"triage:{row['seq']}", f"{self.by} put {alert.title} here: {self.because}")
             if before and not _has_alerts(notes.connection, before):
-                left = _standing(notes.connection, before)
+                left = _standing(notes, before)
                 self._becomes(
                     notes, left, Status.LINKED, f"its alert is part of {target.id}: {self.because}", target.id
                 )
@@ -101,7 +101,7 @@ class ByHand:
             if before:
                 self._say(notes, before, f"triage:{row['seq']}:skip", f"{self.by} skips {alert.title}: {self.because}")
                 if not _has_alerts(notes.connection, before):
-                    left = _standing(notes.connection, before)
+                    left = _standing(notes, before)
                     self._becomes(notes, left, Status.SKIPPED, f"{self.by} skips its alert: {self.because}")
         return Done(f"{alert.title} is skipped from now on", None)
 
@@ -119,7 +119,7 @@ class ByHand:
     def _link(self, notes: Notes, incident: Incident, target: Incident) -> Done:
         if incident.id in (target.id, target.triage.linked_to):
             raise CannotTriage(f"{incident.id} cannot be part of {target.id}: that is itself, or part of it")
-        now = _standing(notes.connection, incident.id)
+        now = _standing(notes, incident.id)
         if now.status is Status.MITIGATING:
             raise CannotTriage(f"a plan of {now.id} is being carried out: link it when that is over")
         self._becomes(notes, now, Status.LINKED, f"{self.by} linked it to {target.id}: {self.because}", target.id)
@@ -129,7 +129,7 @@ class ByHand:
         return Done(f"{incident.id} is part of {target.id} now; its investigation ends", target.id)
 
     def _unlink(self, notes: Notes, incident: Incident) -> Done:
-        now = _standing(notes.connection, incident.id)
+        now = _standing(notes, incident.id)
         if now.status is not Status.LINKED:
             raise CannotTriage(f"{now.id} is {now.status} and linked to nothing: there is nothing to split")
         into = now.triage.linked_to
@@ -185,9 +185,10 @@ def _incident(journal: Journal, name: str) -> Incident | None:
     return journal.incident(name.upper())
 
 
-def _standing(connection: sa.Connection, name: str) -> Incident:
-    body = connection.execute(sa.select(incidents.c.body).where(incidents.c.id == name)).scalar_one()
-    return Incident.model_validate_json(body)
+def _standing(notes: Notes, name: str) -> Incident:
+    if found := notes.incident(name):
+        return found
+    raise CannotTriage(f"{name} was taken out of the journal meanwhile")
 
 
 def _alert(connection: sa.Connection, name: str) -> tuple[Mapping[str, Any], Alert]:

@@ -3,12 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import sqlalchemy as sa
-
 from midwatch.correlation import Decision, Neighbourhood, Outage, grown, new_incident, tells_more
 from midwatch.records import Alert, Incident, Message, Status, Steer
 from midwatch.storage.journal import Notes
-from midwatch.storage.tables import incidents
 from midwatch_kit.evidence import EvidenceStore, canonical
 
 BY = "correlation"
@@ -66,7 +63,7 @@ class Writer:
             self._say_joined(incident, change.joined[1:])
 
     def _go_on(self, name: str, change: Change, outage: Outage) -> None:
-        before = self.stands(name)
+        before = self.notes.incident(name)
         if before is None:
             return
         after = grown(before, outage, self.area, [alert.id for alert, _ in change.joined])
@@ -84,7 +81,7 @@ class Writer:
         self.notes.note(name, "steer", f"told:alert:{alert.id}", told, BY)
 
     def _link(self, name: str, into: str, why: str) -> None:
-        before = self.stands(name)
+        before = self.notes.incident(name)
         if before is not None and before.status is not Status.MITIGATING:  # a step that ran has to be seen through
             triage = before.triage.model_copy(update={"linked_to": into})
             linked = {"status": Status.LINKED, "reason": f"part of {into}: {why}"[:500], "triage": triage}
@@ -105,13 +102,7 @@ class Writer:
         key = f"alerts:{joined[0][0].id}:joined"
         self.notes.note(incident.id, "message", key, Message(text=text[:4000]), BY)
 
-    def stands(self, name: str) -> Incident | None:
-        """Return an incident as it stands, with nobody else writing to it until the transaction ends."""
-        self.notes.database.lock(self.notes.connection, name)
-        found = self.notes.connection.execute(sa.select(incidents.c.body).where(incidents.c.id == name)).scalar()
-        return None if found is None else Incident.model_validate_json(found)
-
     def note(self, incident: Incident) -> None:
-        """Note the next version of an incident that `stands` gave."""
+        """Note the next version of an incident that the transaction gave."""
         later = incident.model_copy(update={"version": incident.version + 1})
         self.notes.note(later.id, "incident", str(later.version), later, BY)

@@ -291,6 +291,13 @@ class Notes:
             self.appended += new
         return settled
 
+    def incident(self, investigation: str) -> Incident | None:
+        """Return an incident as it stands, with nobody else writing to it until the transaction ends."""
+        self.database.lock(self.connection, investigation)
+        of_it = sa.select(_incidents.c.body).where(_incidents.c.id == investigation)
+        found = self.connection.execute(of_it).scalar()
+        return None if found is None else Incident.model_validate_json(found)
+
     def adopt(self, entries: Sequence[Entry]) -> bool:
         """Append an investigation of another journal as it was written there; False when it is here already.
 
