@@ -106,7 +106,7 @@ def test_a_check_tells_what_stands_and_what_does_not(midwatch: Run, on_record: I
         (["doctor"], {"MIDWATCH_SETTLE_SECONDS": "soon"}, "MIDWATCH_SETTLE_SECONDS: "),
         (["topology"], {"MIDWATCH_SERVERS_FILE": "nowhere.json"}, "nowhere.json"),
         (["topology"], {"MIDWATCH_STEERING_DIR": "."}, "bad.md: "),
-        (["incidents"], {"MIDWATCH_DATA_DIR": "servers.json/below"}, "the journal servers.json/below/journal.db"),
+        (["incidents"], {"MIDWATCH_DATA_DIR": "servers.json/below"}, "cannot use the data folder servers.json/below: "),
         (["topology", "--start", "lunch"], {}, "cannot read the time 'lunch'"),
         (["topology", "--highlight", "service:nobody"], {}, "no entity 'service:nobody'"),
         (

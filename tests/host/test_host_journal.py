@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from midwatch.errors import JournalDamaged
+from midwatch.errors import BadSettings, JournalDamaged
 from midwatch.records import Gap, Incident, Message
 from midwatch.storage.journal import Entry, Journal
 from midwatch_kit.evidence import canonical, evidence_id
@@ -173,7 +173,7 @@ def test_a_file_that_is_no_journal_is_refused_by_name(tmp_path: Path, content: b
 
 def test_a_folder_that_cannot_be_made_is_told_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(JournalDamaged, match=r"cannot be used: .*File exists"):
+    with pytest.raises(BadSettings, match=r"cannot use the data folder .*file: File exists; name another"):
         Journal(tmp_path / "file" / "journal.db")
 
 

@@ -33,11 +33,12 @@ def opened(host: Host, name: str, team: str | None) -> None:
 
 
 def most_at_once(host: Host, names: list[str]) -> int:
-    """Return how many of some incidents were worked on at the same time, at most, by the times of their records."""
+    """Return how many of some incidents were investigated at the same time, at most, by the times of their records."""
     steps: list[tuple[datetime, int]] = []
     for name in names:
         noted = [*host.journal.entries(name)]
-        steps += [(noted[1].at, 1), (noted[-1].at, -1)]
+        planned = next(entry.at for entry in noted if entry.type == "plan")
+        steps += [(noted[1].at, 1), (planned, -1)]
     now = most = 0
     for _, step in sorted(steps):
         now += step

@@ -174,11 +174,11 @@ def standings(connection: sa.Connection, names: Iterable[str]) -> dict[str, Stan
     """Return how incidents stand."""
     found: dict[str, Standing] = {}
     for some in _some([*names]):
-        at = sa.select(sa.func.max(records.c.at)).where(
-            records.c.investigation == incidents.c.id, records.c.type == "incident"
-        )
-        query = sa.select(incidents.c.id, incidents.c.status, incidents.c.body, at.scalar_subquery().label("at"))
-        for row in connection.execute(query.where(incidents.c.id.in_(some))):
+        of_them = records.c.investigation.in_(some), records.c.type == "incident"
+        last = sa.select(records.c.investigation, sa.func.max(records.c.at).label("at")).where(*of_them)
+        noted = last.group_by(records.c.investigation).subquery()
+        query = sa.select(incidents.c.id, incidents.c.status, incidents.c.body, noted.c.at)
+        for row in connection.execute(query.join(noted, incidents.c.id == noted.c.investigation)):
             linked = json.loads(row.body).get("triage", {}).get("linked_to") if row.status == Status.LINKED else None
             found[row.id] = Standing(Status(row.status), moment(row.at), linked)
     return found
