@@ -178,18 +178,22 @@ class Ward:
         return self.journal.values(name, Steer)
 
 
-@pytest.fixture
-async def ward(tmp_path: Path) -> AsyncGenerator[Ward]:
-    state = tmp_path / "state.json"
-    server = {"command": sys.executable, "args": ["-S", str(SERVER), str(state)], "suite": True}
-    (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": {"fever": server}}))
-    settings = Settings(
-        data_dir=tmp_path,
-        servers_file=tmp_path / "servers.json",
-        steering_dir=tmp_path / "steering",
+def settings_with(folder: Path, name: str, *args: str, **environment: str) -> Settings:
+    """Return the settings of a host whose one server Python runs."""
+    server = {"command": sys.executable, "args": args, "env": environment, "suite": True}
+    (folder / "servers.json").write_text(json.dumps({"mcpServers": {name: server}}))
+    return Settings(
+        data_dir=folder,
+        servers_file=folder / "servers.json",
+        steering_dir=folder / "steering",
         gather_seconds=0,
         call_seconds=5,
     )
+
+
+@pytest.fixture
+async def ward(tmp_path: Path) -> AsyncGenerator[Ward]:
+    state = tmp_path / "state.json"
     state.write_text(json.dumps({"rate": 10, "usual": 10, "mode": "", "waves": []}), encoding="utf-8")
-    async with open_host(settings) as host:
+    async with open_host(settings_with(tmp_path, "fever", "-S", str(SERVER), str(state))) as host:
         yield Ward(host, Clock(), state)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +10,10 @@ from pathlib import Path
 import pytest
 from tests.backends.debian import program
 from tests.backends.metrics.conftest import fetched, free_port, running, wait_until
-from tests.watch.conftest import Clock, Ward
+from tests.watch.conftest import Clock, Ward, settings_with
 
 from midwatch.host import open_host
 from midwatch.records import Status
-from midwatch.settings import Settings
 from midwatch_kit.records import Signal
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -77,16 +74,8 @@ async def ward(
             return clock.at
 
     monkeypatch.setattr("midwatch.storage.journal.datetime", Past)
-    server = {"command": sys.executable, "args": ["-m", "midwatch_metrics"], "suite": True}
-    server["env"] = {"MIDWATCH_PROMETHEUS_URL": prometheus}
-    (tmp_path / "servers.json").write_text(json.dumps({"mcpServers": {"metrics": server}}))
-    settings = Settings(
-        data_dir=tmp_path,
-        servers_file=tmp_path / "servers.json",
-        steering_dir=tmp_path / "steering",
-        gather_seconds=0,
-    )
-    async with open_host(settings) as host:
+    metrics = settings_with(tmp_path, "metrics", "-m", "midwatch_metrics", MIDWATCH_PROMETHEUS_URL=prometheus)
+    async with open_host(metrics) as host:
         yield Ward(host, clock, tmp_path / "state.json")
 
 
